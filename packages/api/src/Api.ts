@@ -1,0 +1,38 @@
+/** The HTTP contract of hookstream, from which `/openapi.json` is made. */
+import * as Schema from "effect/Schema"
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as OpenApi from "effect/http-api/OpenApi"
+import { ApiKeysApi, WorkspacesApi } from "./AuthApi.ts"
+import { SchemaErrors } from "./Authorization.ts"
+import { ConnectionsApi } from "./ConnectionsApi.ts"
+import { DestinationsApi } from "./DestinationsApi.ts"
+import { EventsApi } from "./EventsApi.ts"
+import { describeIngest } from "./internal/ingestPath.ts"
+import { SourcesApi } from "./SourcesApi.ts"
+
+class SystemApi extends HttpApiGroup.make("system").add(
+  HttpApiEndpoint.get("health", "/v1/health", { success: Schema.Struct({ status: Schema.Literal("ok") }) })
+) {}
+
+export class Api extends HttpApi.make("hookstream")
+  .add(WorkspacesApi)
+  .add(ApiKeysApi)
+  .add(SourcesApi)
+  .add(DestinationsApi)
+  .add(ConnectionsApi)
+  .add(EventsApi)
+  .add(SystemApi)
+  .middleware(SchemaErrors)
+  .annotate(HttpApi.ParseOptions, { errors: "all", onExcessProperty: "error" })
+  .annotate(HttpApi.HeadersParseOptions, {})
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "hookstream",
+      version: "0.1.0",
+      description: "Webhooks into a durable log, and from there to Kafka and other sinks.",
+      license: { name: "MIT" },
+      transform: describeIngest
+    })
+  ) {}

@@ -1,0 +1,105 @@
+/**
+ * The errors of the API: `{ error, status, request_id, issues? }`. `error` says what is wrong and what to do; `issues` names every
+ * wrong field at once, by its dotted path.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import type { ConflictError, NotFoundError, UnavailableError } from "@hookstream/core/Errors"
+
+export const Issue = Schema.Struct({
+  path: Schema.String.annotate({ description: "Dotted path of the field", examples: ["config.topic"] }),
+  message: Schema.String
+})
+export type Issue = typeof Issue.Type
+
+const fields = <const Status extends number>(status: Status) => ({
+  error: Schema.String,
+  status: Schema.Literal(status),
+  request_id: Schema.String,
+  issues: Schema.optionalKey(Schema.Array(Issue))
+})
+
+/** Something in the request is not as it should be. */
+export class BadRequest extends Schema.Error<BadRequest>("@hookstream/api/BadRequest")(fields(400), {
+  httpApiStatus: 400
+}) {}
+/** No API key, or one that does not exist. */
+export class Unauthorized extends Schema.Error<Unauthorized>("@hookstream/api/Unauthorized")(fields(401), {
+  httpApiStatus: 401
+}) {}
+/** The API key's scopes do not allow this. */
+export class Forbidden extends Schema.Error<Forbidden>("@hookstream/api/Forbidden")(fields(403), { httpApiStatus: 403 }) {}
+/** Absent, or another workspace's. */
+export class NotFound extends Schema.Error<NotFound>("@hookstream/api/NotFound")(fields(404), { httpApiStatus: 404 }) {}
+/** The request contradicts what is there. */
+export class Conflict extends Schema.Error<Conflict>("@hookstream/api/Conflict")(fields(409), { httpApiStatus: 409 }) {}
+/** A part of the gateway did not answer: try again. */
+export class ServiceUnavailable extends Schema.Error<ServiceUnavailable>("@hookstream/api/ServiceUnavailable")(
+  fields(503),
+  { httpApiStatus: 503 }
+) {}
+
+/** The request that is being answered. */
+export interface RequestInfo {
+  /** `req_…`, also in the header `X-Request-Id`. */
+  readonly requestId: string
+  /** Scheme and host under which the gateway was called, without a slash. */
+  readonly origin: string
+}
+export const RequestInfo = Context.Reference<RequestInfo>("@hookstream/api/RequestInfo", {
+  defaultValue: () => ({ requestId: "req_unknown", origin: "" })
+})
+
+export const badRequest = Effect.fnUntraced(function* (error: string, issues?: ReadonlyArray<Issue>) {
+  const { requestId: request_id } = yield* RequestInfo
+  return yield* new BadRequest({ error, status: 400, request_id, ...(issues === undefined ? {} : { issues }) })
+})
+export const unauthorized = Effect.fnUntraced(function* (error: string) {
+  const { requestId: request_id } = yield* RequestInfo
+  return yield* new Unauthorized({ error, status: 401, request_id })
+})
+export const forbidden = Effect.fnUntraced(function* (error: string) {
+  const { requestId: request_id } = yield* RequestInfo
+  return yield* new Forbidden({ error, status: 403, request_id })
+})
+export const notFound = Effect.fnUntraced(function* (error: string) {
+  const { requestId: request_id } = yield* RequestInfo
+  return yield* new NotFound({ error, status: 404, request_id })
+})
+
+/** Core's errors as the API's. */
+export const fromCore = Effect.fnUntraced(function* (error: NotFoundError | ConflictError | UnavailableError) {
+  const { requestId: request_id } = yield* RequestInfo
+  switch (error._tag) {
+    case "NotFoundError":
+      return yield* new NotFound({ error: error.message, status: 404, request_id })
+    case "ConflictError":
+      return yield* new Conflict({ error: error.message, status: 409, request_id })
+    case "UnavailableError":
+      return yield* new ServiceUnavailable({ error: error.message, status: 503, request_id })
+  }
+})
+
+const MISSING = "is required"
+const UNKNOWN = "is not a field"
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => {
+    if (issue._tag === "MissingKey") return MISSING
+    if (issue._tag === "UnexpectedKey") return UNKNOWN
+    return SchemaIssue.defaultLeafHook(issue)
+  }
+})
+
+/** Every wrong field of a Schema's refusal. Values are not repeated: they may be secrets. */
+export const issuesOf = (error: Schema.SchemaError, prefix: ReadonlyArray<string> = []): ReadonlyArray<Issue> =>
+  format(error.issue).issues.map(({ path, message }) => ({
+    path: [...prefix, ...(path ?? []).map((part) => String(typeof part === "object" ? part.key : part))].join("."),
+    message
+  }))
+
+/** The sentence above a list of issues. */
+export const summaryOf = (issues: ReadonlyArray<Issue>): string =>
+  issues.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("; ")

@@ -1,0 +1,85 @@
+/** `/v1/events`. */
+import { BodyKind } from "@hookstream/core/Event"
+import { ConnectionId, DestinationId, EventId, SourceId } from "@hookstream/core/Ids"
+import { Reason, Receipt } from "@hookstream/core/Sink"
+import * as Schema from "effect/Schema"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import { BadRequest, NotFound, ServiceUnavailable } from "./ApiError.ts"
+import { Authorization } from "./Authorization.ts"
+import { notYet, pageOf, pageQuery, Time } from "./Fields.ts"
+
+export const EventStatus = Schema.Literals(["received", "processing", "delivered", "failed"]).annotate({
+  description:
+    "`received`: no connection, or not tried yet; `processing`: on its way; `delivered`: on every connection; `failed`: dead-lettered on one"
+})
+
+const summary = {
+  id: EventId,
+  source_id: SourceId,
+  method: Schema.String,
+  content_type: Schema.NullOr(Schema.String),
+  source_ip: Schema.NullOr(Schema.String),
+  received_at: Time,
+  status: EventStatus,
+  /** Connections by the state of their delivery. */
+  deliveries: Schema.Struct({
+    waiting: Schema.Int,
+    retrying: Schema.Int,
+    delivered: Schema.Int,
+    dead: Schema.Int
+  })
+}
+export const EventSummary = Schema.Struct(summary)
+
+export const AttemptView = Schema.Struct({
+  connection_id: ConnectionId,
+  destination_id: DestinationId,
+  attempt: Schema.NullOr(Schema.Int),
+  status: Schema.Literals(["delivered", "failed", "unknown"]),
+  settled_at: Time,
+  latency_ms: Schema.NullOr(Schema.Finite),
+  reason: Schema.NullOr(Reason),
+  error: Schema.NullOr(Schema.String),
+  next_attempt_at: Schema.NullOr(Time),
+  is_dlq: Schema.Boolean,
+  receipt: Schema.NullOr(Receipt).annotate({
+    description: "The sink's proof; of Kafka partition, offset (a string: it may pass 2^53) and timestamp"
+  })
+})
+
+export const EventView = Schema.Struct({
+  ...summary,
+  headers: Schema.Array(Schema.Struct({ name: Schema.String, value: Schema.String })).annotate({
+    description: "As they came; credentials and signatures are hidden"
+  }),
+  query: Schema.String,
+  body_kind: BodyKind,
+  body: Schema.String.annotate({ description: "The bytes that came: as text, or as base64 where `body_kind` is binary" }),
+  attempts: Schema.Array(AttemptView)
+})
+
+export class EventsApi extends HttpApiGroup.make("events")
+  .add(
+    HttpApiEndpoint.get("list", "/v1/events", {
+      query: {
+        ...pageQuery,
+        source_id: Schema.optionalKey(
+          SourceId.annotate({ description: "Without it the answer merges the workspace's sources, up to 32 of them" })
+        ),
+        status: notYet(),
+        method: notYet(),
+        after: notYet(),
+        before: notYet(),
+        search: notYet()
+      },
+      success: pageOf("events", EventSummary),
+      error: [BadRequest, NotFound, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.get("get", "/v1/events/:id", {
+      params: { id: EventId },
+      success: Schema.Struct({ event: EventView }),
+      error: [NotFound, ServiceUnavailable]
+    })
+  )
+  .middleware(Authorization) {}

@@ -1,0 +1,83 @@
+/** Fields that several resources share. */
+import * as Schema from "effect/Schema"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+
+export const Name = Schema.String.check(
+  Schema.isPattern(/\S/, { message: "must not be empty" }),
+  Schema.isMaxLength(200, { message: "must have at most 200 characters" })
+).annotate({ examples: ["Event Stream"] })
+
+export const Slug = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9]+(-[a-z0-9]+)*$/, { message: "must be lowercase letters and digits, words joined by -" }),
+  Schema.isMaxLength(100, { message: "must have at most 100 characters" })
+).annotate({ description: "Made from the name when absent", examples: ["event-stream"] })
+
+export const Description = Schema.NullOr(
+  Schema.String.check(Schema.isMaxLength(2000, { message: "must have at most 2000 characters" }))
+)
+
+/** ISO 8601, UTC. */
+export const Time = Schema.String.annotate({ format: "date-time", examples: ["2026-11-24T10:00:00.000Z"] })
+export const time = (millis: number): string => new Date(millis).toISOString()
+export const timeOrNull = (millis: number | null): string | null => (millis === null ? null : time(millis))
+
+/**
+ * A field of the API that is not built yet. Only values that ask for nothing are accepted: to take a verification secret and not
+ * verify would be a lie.
+ */
+export const notYet = (...neutral: ReadonlyArray<Schema.Json>) =>
+  Schema.optionalKey(
+    Schema.Unknown.check(
+      Schema.makeFilter(
+        (value) => value === null || neutral.some((one) => JSON.stringify(one) === JSON.stringify(value)),
+        { message: "not supported yet" }
+      )
+    ).annotate({ description: "Not supported yet" })
+  )
+
+/** The slug of a name: its letters and digits in lower case, joined by `-`. */
+export const slugOf = (name: string, fallback: string): string =>
+  name
+    .toLowerCase()
+    .normalize("NFKD")
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "")
+    .slice(0, 100) || fallback
+
+export const DEFAULT_LIMIT = 20
+export const MAX_LIMIT = 100
+
+/** `?cursor=&limit=`: newest first, opaque cursors that stay good while others insert. */
+export const pageQuery = {
+  cursor: Schema.optionalKey(Schema.String.annotate({ description: "`cursor` of the page before" })),
+  limit: Schema.optionalKey(
+    Schema.FiniteFromString.check(
+      Schema.isInt({ message: "must be a whole number" }),
+      Schema.isBetween({ minimum: 1, maximum: MAX_LIMIT }, { message: `must be from 1 to ${MAX_LIMIT}` })
+    ).annotate({ description: `1 to ${MAX_LIMIT}, default ${DEFAULT_LIMIT}` })
+  )
+}
+
+export const pageOf = <const K extends string, S extends Schema.Top>(plural: K, item: S) =>
+  Schema.Struct({
+    [plural]: Schema.Array(item),
+    cursor: Schema.NullOr(Schema.String),
+    has_more: Schema.Boolean
+  } as { readonly [P in K]: Schema.$Array<S> } & {
+    readonly cursor: Schema.NullOr<typeof Schema.String>
+    readonly has_more: typeof Schema.Boolean
+  })
+
+/** 201 `{ "<singular>": … }`. */
+export const created = HttpApiSchema.status(201)
+
+export const Removed = Schema.Struct({ success: Schema.Literal(true) })
+
+/** The same key with the same body answers the first result again; with another body it is a conflict. */
+export const idempotencyHeader = {
+  "idempotency-key": Schema.optionalKey(
+    Schema.String.check(Schema.isMaxLength(200), Schema.isMinLength(1)).annotate({
+      description: "The same key and body answer the first result again; another body answers 409"
+    })
+  )
+}

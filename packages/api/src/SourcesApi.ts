@@ -1,0 +1,76 @@
+/** `/v1/sources`. */
+import { SourceId } from "@hookstream/core/Ids"
+import { SourceStatus } from "@hookstream/core/Source"
+import * as Schema from "effect/Schema"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
+import { Authorization } from "./Authorization.ts"
+import { created, Description, idempotencyHeader, Name, notYet, pageOf, pageQuery, Removed, Slug, Time } from "./Fields.ts"
+
+const settings = {
+  slug: Schema.optionalKey(Slug),
+  description: Schema.optionalKey(Description),
+  status: Schema.optionalKey(
+    SourceStatus.annotate({ description: "`paused` answers 503, `disabled` answers 404. Default: active" })
+  ),
+  template: notYet(),
+  verification_type: notYet(),
+  verification_secret: notYet(),
+  verification_header: notYet(),
+  dedup_strategy: notYet(),
+  dedup_field: notYet(),
+  dedup_window_seconds: notYet(),
+  ip_allowlist: notYet([]),
+  ip_denylist: notYet([]),
+  json_schema: notYet(),
+  schema_action: notYet(),
+  retention_days: notYet()
+}
+
+export const SourceInput = Schema.Struct({ name: Name, ...settings })
+export const SourcePatch = Schema.Struct({ name: Schema.optionalKey(Name), ...settings })
+
+export const SourceView = Schema.Struct({
+  id: SourceId,
+  name: Schema.String,
+  slug: Schema.String,
+  description: Schema.NullOr(Schema.String),
+  status: SourceStatus,
+  ingest_url: Schema.String,
+  event_count: Schema.Int,
+  last_event_at: Schema.NullOr(Time),
+  created_at: Time,
+  updated_at: Time
+})
+
+const One = Schema.Struct({ source: SourceView })
+const params = { id: SourceId }
+
+export class SourcesApi extends HttpApiGroup.make("sources")
+  .add(
+    HttpApiEndpoint.post("create", "/v1/sources", {
+      headers: idempotencyHeader,
+      payload: SourceInput,
+      success: One.pipe(created),
+      error: [BadRequest, Conflict, NotFound, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.get("list", "/v1/sources", {
+      query: pageQuery,
+      success: pageOf("sources", SourceView),
+      error: [BadRequest, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.get("get", "/v1/sources/:id", { params, success: One, error: [NotFound, ServiceUnavailable] }),
+    HttpApiEndpoint.patch("update", "/v1/sources/:id", {
+      params,
+      payload: SourcePatch,
+      success: One,
+      error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.delete("remove", "/v1/sources/:id", {
+      params,
+      success: Removed,
+      error: [NotFound, ServiceUnavailable]
+    })
+  )
+  .middleware(Authorization) {}

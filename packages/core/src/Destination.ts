@@ -1,0 +1,29 @@
+/** A destination: a configured sink, and the policy of delivering to it. */
+import * as Schema from "effect/Schema"
+import * as Ids from "./Ids.ts"
+import { RetryPolicy } from "./RetryPolicy.ts"
+
+export const DestinationStatus = Schema.Literals(["active", "paused"])
+export type DestinationStatus = typeof DestinationStatus.Type
+
+export const Destination = Schema.Struct({
+  kind: Schema.Literal("destination"),
+  id: Ids.DestinationId,
+  workspace: Ids.WorkspaceId,
+  version: Schema.Int,
+  name: Schema.String,
+  slug: Schema.String,
+  type: Schema.String,
+  /** As the user wrote it, each secret sealed (see `SealedConfig.ts`). */
+  config: Schema.JsonObject,
+  retry: RetryPolicy,
+  timeoutMs: Schema.Int,
+  /** Requests at once. */
+  maxInFlight: Schema.Int,
+  /** Events waiting for a retry at most; above it, reading the logs stops. */
+  maxPending: Schema.Int,
+  status: DestinationStatus,
+  createdAt: Schema.Finite,
+  updatedAt: Schema.Finite
+})
+export type Destination = typeof Destination.Type

@@ -1,0 +1,43 @@
+/** Every expected error of core. Fields are domain ids and reasons; no field ever holds a secret. */
+import * as Schema from "effect/Schema"
+
+/** A key ring in the deployment's settings is malformed. */
+export class KeyRingError extends Schema.TaggedError<KeyRingError>()("KeyRingError", {
+  setting: Schema.String,
+  message: Schema.String
+}) {}
+
+/** A stored secret cannot be opened: its key left the ring, or it was moved from another place. */
+export class SecretError extends Schema.TaggedError<SecretError>()("SecretError", {
+  field: Schema.String,
+  message: Schema.String
+}) {}
+
+/** A URL or host that a destination may not name. */
+export class ForbiddenHost extends Schema.TaggedError<ForbiddenHost>()("ForbiddenHost", {
+  message: Schema.String
+}) {}
+
+/** The log could not be reached or refused to answer; the caller may ask again. */
+export class EventLogError extends Schema.TaggedError<EventLogError>()("EventLogError", {
+  message: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}
+
+/** An object could not be reached; the caller may ask again. */
+export class UnavailableError extends Schema.TaggedError<UnavailableError>()("UnavailableError", {
+  message: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}
+
+/** What was named does not exist, or belongs to another workspace. */
+export class NotFoundError extends Schema.TaggedError<NotFoundError>()("NotFoundError", {
+  message: Schema.String
+}) {}
+
+/** The change contradicts what is there: a name taken, or a change made meanwhile. */
+export class ConflictError extends Schema.TaggedError<ConflictError>()("ConflictError", {
+  /** `route`: another source owns the log of the new id; make another id. `stale`: read again, then change again. */
+  reason: Schema.Literals(["route", "slug", "stale", "idempotency"]),
+  message: Schema.String
+}) {}

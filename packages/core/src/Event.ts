@@ -1,0 +1,91 @@
+/** The event: one accepted request, immutable. */
+import * as Schema from "effect/Schema"
+import * as Ids from "./Ids.ts"
+
+/**
+ * What the body is, decided once at ingest, so that encoders only splice:
+ * `json` one valid JSON text in UTF-8, at most {@link MAX_JSON_DEPTH} deep; `utf8` other text; `binary` the rest.
+ */
+export const BodyKind = Schema.Literals(["json", "utf8", "binary"])
+export type BodyKind = typeof BodyKind.Type
+
+/** An accepted body is at most 10 MiB. */
+export const MAX_BODY_BYTES = 10 * 1024 * 1024
+/** Deeper JSON is text: recursive parsers downstream would not survive it. */
+export const MAX_JSON_DEPTH = 500
+
+/** Everything of an event but its body. */
+export const EventMeta = Schema.Struct({
+  method: Schema.String,
+  /** Names in lower case, in the order in which they came. */
+  headers: Schema.Array(Schema.Tuple([Schema.String, Schema.String])),
+  /** The query string without its `?`. */
+  query: Schema.String,
+  contentType: Schema.NullOr(Schema.String),
+  sourceIp: Schema.NullOr(Schema.String)
+})
+export type EventMeta = typeof EventMeta.Type
+
+export interface NewEvent extends EventMeta {
+  readonly body: Uint8Array
+}
+
+export interface Event extends NewEvent {
+  readonly id: Ids.EventId
+  readonly sourceId: Ids.SourceId
+  /** Position in the source's log: from 1, without gaps. */
+  readonly seq: number
+  /** Milliseconds since 1970; never decreases within a log. */
+  readonly receivedAt: number
+  readonly bodyKind: BodyKind
+}
+
+// Keeps a byte order mark: a JSON text does not start with one, so such a body is text.
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+const depthWithin = (text: string, limit: number): boolean => {
+  // A text of 2n characters cannot nest deeper than n.
+  if (text.length <= limit * 2) return true
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (inString) {
+      if (code === 0x5c) i++
+      else if (code === 0x22) inString = false
+    } else if (code === 0x22) inString = true
+    else if (code === 0x7b || code === 0x5b) {
+      if (++depth > limit) return false
+    } else if (code === 0x7d || code === 0x5d) depth--
+  }
+  return true
+}
+
+export const bodyKind = (body: Uint8Array): BodyKind => {
+  let text: string
+  try {
+    text = utf8.decode(body)
+  } catch {
+    return "binary"
+  }
+  if (!depthWithin(text, MAX_JSON_DEPTH)) return "utf8"
+  try {
+    JSON.parse(text)
+    return "json"
+  } catch {
+    return "utf8"
+  }
+}
+
+const HIDDEN_HEADERS = new Set([
+  "authorization",
+  "cookie",
+  "proxy-authorization",
+  "x-api-key",
+  "x-gitlab-token",
+  "x-telegram-bot-api-secret-token"
+])
+
+/** A header whose value is never shown again: credentials and signatures (the stored value stays as it came). */
+export const isSecretHeader = (name: string): boolean =>
+  HIDDEN_HEADERS.has(name) || name.includes("signature") || name.includes("hmac") || name.endsWith("-token") || name.endsWith("-secret")

@@ -1,0 +1,89 @@
+/**
+ * Identifiers: a prefix and 32 lowercase hex digits.
+ *
+ * | id | layout of the 128 bits |
+ * |---|---|
+ * | event | `ms 48, version 4 (7), seq high 12, variant 2 (0b10), seq low 26, route 36` |
+ * | source | `workspace 32, route 36, key number 4, HMAC 56` (see {@link file://./IdKeys.ts}) |
+ * | others | random |
+ *
+ * An event id sorts by time, inside one millisecond of a log by sequence, and names the log that holds the event.
+ * A workspace id is 8 hex digits; a route (the name of a log) is 9.
+ */
+import * as Schema from "effect/Schema"
+
+const id = <const P extends string>(prefix: P, title: string) =>
+  Schema.String.check(
+    Schema.isPattern(new RegExp(`^${prefix}_[0-9a-f]{32}$`), {
+      message: `must be a ${title} id: "${prefix}_" and 32 lowercase hex digits`
+    })
+  )
+
+/** 8 hex digits. */
+export const WorkspaceId = Schema.String.check(Schema.isPattern(/^[0-9a-f]{8}$/))
+export type WorkspaceId = typeof WorkspaceId.Type
+/** 9 hex digits: the name of a source's event log. */
+export type Route = string
+
+export const SourceId = id("src", "source")
+export type SourceId = typeof SourceId.Type
+export const DestinationId = id("dst", "destination")
+export type DestinationId = typeof DestinationId.Type
+export const ConnectionId = id("conn", "connection")
+export type ConnectionId = typeof ConnectionId.Type
+export const EventId = id("evt", "event")
+export type EventId = typeof EventId.Type
+export const ApiKeyId = id("key", "API key")
+export type ApiKeyId = typeof ApiKeyId.Type
+
+export type IdPrefix = "src" | "dst" | "conn" | "evt" | "key" | "rpl" | "req"
+
+/** Lowercase hex of bytes. */
+export const toHex = (bytes: Uint8Array): string => {
+  let out = ""
+  for (const byte of bytes) out += byte.toString(16).padStart(2, "0")
+  return out
+}
+
+/** Cryptographically random lowercase hex digits. */
+export const randomHex = (digits: number): string =>
+  toHex(crypto.getRandomValues(new Uint8Array(Math.ceil(digits / 2)))).slice(0, digits)
+
+/** A random id: `dst_…`, `conn_…`, `key_…`, `req_…`. */
+export const random = (prefix: IdPrefix): string => `${prefix}_${randomHex(32)}`
+
+export const randomWorkspaceId = (): WorkspaceId => randomHex(8)
+export const randomRoute = (): Route => randomHex(9)
+
+/** Sequences have 38 bits: 274 billion events a log. */
+export const MAX_SEQUENCE = 2 ** 38 - 1
+const SEQ_LOW = 2 ** 26
+
+export interface EventIdParts {
+  /** Milliseconds since 1970, 48 bits. */
+  readonly receivedAt: number
+  /** Position in the log, from 1. */
+  readonly seq: number
+  readonly route: Route
+}
+
+const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0")
+
+export const makeEventId = ({ receivedAt, seq, route }: EventIdParts): EventId => {
+  const high = Math.floor(seq / SEQ_LOW)
+  const low = seq % SEQ_LOW
+  // variant (2 bits) and seq low (26 bits) share seven hex digits; 0b10 << 26 is 0x8000000.
+  return `evt_${hex(receivedAt, 12)}7${hex(high, 3)}${hex(0x8000000 + low, 7)}${route}`
+}
+
+/** The parts of an event id, or `undefined` when the text is none. */
+export const parseEventId = (text: string): EventIdParts | undefined => {
+  const match = /^evt_([0-9a-f]{12})7([0-9a-f]{3})([89ab][0-9a-f]{6})([0-9a-f]{9})$/.exec(text)
+  if (match === null) return undefined
+  const [, ms, high, low, route] = match as unknown as [string, string, string, string, string]
+  return {
+    receivedAt: Number.parseInt(ms, 16),
+    seq: Number.parseInt(high, 16) * SEQ_LOW + (Number.parseInt(low, 16) - 0x8000000),
+    route
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * The registry of a workspace: sources, destinations, connections and API keys. Every change is a fact of the workspace's own
+ * journal and gets the next version; what it touches (logs, destinations) is told that version before the change is answered.
+ *
+ * `RegistryStore` is the synchronous store over SQL; `Registry` is the service that the API uses.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { Connection } from "./Connection.ts"
+import { Destination } from "./Destination.ts"
+import { ConflictError, NotFoundError, type UnavailableError } from "./Errors.ts"
+import * as Ids from "./Ids.ts"
+import { Source } from "./Source.ts"
+import { migrate, type Sql, type SqlRow } from "./Sql.ts"
+
+export const Scope = Schema.Literals(["*", "read", "write", "ingest"])
+export type Scope = typeof Scope.Type
+
+export const ApiKey = Schema.Struct({
+  id: Ids.ApiKeyId,
+  name: Schema.String,
+  scopes: Schema.NonEmptyArray(Scope),
+  /** The end of the key, by which its owner knows it. */
+  hint: Schema.String,
+  createdAt: Schema.Finite
+})
+export type ApiKey = typeof ApiKey.Type
+
+/** A key as it is stored: only the SHA-256 (hex) of its text. */
+export interface NewApiKey extends ApiKey {
+  readonly hash: string
+}
+
+export const Entity = Schema.Union([Source, Destination, Connection])
+export type Entity = typeof Entity.Type
+export type Kind = Entity["kind"]
+export type EntityOf<K extends Kind> = Extract<Entity, { readonly kind: K }>
+
+export interface Page<A> {
+  readonly items: ReadonlyArray<A>
+  /** Where the next page goes on; `null` at the end. */
+  readonly next: string | null
+}
+
+export interface PageRequest {
+  readonly cursor: string | null
+  readonly limit: number
+}
+
+type Failure = NotFoundError | ConflictError | UnavailableError
+
+export class Registry extends Context.Service<
+  Registry,
+  {
+    /** Claims the id for a new workspace and stores its first key. */
+    readonly createWorkspace: (
+      workspace: Ids.WorkspaceId,
+      key: NewApiKey
+    ) => Effect.Effect<void, ConflictError | UnavailableError>
+    /** The key with this hash, `undefined` when there is none. */
+    readonly authenticate: (
+      workspace: Ids.WorkspaceId,
+      hash: string
+    ) => Effect.Effect<ApiKey | undefined, UnavailableError>
+    readonly createKey: (workspace: Ids.WorkspaceId, key: NewApiKey) => Effect.Effect<ApiKey, UnavailableError>
+    readonly listKeys: (workspace: Ids.WorkspaceId) => Effect.Effect<ReadonlyArray<ApiKey>, UnavailableError>
+    readonly removeKey: (workspace: Ids.WorkspaceId, id: Ids.ApiKeyId) => Effect.Effect<void, NotFoundError | UnavailableError>
+    /** Answers once the log or the destination works by the new entity. */
+    readonly create: <K extends Kind>(entity: EntityOf<K>, idempotency?: Idempotency) => Effect.Effect<EntityOf<K>, Failure>
+    readonly get: <K extends Kind>(
+      workspace: Ids.WorkspaceId,
+      kind: K,
+      id: string
+    ) => Effect.Effect<EntityOf<K>, NotFoundError | UnavailableError>
+    /** Newest first. */
+    readonly list: <K extends Kind>(
+      workspace: Ids.WorkspaceId,
+      kind: K,
+      page: PageRequest
+    ) => Effect.Effect<Page<EntityOf<K>>, UnavailableError>
+    /** Refused as `stale` unless `entity.version` is the stored one. */
+    readonly update: <K extends Kind>(entity: EntityOf<K>) => Effect.Effect<EntityOf<K>, Failure>
+    /** A source or destination takes its connections with it. History stays readable for the retention. */
+    readonly remove: (workspace: Ids.WorkspaceId, kind: Kind, id: string) => Effect.Effect<void, NotFoundError | UnavailableError>
+    /** Connections of a source, deleted ones too: their history is still told. */
+    readonly connectionsOf: (
+      workspace: Ids.WorkspaceId,
+      source: Ids.SourceId
+    ) => Effect.Effect<ReadonlyArray<Connection>, UnavailableError>
+  }
+>()("@hookstream/core/Registry") {}
+
+/** The same key with the same body answers the first result again; with another body it is a conflict. */
+export interface Idempotency {
+  readonly key: string
+  /** A digest of the request. */
+  readonly digest: string
+}
+
+/** What a log must know: its source, and whom to wake. */
+export interface LogConfig {
+  readonly version: number
+  readonly source: Source
+  readonly deleted: boolean
+  readonly destinations: ReadonlyArray<Ids.DestinationId>
+}
+
+/** What a destination must know: itself, and the logs that it reads. */
+export interface DestinationConfig {
+  readonly version: number
+  readonly destination: Destination
+  readonly deleted: boolean
+  readonly connections: ReadonlyArray<{ readonly connection: Connection; readonly deleted: boolean }>
+}
+
+/** Something that has not yet been told the newest version. */
+export interface Outbox {
+  readonly target: string
+  readonly version: number
+}
+
+export interface RegistryStore {
+  /** `false` when another workspace owns this object. */
+  readonly claim: (workspace: Ids.WorkspaceId) => boolean
+  readonly addKey: (key: NewApiKey) => void
+  readonly keyByHash: (hash: string) => ApiKey | undefined
+  readonly keys: () => ReadonlyArray<ApiKey>
+  readonly removeKey: (id: Ids.ApiKeyId) => boolean
+  readonly create: (entity: Entity, idempotency?: Idempotency) => Result.Result<Entity, NotFoundError | ConflictError>
+  readonly get: (kind: Kind, id: string) => Entity | undefined
+  readonly list: (kind: Kind, page: PageRequest) => Page<Entity>
+  readonly update: (entity: Entity) => Result.Result<Entity, NotFoundError | ConflictError>
+  readonly remove: (kind: Kind, id: string, now: number) => boolean
+  readonly connectionsOf: (source: Ids.SourceId) => ReadonlyArray<Connection>
+  /** Targets (source and destination ids) that wait for their config. */
+  readonly outbox: () => ReadonlyArray<Outbox>
+  readonly acknowledged: (sent: Outbox) => void
+  readonly logConfig: (source: Ids.SourceId) => LogConfig
+  readonly destinationConfig: (destination: Ids.DestinationId) => DestinationConfig
+}
+
+const MIGRATIONS = [
+  [
+    `CREATE TABLE workspace (id TEXT NOT NULL)`,
+    `CREATE TABLE api_keys (hash TEXT PRIMARY KEY, id TEXT NOT NULL, created_at INTEGER NOT NULL, key TEXT NOT NULL) WITHOUT ROWID`,
+    `CREATE TABLE changes (version INTEGER PRIMARY KEY, at INTEGER NOT NULL, type TEXT NOT NULL, entity_id TEXT NOT NULL, entity TEXT NOT NULL)`,
+    `CREATE TABLE entities (
+       id TEXT PRIMARY KEY, kind TEXT NOT NULL, n INTEGER NOT NULL, slug TEXT, source_id TEXT, destination_id TEXT,
+       deleted INTEGER NOT NULL, entity TEXT NOT NULL) WITHOUT ROWID`,
+    `CREATE INDEX entities_by_kind ON entities (kind, n)`,
+    `CREATE TABLE outbox (target TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID`,
+    `CREATE TABLE idempotency (key TEXT PRIMARY KEY, digest TEXT NOT NULL, entity_id TEXT NOT NULL) WITHOUT ROWID`
+  ]
+]
+
+/** Opens the registry in `sql`, making its tables when they are missing. */
+export const makeStore = (sql: Sql): RegistryStore => {
+  migrate(sql, "Registry", MIGRATIONS)
+
+  const toEntity = (row: SqlRow): Entity => JSON.parse(row["entity"] as string)
+  const row = (id: string) => sql.exec("SELECT * FROM entities WHERE id = ?", id)[0]
+  const live = (kind: Kind, id: string): Entity | undefined => {
+    const found = row(id)
+    return found === undefined || found["kind"] !== kind || found["deleted"] === 1 ? undefined : toEntity(found)
+  }
+  const connectionRows = (column: "source_id" | "destination_id", id: string) =>
+    sql.exec(`SELECT * FROM entities WHERE kind = 'connection' AND ${column} = ? ORDER BY n`, id)
+
+  /** Whom a change of this entity concerns. */
+  const targets = (entity: Entity): ReadonlyArray<string> =>
+    entity.kind === "connection" ? [entity.sourceId, entity.destinationId] : [entity.id]
+
+  /** Stores an entity as the next version and puts those it concerns into the outbox. */
+  const write = (type: "created" | "updated" | "deleted", entity: Entity): Entity => {
+    const version = Number(sql.exec("SELECT coalesce(max(version), 0) AS v FROM changes")[0]!["v"]) + 1
+    const stored = { ...entity, version }
+    const json = JSON.stringify(stored)
+    const n = type === "created" ? version : Number(row(entity.id)!["n"])
+    sql.exec("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", version, entity.updatedAt, type, entity.id, json)
+    sql.exec(
+      "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      ...[entity.id, entity.kind, n, "slug" in entity ? entity.slug : null],
+      ...(entity.kind === "connection" ? [entity.sourceId, entity.destinationId] : [null, null]),
+      ...[type === "deleted" ? 1 : 0, json]
+    )
+    for (const target of targets(entity)) sql.exec("INSERT OR REPLACE INTO outbox VALUES (?, ?)", target, version)
+    return stored
+  }
+
+  const slugTaken = (entity: Entity): boolean =>
+    "slug" in entity &&
+    sql.exec(
+      "SELECT 1 FROM entities WHERE kind = ? AND slug = ? AND deleted = 0 AND id <> ?",
+      ...[entity.kind, entity.slug, entity.id]
+    ).length > 0
+  const conflict = (reason: ConflictError["reason"], message: string) => Result.fail(new ConflictError({ reason, message }))
+  const notFound = (message: string) => Result.fail(new NotFoundError({ message }))
+  const slugConflict = (entity: Entity) =>
+    conflict("slug", `another ${entity.kind} has the slug "${"slug" in entity ? entity.slug : ""}"`)
+
+  return {
+    claim: (workspace) =>
+      sql.transaction(() => {
+        const owner = sql.exec("SELECT id FROM workspace")[0]?.["id"]
+        if (owner === undefined) sql.exec("INSERT INTO workspace VALUES (?)", workspace)
+        return owner === undefined
+      }),
+    addKey: ({ hash, ...key }) => {
+      sql.exec("INSERT INTO api_keys VALUES (?, ?, ?, ?)", hash, key.id, key.createdAt, JSON.stringify(key))
+    },
+    keyByHash: (hash) => {
+      const found = sql.exec("SELECT key FROM api_keys WHERE hash = ?", hash)[0]
+      return found === undefined ? undefined : JSON.parse(found["key"] as string)
+    },
+    keys: () =>
+      sql.exec("SELECT key FROM api_keys ORDER BY created_at DESC, id").map(({ key }) => JSON.parse(key as string)),
+    removeKey: (id) =>
+      sql.transaction(() => {
+        const found = sql.exec("SELECT hash FROM api_keys WHERE id = ?", id)[0]
+        if (found !== undefined) sql.exec("DELETE FROM api_keys WHERE hash = ?", found["hash"]!)
+        return found !== undefined
+      }),
+    create: (entity, idempotency) =>
+      sql.transaction(() => {
+        if (idempotency !== undefined) {
+          const before = sql.exec("SELECT digest, entity_id FROM idempotency WHERE key = ?", idempotency.key)[0]
+          if (before !== undefined) {
+            return before["digest"] === idempotency.digest
+              ? Result.succeed(toEntity(row(before["entity_id"] as string)!))
+              : conflict("idempotency", "this Idempotency-Key was used for another request")
+          }
+        }
+        if (slugTaken(entity)) return slugConflict(entity)
+        if (entity.kind === "connection") {
+          if (live("source", entity.sourceId) === undefined) return notFound(`source_id: there is no source ${entity.sourceId}`)
+          if (live("destination", entity.destinationId) === undefined) {
+            return notFound(`destination_id: there is no destination ${entity.destinationId}`)
+          }
+        }
+        const stored = write("created", entity)
+        if (idempotency !== undefined) {
+          sql.exec("INSERT INTO idempotency VALUES (?, ?, ?)", idempotency.key, idempotency.digest, entity.id)
+        }
+        return Result.succeed(stored)
+      }),
+    get: live,
+    list: (kind, { cursor, limit }) => {
+      const before = cursor === null ? Number.MAX_SAFE_INTEGER : Number(cursor)
+      const rows = sql.exec(
+        "SELECT n, entity FROM entities WHERE kind = ? AND deleted = 0 AND n < ? ORDER BY n DESC LIMIT ?",
+        ...[kind, before, limit + 1]
+      )
+      const shown = rows.slice(0, limit)
+      return { items: shown.map(toEntity), next: rows.length > limit ? String(shown.at(-1)!["n"]) : null }
+    },
+    update: (entity) =>
+      sql.transaction(() => {
+        const before = live(entity.kind, entity.id)
+        if (before === undefined) return notFound(`there is no ${entity.kind} ${entity.id}`)
+        if (before.version !== entity.version) return conflict("stale", `the ${entity.kind} was changed meanwhile: try again`)
+        if (slugTaken(entity)) return slugConflict(entity)
+        return Result.succeed(write("updated", entity))
+      }),
+    remove: (kind, id, now) =>
+      sql.transaction(() => {
+        const entity = live(kind, id)
+        if (entity === undefined) return false
+        const ends: ReadonlyArray<SqlRow> =
+          kind === "connection" ? [] : connectionRows(kind === "source" ? "source_id" : "destination_id", id)
+        for (const one of ends) if (one["deleted"] === 0) write("deleted", { ...toEntity(one), updatedAt: now })
+        write("deleted", { ...entity, updatedAt: now })
+        return true
+      }),
+    connectionsOf: (source) => connectionRows("source_id", source).map((one) => toEntity(one) as Connection),
+    outbox: () =>
+      sql
+        .exec("SELECT target, version FROM outbox ORDER BY target DESC")
+        .map((one) => ({ target: one["target"] as string, version: Number(one["version"]) })),
+    acknowledged: ({ target, version }) => {
+      sql.exec("DELETE FROM outbox WHERE target = ? AND version = ?", target, version)
+    },
+    logConfig: (source) => {
+      const found = row(source)!
+      const entity = toEntity(found) as Source
+      const connections = connectionRows("source_id", source)
+      const ends = connections.filter((one) => one["deleted"] === 0)
+      return {
+        // Deleted connections count: a version never goes back.
+        version: Math.max(entity.version, ...connections.map((one) => toEntity(one).version)),
+        source: entity,
+        deleted: found["deleted"] === 1,
+        destinations: [...new Set(ends.map((one) => one["destination_id"] as string))]
+      }
+    },
+    destinationConfig: (destination) => {
+      const found = row(destination)!
+      const entity = toEntity(found) as Destination
+      const connections = connectionRows("destination_id", destination).map((one) => ({
+        connection: toEntity(one) as Connection,
+        deleted: one["deleted"] === 1
+      }))
+      return {
+        version: Math.max(entity.version, ...connections.map(({ connection }) => connection.version)),
+        destination: entity,
+        deleted: found["deleted"] === 1,
+        connections
+      }
+    }
+  }
+}

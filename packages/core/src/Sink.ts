@@ -1,0 +1,121 @@
+/**
+ * The sink contract: what a sink author writes. A driver sends and reports; it never retries, counts, sleeps or logs.
+ * What follows from a reason is decided by `Delivery.ts` alone.
+ */
+import type * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as HttpClient from "effect/http/HttpClient"
+import type { Event } from "./Event.ts"
+
+/** Why a record or a whole request failed. The table of consequences is in `Delivery.ts`. */
+export const Reason = Schema.Literals([
+  "Malformed",
+  "TooLarge",
+  "Rejected",
+  "Unauthorized",
+  "Misconfigured",
+  "Throttled",
+  "Unavailable",
+  "TimedOut",
+  "Unknown"
+])
+export type Reason = typeof Reason.Type
+
+/** A whole request failed, or failed for every record in the same way. `detail` is shown to users and holds no secret. */
+export class SinkError extends Schema.TaggedError<SinkError>()("SinkError", {
+  reason: Reason,
+  detail: Schema.String,
+  /** Milliseconds that the sink asked to wait. */
+  retryAfter: Schema.optionalKey(Schema.Finite)
+}) {}
+
+/** The sink's proof, as JSON: for Kafka partition, offset and timestamp. */
+export const Receipt = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Null]))
+export type Receipt = typeof Receipt.Type
+
+/** What became of one record, by its position in the batch. */
+export type Outcome =
+  | { readonly _tag: "Delivered"; readonly receipt: Receipt }
+  | { readonly _tag: "Failed"; readonly reason: Reason; readonly detail: string; readonly retryAfter?: number }
+
+export const delivered = (receipt: Receipt): Outcome => ({ _tag: "Delivered", receipt })
+export const failed = (reason: Reason, detail: string, retryAfter?: number): Outcome =>
+  retryAfter === undefined ? { _tag: "Failed", reason, detail } : { _tag: "Failed", reason, detail, retryAfter }
+
+/** An event on its way to one destination. */
+export interface OutboundEvent {
+  readonly event: Event
+  readonly destinationId: string
+  readonly connectionId: string
+  /** 1 for the first try. */
+  readonly attempt: number
+}
+
+/** One step of a check: what was looked at, whether it is well, and what would mend it. */
+export interface CheckStep {
+  readonly name: string
+  readonly result: "ok" | "failed" | "unknown"
+  readonly detail: string
+}
+export type CheckReport = ReadonlyArray<CheckStep>
+
+export interface SinkDriver {
+  /** One outcome for each event, in order; `SinkError` when the request as a whole failed. */
+  readonly send: (batch: ReadonlyArray<OutboundEvent>) => Effect.Effect<ReadonlyArray<Outcome>, SinkError>
+}
+
+/** What a deployment lets its sinks do. */
+export interface SinkPolicy {
+  /** Destinations on private networks and by plain http. */
+  readonly allowPrivateNetworks: boolean
+}
+
+export interface Issue {
+  /** Dotted path from the config: `topic`, `batch.max_records`. */
+  readonly path: string
+  readonly message: string
+}
+
+/** A sink type as the registry knows it. */
+export interface Sink {
+  /** As users write it in `type`. */
+  readonly type: string
+  readonly title: string
+  /** Default of a destination's `timeout_ms`. */
+  readonly defaultTimeoutMs: number
+  /** JSON in, as users write it. Secret fields decode to `Redacted`; that is how they are found, sealed and masked. */
+  readonly config: Schema.Codec<unknown, unknown>
+  /** What a Schema cannot say: rules between fields, and what this deployment forbids. */
+  readonly validate: (config: unknown, policy: SinkPolicy) => ReadonlyArray<Issue>
+  readonly driver: (config: unknown) => Effect.Effect<SinkDriver, never, HttpClient.HttpClient | Scope.Scope>
+}
+
+/**
+ * Makes a sink type from its config Schema and its driver. The result forgets the config's type: the registry holds sinks of
+ * every type, and only `config` can make a value that `driver` takes.
+ */
+export const make = <Config, Encoded>(options: {
+  readonly type: string
+  readonly title: string
+  readonly defaultTimeoutMs?: number
+  readonly config: Schema.Codec<Config, Encoded>
+  readonly validate?: (config: Config, policy: SinkPolicy) => ReadonlyArray<Issue>
+  readonly driver: (config: Config) => Effect.Effect<SinkDriver, never, HttpClient.HttpClient | Scope.Scope>
+}): Sink => ({
+  type: options.type,
+  title: options.title,
+  defaultTimeoutMs: options.defaultTimeoutMs ?? 30_000,
+  config: options.config as Schema.Codec<unknown, unknown>,
+  validate: (config, policy) => options.validate?.(config as Config, policy) ?? [],
+  driver: (config) => options.driver(config as Config)
+})
+
+/** A secret text in a sink's config: `Redacted` once decoded, write-only in forms. */
+export const Secret = Schema.RedactedFromValue(Schema.String.check(Schema.isNonEmpty({ message: "must not be empty" })), {
+  disallowEncode: true
+}).annotate({ writeOnly: true, format: "password" })
+
+/** Whether a decoded value is a secret. */
+export const isSecret = (value: unknown): value is Redacted.Redacted<string> => Redacted.isRedacted(value)

@@ -1,0 +1,22 @@
+/** A source: an ingest endpoint that owns an event log. */
+import * as Schema from "effect/Schema"
+import * as Ids from "./Ids.ts"
+
+/** `paused` answers 503, so that senders repeat; `disabled` answers 404. */
+export const SourceStatus = Schema.Literals(["active", "paused", "disabled"])
+export type SourceStatus = typeof SourceStatus.Type
+
+export const Source = Schema.Struct({
+  kind: Schema.Literal("source"),
+  id: Ids.SourceId,
+  workspace: Ids.WorkspaceId,
+  version: Schema.Int,
+  name: Schema.String,
+  slug: Schema.String,
+  description: Schema.NullOr(Schema.String),
+  status: SourceStatus,
+  /** Milliseconds since 1970. */
+  createdAt: Schema.Finite,
+  updatedAt: Schema.Finite
+})
+export type Source = typeof Source.Type

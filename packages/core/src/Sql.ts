@@ -1,0 +1,34 @@
+/**
+ * The synchronous SQLite that every store is written against: a Durable Object's `storage.sql` and `node:sqlite` both fit.
+ *
+ * Synchronous on purpose: a timer between two statements of a write commits the first without the second, and Effect fibers
+ * yield by timers. So a store is plain functions, and its Effect service wraps each once.
+ */
+export type SqlValue = string | number | null | Uint8Array | ArrayBuffer
+
+export type SqlRow = Record<string, SqlValue>
+
+export interface Sql {
+  /** Runs one statement and returns its rows. Integers come back as numbers. */
+  readonly exec: (query: string, ...params: ReadonlyArray<SqlValue>) => ReadonlyArray<SqlRow>
+  /** Runs `body` in one transaction: a throw rolls back all of it and is thrown again. */
+  readonly transaction: <A>(body: () => A) => A
+}
+
+/** A BLOB column as bytes: Durable Objects answer `ArrayBuffer`, `node:sqlite` `Uint8Array`. */
+export const blob = (value: SqlValue | undefined): Uint8Array =>
+  value instanceof ArrayBuffer ? new Uint8Array(value) : (value as Uint8Array)
+
+/**
+ * Brings a store's tables to their newest version, one step after the other, and remembers the version in `schema_versions`
+ * (`PRAGMA user_version` is refused in Durable Objects).
+ */
+export const migrate = (sql: Sql, store: string, steps: ReadonlyArray<ReadonlyArray<string>>): void =>
+  sql.transaction(() => {
+    sql.exec("CREATE TABLE IF NOT EXISTS schema_versions (store TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID")
+    const version = Number(sql.exec("SELECT version FROM schema_versions WHERE store = ?", store)[0]?.["version"] ?? 0)
+    for (const statement of steps.slice(version).flat()) sql.exec(statement)
+    if (version < steps.length) {
+      sql.exec("INSERT OR REPLACE INTO schema_versions (store, version) VALUES (?, ?)", store, steps.length)
+    }
+  })

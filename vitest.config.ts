@@ -1,0 +1,26 @@
+import { defineConfig } from "vitest/config"
+
+// Unit, contract and property tests run in Node ("unit"); tests that start a real workerd are apart ("workerd"):
+// they take longer and must not compete with each other for two cores.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["packages/*/test/**/*.test.ts"],
+          exclude: ["**/*.workerd.test.ts", "**/*.e2e.test.ts"]
+        }
+      },
+      {
+        test: {
+          name: "workerd",
+          include: ["packages/*/test/**/*.{workerd,e2e}.test.ts"],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000
+        }
+      }
+    ]
+  }
+})
