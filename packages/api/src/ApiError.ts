@@ -69,18 +69,20 @@ export const notFound = Effect.fnUntraced(function* (error: string) {
   return yield* new NotFound({ error, status: 404, request_id })
 })
 
-/** Core's errors as the API's. */
-export const fromCore = Effect.fnUntraced(function* (error: NotFoundError | ConflictError | UnavailableError) {
+const onUnavailable = Effect.fnUntraced(function* (error: UnavailableError) {
   const { requestId: request_id } = yield* RequestInfo
-  switch (error._tag) {
-    case "NotFoundError":
-      return yield* new NotFound({ error: error.message, status: 404, request_id })
-    case "ConflictError":
-      return yield* new Conflict({ error: error.message, status: 409, request_id })
-    case "UnavailableError":
-      return yield* new ServiceUnavailable({ error: error.message, status: 503, request_id })
-  }
+  return yield* new ServiceUnavailable({ error: error.message, status: 503, request_id })
 })
+const onNotFound = (error: NotFoundError) => notFound(error.message)
+const onConflict = Effect.fnUntraced(function* (error: ConflictError) {
+  const { requestId: request_id } = yield* RequestInfo
+  return yield* new Conflict({ error: error.message, status: 409, request_id })
+})
+
+/** Core's errors as the API's, for `Effect.catchTags`: of a list, of a read, of a change. */
+export const ofList = { UnavailableError: onUnavailable }
+export const ofRead = { ...ofList, NotFoundError: onNotFound }
+export const ofChange = { ...ofRead, ConflictError: onConflict }
 
 const MISSING = "is required"
 const UNKNOWN = "is not a field"

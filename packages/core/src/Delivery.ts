@@ -386,3 +386,46 @@ export const settle = (window: Window, outcomes: ReadonlyArray<Settled>, context
   }
   return facts
 }
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Configure
+
+/** A destination's connections as its workspace wants them. */
+export interface Wanted {
+  readonly version: number
+  readonly paused: boolean
+  readonly connections: ReadonlyArray<{
+    readonly id: ConnectionId
+    readonly sourceId: SourceId
+    readonly route: Route
+    readonly enabled: boolean
+    readonly deleted: boolean
+    /** The log's last sequence now: a new connection delivers what comes after it. */
+    readonly head: number
+  }>
+}
+
+/** The facts that bring a destination to a newer configuration; none when it has that version already. */
+export const configure = (
+  control: Control,
+  connections: ReadonlyArray<ConnectionState>,
+  wanted: Wanted
+): ReadonlyArray<Fact> => {
+  if (wanted.version <= control.configVersion) return []
+  const known = new Map(connections.map((connection) => [connection.id, connection]))
+  const facts: Array<Fact> = [{ _tag: "ConfigChanged", version: wanted.version }]
+  for (const { id, sourceId, route, enabled, deleted, head } of wanted.connections) {
+    const before = known.get(id)
+    if (before === undefined && deleted) continue
+    if (before === undefined) facts.push({ _tag: "ConnectionStarted", connection: id, sourceId, route, after: head })
+    const state = before ?? { enabled: true, deleted: false }
+    if (state.enabled !== enabled || state.deleted !== deleted) {
+      facts.push({ _tag: "ConnectionChanged", connection: id, enabled, deleted })
+    }
+  }
+  if (wanted.paused && control.pause?.reason !== "user") {
+    facts.push({ _tag: "Paused", reason: "user", detail: "paused by its status", probeAt: null })
+  }
+  if (!wanted.paused && control.pause?.reason === "user") facts.push({ _tag: "Resumed" })
+  return facts
+}

@@ -72,13 +72,14 @@ export class DeliveryJournal extends Context.Service<
   }
 >()("@hookstream/core/DeliveryJournal") {}
 
-/** The journal of one store. */
-export const layerStore = (store: DeliveryStore): Layer.Layer<DeliveryJournal> =>
-  Layer.succeed(DeliveryJournal, {
-    commit: (facts) => Effect.clockWith((clock) => Effect.sync(() => store.commit(facts, clock.currentTimeMillisUnsafe()))),
-    control: Effect.sync(store.control),
-    view: Effect.clockWith((clock) => Effect.sync(() => store.view(clock.currentTimeMillisUnsafe())))
-  })
+/** The service over one store. */
+export const make = (store: DeliveryStore): DeliveryJournal["Service"] => ({
+  commit: (facts) => Effect.clockWith((clock) => Effect.sync(() => store.commit(facts, clock.currentTimeMillisUnsafe()))),
+  control: Effect.sync(store.control),
+  view: Effect.clockWith((clock) => Effect.sync(() => store.view(clock.currentTimeMillisUnsafe())))
+})
+
+export const layer = (store: DeliveryStore): Layer.Layer<DeliveryJournal> => Layer.succeed(DeliveryJournal, make(store))
 
 const MIGRATIONS = [
   [

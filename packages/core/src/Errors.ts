@@ -18,12 +18,6 @@ export class ForbiddenHost extends Schema.TaggedError<ForbiddenHost>()("Forbidde
   message: Schema.String
 }) {}
 
-/** The log could not be reached or refused to answer; the caller may ask again. */
-export class EventLogError extends Schema.TaggedError<EventLogError>()("EventLogError", {
-  message: Schema.String,
-  cause: Schema.optionalKey(Schema.Defect())
-}) {}
-
 /** An object could not be reached; the caller may ask again. */
 export class UnavailableError extends Schema.TaggedError<UnavailableError>()("UnavailableError", {
   message: Schema.String,

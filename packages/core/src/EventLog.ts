@@ -2,12 +2,12 @@
  * The event log of a source: append-only, one row per event, a gap-free sequence from 1.
  *
  * `EventLogStore` is the synchronous store over SQL; `EventLog` is the service through which deliveries and the API read the
- * logs, wherever they live. A log is named by its route.
+ * logs, wherever they live (only a log itself appends). A log is named by its route.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { EventLogError } from "./Errors.ts"
+import { UnavailableError } from "./Errors.ts"
 import { bodyKind, type BodyKind, type Event, type NewEvent } from "./Event.ts"
 import { makeEventId, MAX_SEQUENCE, type Route, type SourceId } from "./Ids.ts"
 import { blob, migrate, type Sql, type SqlRow } from "./Sql.ts"
@@ -44,14 +44,13 @@ export interface Append {
 export class EventLog extends Context.Service<
   EventLog,
   {
-    readonly append: (route: Route, append: Append) => Effect.Effect<Event, EventLogError>
     /** Events with a sequence above `after`, in order. */
-    readonly read: (route: Route, after: number, limits: ReadLimits) => Effect.Effect<LogPage, EventLogError>
+    readonly read: (route: Route, after: number, limits: ReadLimits) => Effect.Effect<LogPage, UnavailableError>
     /** The events of the named sequences that the log still holds, in order of sequence. */
-    readonly get: (route: Route, seqs: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<Event>, EventLogError>
+    readonly get: (route: Route, seqs: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
     /** Newest first, below sequence `before`, bodies left out. */
-    readonly list: (route: Route, before: number, limit: number) => Effect.Effect<ReadonlyArray<Event>, EventLogError>
-    readonly stats: (route: Route) => Effect.Effect<LogStats, EventLogError>
+    readonly list: (route: Route, before: number, limit: number) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
+    readonly stats: (route: Route) => Effect.Effect<LogStats, UnavailableError>
   }
 >()("@hookstream/core/EventLog") {}
 
@@ -190,11 +189,10 @@ const service = (storeOf: (route: Route) => EventLogStore | undefined): EventLog
     Effect.suspend(() => {
       const store = storeOf(route)
       return store === undefined
-        ? Effect.fail(new EventLogError({ message: `there is no log ${route}` }))
+        ? Effect.fail(new UnavailableError({ message: `there is no log ${route}` }))
         : Effect.sync(() => f(store))
     })
   return {
-    append: (route, append) => use(route, (store) => store.append(append)),
     read: (route, after, limits) => use(route, (store) => store.read(after, limits)),
     get: (route, seqs) => use(route, (store) => store.get(seqs)),
     list: (route, before, limit) => use(route, (store) => store.list(before, limit)),

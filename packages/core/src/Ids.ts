@@ -87,3 +87,7 @@ export const parseEventId = (text: string): EventIdParts | undefined => {
     route
   }
 }
+
+/** The log and the workspace that a source id names. Of an id from outside, `IdKeys.parseSourceId` checks the checksum first. */
+export const routeOf = (id: SourceId): Route => id.slice(12, 21)
+export const workspaceOf = (id: SourceId): WorkspaceId => id.slice(4, 12)

@@ -1,0 +1,83 @@
+/** The API as a function from Request to Response, over core's services. */
+import type { Deliveries } from "@hookstream/core/Deliveries"
+import type { EventLog } from "@hookstream/core/EventLog"
+import * as Ids from "@hookstream/core/Ids"
+import type { Registry } from "@hookstream/core/Registry"
+import type { SecretVault } from "@hookstream/core/SecretVault"
+import type { SinkRegistry } from "@hookstream/core/SinkRegistry"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as Layer from "effect/Layer"
+import { Api } from "./Api.ts"
+import { badRequest, issuesOf, RequestInfo, summaryOf } from "./ApiError.ts"
+import * as AuthHandlers from "./AuthHandlers.ts"
+import { SchemaErrors } from "./Authorization.ts"
+import * as ConnectionsHandlers from "./ConnectionsHandlers.ts"
+import type { Deployment } from "./Deployment.ts"
+import * as DestinationsHandlers from "./DestinationsHandlers.ts"
+import { errorResponse } from "./ErrorResponse.ts"
+import * as EventsHandlers from "./EventsHandlers.ts"
+import * as SourcesHandlers from "./SourcesHandlers.ts"
+
+const layerSchemaErrors = HttpApiMiddleware.layerSchemaErrorTransform(SchemaErrors, (error) => {
+  if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.die(error)
+  const issues = issuesOf(error.cause)
+  return badRequest(summaryOf(issues), issues)
+})
+
+const layerSystem = HttpApiBuilder.group(Api, "system", (handlers) =>
+  handlers.handle("health", () => Effect.succeed({ status: "ok" as const }))
+)
+
+/** What the API needs of the platform. */
+export type Services = Registry | EventLog | Deliveries | SecretVault | SinkRegistry | Deployment
+
+const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+  Layer.provide([
+    AuthHandlers.layerWorkspaces,
+    AuthHandlers.layerApiKeys,
+    SourcesHandlers.layer,
+    DestinationsHandlers.layer,
+    ConnectionsHandlers.layer,
+    EventsHandlers.layer,
+    layerSystem
+  ]),
+  Layer.provide([AuthHandlers.layerAuthorization, layerSchemaErrors])
+)
+
+/** What the router and the platform answer in words of their own, in ours. */
+const OWN_WORDS: Readonly<Record<number, string>> = {
+  400: "the request is malformed",
+  404: "there is nothing at this path",
+  405: "this path does not take this method",
+  413: "the body is too large",
+  415: "the body must be JSON: send Content-Type: application/json",
+  500: "an error inside the gateway; its log has the cause under this request_id"
+}
+
+const shaped = (response: Response, requestId: string): Response => {
+  const isJson = response.headers.get("content-type")?.startsWith("application/json") === true
+  if (response.status >= 400 && !isJson) {
+    const status = response.status
+    return errorResponse(status, OWN_WORDS[status] ?? "the request could not be answered", { requestId })
+  }
+  const out = new Response(response.body, response)
+  out.headers.set("X-Request-Id", requestId)
+  if (response.status === 503) out.headers.set("Retry-After", "1")
+  return out
+}
+
+/** Builds the router: some milliseconds, so call it once per isolate and only when a management request comes. */
+export const make = (services: Context.Context<Services>): ((request: Request) => Promise<Response>) => {
+  const app = routes.pipe(Layer.provide(Layer.succeedContext(services)), Layer.provide(HttpServer.layerServices))
+  const { handler } = HttpRouter.toWebHandler(app, { disableLogger: true })
+  return async (request) => {
+    const requestId = Ids.random("req")
+    const { origin } = new URL(request.url)
+    return shaped(await handler(request, Context.add(services, RequestInfo, { requestId, origin })), requestId)
+  }
+}

@@ -1,0 +1,126 @@
+/** Workspaces and API keys, and the check of a key at every other endpoint. */
+import * as Ids from "@hookstream/core/Ids"
+import { type ApiKey, type NewApiKey, Registry, type Scope } from "@hookstream/core/Registry"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { Api } from "./Api.ts"
+import { forbidden, ofList, ofRead, unauthorized } from "./ApiError.ts"
+import { Authorization, Caller } from "./Authorization.ts"
+import { Deployment } from "./Deployment.ts"
+import { time } from "./Fields.ts"
+import { sha256 } from "./internal/digest.ts"
+
+const view = ({ id, name, scopes, hint, createdAt }: ApiKey) => ({ id, name, scopes, hint, created_at: time(createdAt) })
+
+const newKey = Effect.fnUntraced(function* (workspace: string, name: string, scopes: ApiKey["scopes"]) {
+  const { idKeys } = yield* Deployment
+  const text = yield* Effect.promise(() => idKeys.apiKey(workspace))
+  const createdAt = yield* Clock.currentTimeMillis
+  const stored: NewApiKey = {
+    ...{ id: Ids.random("key"), name, scopes, createdAt },
+    ...{ hint: text.slice(-4), hash: yield* sha256(text) }
+  }
+  return { text, stored }
+})
+
+export const layerWorkspaces = HttpApiBuilder.group(Api, "workspaces", (handlers) =>
+  handlers.handle("create", ({ headers, payload }) =>
+    Effect.gen(function* () {
+      const { rootKey } = yield* Deployment
+      const registry = yield* Registry
+      const given = headers["x-root-key"] ?? ""
+      if ((yield* sha256(given)) !== (yield* sha256(rootKey))) {
+        return yield* unauthorized("X-Root-Key must be the deployment's HOOKSTREAM_ROOT_KEY")
+      }
+      const { id, text, stored } = yield* Effect.gen(function* () {
+        const id = Ids.randomWorkspaceId()
+        const key = yield* newKey(id, payload.name ?? "first key", ["*"])
+        yield* registry.createWorkspace(id, key.stored)
+        return { id, ...key }
+      }).pipe(
+        // A conflict: the random id is another workspace's. Another id is tried; a third conflict in a row is a defect.
+        Effect.retry({ times: 3, while: (error) => error._tag === "ConflictError" }),
+        Effect.catchTag("ConflictError", (error) => Effect.die(error))
+      )
+      return { workspace: { id }, api_key: { ...view(stored), key: text } }
+    }).pipe(Effect.catchTags(ofList))
+  )
+)
+
+export const layerApiKeys = HttpApiBuilder.group(Api, "api-keys", (handlers) =>
+  handlers
+    .handle("create", ({ payload }) =>
+      Effect.gen(function* () {
+        const { workspace } = yield* Caller
+        const registry = yield* Registry
+        const { text, stored } = yield* newKey(workspace, payload.name, payload.scopes ?? ["*"])
+        yield* registry.createKey(workspace, stored)
+        return { api_key: { ...view(stored), key: text } }
+      }).pipe(Effect.catchTags(ofList))
+    )
+    .handle("list", () =>
+      Effect.gen(function* () {
+        const { workspace } = yield* Caller
+        const registry = yield* Registry
+        return { api_keys: (yield* registry.listKeys(workspace)).map(view) }
+      }).pipe(Effect.catchTags(ofList))
+    )
+    .handle("remove", ({ params }) =>
+      Effect.gen(function* () {
+        const { workspace } = yield* Caller
+        const registry = yield* Registry
+        yield* registry.removeKey(workspace, params.id)
+        return { success: true as const }
+      }).pipe(Effect.catchTags(ofRead))
+    )
+)
+
+const needed = (method: string, group: string): ReadonlyArray<Scope> =>
+  // Whoever makes keys could make one with every scope.
+  group === "api-keys" ? ["*"] : method === "GET" ? ["*", "read", "write"] : ["*", "write"]
+
+interface Call {
+  readonly credential: Redacted.Redacted<string>
+  readonly endpoint: HttpApiEndpoint.Top
+  readonly group: HttpApiGroup.Top
+}
+
+export const layerAuthorization = Layer.effect(
+  Authorization,
+  Effect.gen(function* () {
+    const { idKeys } = yield* Deployment
+    const registry = yield* Registry
+
+    const caller = Effect.fnUntraced(function* (text: string) {
+      if (text === "") return yield* unauthorized("an API key is required: send it as X-API-Key")
+      const workspace = yield* Effect.promise(() => idKeys.parseApiKey(text))
+      const hash = yield* sha256(text)
+      const key =
+        workspace === undefined
+          ? undefined
+          : yield* registry.authenticate(workspace, hash).pipe(Effect.catchTags(ofList))
+      return workspace === undefined || key === undefined
+        ? yield* unauthorized("this API key does not exist or was deleted")
+        : { workspace, key }
+    })
+
+    const authorize = Effect.fnUntraced(function* <E, R>(
+      handler: Effect.Effect<HttpServerResponse, E, R>,
+      { credential, endpoint, group }: Call
+    ) {
+      const who = yield* caller(Redacted.value(credential))
+      const scopes = needed(endpoint.method, group.identifier)
+      if (!who.key.scopes.some((scope) => scopes.includes(scope))) {
+        return yield* forbidden(`this API key lacks the scope: it needs one of ${scopes.join(", ")}`)
+      }
+      return yield* Effect.provideService(handler, Caller, who)
+    })
+    return Authorization.of({ apiKey: authorize, bearer: authorize })
+  })
+)

@@ -1,0 +1,67 @@
+import type { Connection } from "@hookstream/core/Connection"
+import * as Ids from "@hookstream/core/Ids"
+import { Registry } from "@hookstream/core/Registry"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { Api } from "./Api.ts"
+import { ofChange, ofList, ofRead } from "./ApiError.ts"
+import { Caller } from "./Authorization.ts"
+import { time } from "./Fields.ts"
+import { find, idempotency, page, remove } from "./internal/entities.ts"
+
+const view = (connection: Connection) => ({
+  id: connection.id,
+  source_id: connection.sourceId,
+  destination_id: connection.destinationId,
+  ...{ name: connection.name, description: connection.description, enabled: connection.enabled },
+  created_at: time(connection.createdAt),
+  updated_at: time(connection.updatedAt)
+})
+
+export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
+  handlers
+    .handle("create", ({ headers, payload }) =>
+      Effect.gen(function* () {
+        const { workspace } = yield* Caller
+        const registry = yield* Registry
+        const now = yield* Clock.currentTimeMillis
+        const connection = yield* registry.create<"connection">(
+          {
+            ...({ kind: "connection", id: Ids.random("conn"), workspace, version: 0, createdAt: now, updatedAt: now } as const),
+            ...{ sourceId: payload.source_id, destinationId: payload.destination_id, enabled: payload.enabled ?? true },
+            ...{ name: payload.name ?? null, description: payload.description ?? null }
+          },
+          yield* idempotency("connection", headers, payload)
+        )
+        return { connection: view(connection) }
+      }).pipe(Effect.catchTags(ofChange))
+    )
+    .handle("list", ({ query }) =>
+      page("connection", query, (connection) => Effect.succeed(view(connection))).pipe(
+        Effect.map(({ views, ...rest }) => ({ connections: views, ...rest })),
+        Effect.catchTags(ofList)
+      )
+    )
+    .handle("get", ({ params }) =>
+      find("connection", params.id).pipe(
+        Effect.map((connection) => ({ connection: view(connection) })),
+        Effect.catchTags(ofRead)
+      )
+    )
+    .handle("update", ({ params, payload }) =>
+      Effect.gen(function* () {
+        const registry = yield* Registry
+        const before = yield* find("connection", params.id)
+        const connection = yield* registry.update<"connection">({
+          ...before,
+          name: payload.name === undefined ? before.name : payload.name,
+          description: payload.description === undefined ? before.description : payload.description,
+          enabled: payload.enabled ?? before.enabled,
+          updatedAt: yield* Clock.currentTimeMillis
+        })
+        return { connection: view(connection) }
+      }).pipe(Effect.catchTags(ofChange))
+    )
+    .handle("remove", ({ params }) => remove("connection", params.id).pipe(Effect.catchTags(ofRead)))
+)

@@ -1,0 +1,14 @@
+/** What the person who runs the gateway has set. */
+import type { IdKeys } from "@hookstream/core/IdKeys"
+import * as Context from "effect/Context"
+
+export class Deployment extends Context.Service<
+  Deployment,
+  {
+    /** Makes workspaces and their first keys. */
+    readonly rootKey: string
+    readonly idKeys: IdKeys
+    /** Opens destinations on private networks and by plain http. */
+    readonly allowPrivateNetworks: boolean
+  }
+>()("@hookstream/api/Deployment") {}

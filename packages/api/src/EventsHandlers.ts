@@ -1,0 +1,149 @@
+import { Deliveries } from "@hookstream/core/Deliveries"
+import type { Attempt, DeliveryStatus } from "@hookstream/core/DeliveryJournal"
+import { type Event, isSecretHeader } from "@hookstream/core/Event"
+import { EventLog } from "@hookstream/core/EventLog"
+import * as Ids from "@hookstream/core/Ids"
+import { Registry } from "@hookstream/core/Registry"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Base64 from "effect/encoding/Base64"
+import { Api } from "./Api.ts"
+import { badRequest, notFound, ofList, ofRead } from "./ApiError.ts"
+import { Caller } from "./Authorization.ts"
+import { DEFAULT_LIMIT, time, timeOrNull } from "./Fields.ts"
+import { find } from "./internal/entities.ts"
+import * as MergeCursor from "./internal/mergeCursor.ts"
+
+/** Without `source_id` a list merges the sources' logs, up to this many. */
+const MAX_MERGED_SOURCES = 32
+
+/** Where events of one source stand, on all of its connections that are or were. */
+const deliveriesOf = Effect.fnUntraced(function* (sourceId: Ids.SourceId, seqs: ReadonlyArray<number>) {
+  const { workspace } = yield* Caller
+  const registry = yield* Registry
+  const deliveries = yield* Deliveries
+  const connections = yield* registry.connectionsOf(workspace, sourceId)
+  const destinations = [...new Set(connections.map(({ destinationId }) => destinationId))]
+  const statuses = yield* Effect.forEach(destinations, (id) => deliveries.statuses(id, sourceId, seqs), {
+    concurrency: 8
+  })
+  return { destinations, statuses: statuses.flat() }
+})
+
+const summarise = (event: Event, statuses: ReadonlyArray<DeliveryStatus>) => {
+  const count = (status: DeliveryStatus["status"]) =>
+    statuses.filter((one) => one.seq === event.seq && one.status === status).length
+  const deliveries = {
+    ...{ waiting: count("waiting"), retrying: count("retrying") },
+    ...{ delivered: count("delivered"), dead: count("dead") }
+  }
+  const { waiting, retrying, delivered, dead } = deliveries
+  const status =
+    dead > 0
+      ? ("failed" as const)
+      : retrying > 0 || (waiting > 0 && delivered > 0)
+        ? ("processing" as const)
+        : delivered > 0
+          ? ("delivered" as const)
+          : ("received" as const)
+  return {
+    ...{ id: event.id, source_id: event.sourceId, method: event.method, content_type: event.contentType },
+    ...{ source_ip: event.sourceIp, received_at: time(event.receivedAt), status, deliveries }
+  }
+}
+
+const attemptView = (destinationId: string, attempt: Attempt) => ({
+  connection_id: attempt.connection,
+  destination_id: destinationId,
+  ...{ attempt: attempt.attempt, status: attempt.status, settled_at: time(attempt.at), latency_ms: attempt.latency },
+  ...{ reason: attempt.reason, error: attempt.detail, next_attempt_at: timeOrNull(attempt.nextAt) },
+  ...{ is_dlq: attempt.isDeadLetter, receipt: attempt.receipt }
+})
+
+const list = Effect.fn("Events.list")(function* (query: {
+  readonly cursor?: string
+  readonly limit?: number
+  readonly source_id?: string
+}) {
+  const { workspace } = yield* Caller
+  const registry = yield* Registry
+  const log = yield* EventLog
+  const limit = query.limit ?? DEFAULT_LIMIT
+  const before = MergeCursor.decode(query.cursor)
+  if (before === undefined) return yield* badRequest("cursor must be the `cursor` of an earlier answer")
+
+  const sources =
+    query.source_id === undefined
+      ? yield* registry.list(workspace, "source", { cursor: null, limit: MAX_MERGED_SOURCES })
+      : { items: [yield* find("source", query.source_id)], next: null }
+  if (sources.next !== null) {
+    return yield* badRequest(`source_id is required: the workspace has more than ${MAX_MERGED_SOURCES} sources`)
+  }
+  const pages = yield* Effect.forEach(
+    sources.items,
+    ({ id }) => log.list(Ids.routeOf(id), before.get(id) ?? Ids.MAX_SEQUENCE + 1, limit + 1),
+    { concurrency: 8 }
+  )
+  const merged = pages.flat().sort((a, b) => (a.id < b.id ? 1 : -1))
+  const shown = merged.slice(0, limit)
+  const after = new Map(before)
+  for (const { sourceId, seq } of shown) after.set(sourceId, seq)
+
+  const bySource = Map.groupBy(shown, ({ sourceId }) => sourceId)
+  const statuses = yield* Effect.forEach(
+    bySource,
+    ([sourceId, events]) =>
+      Effect.map(
+        deliveriesOf(
+          sourceId,
+          events.map(({ seq }) => seq)
+        ),
+        (found) => [sourceId, found.statuses] as const
+      ),
+    { concurrency: 8 }
+  )
+  const statusesOf = new Map(statuses)
+  return {
+    events: shown.map((event) => summarise(event, statusesOf.get(event.sourceId) ?? [])),
+    cursor: merged.length > limit ? MergeCursor.encode(after) : null,
+    has_more: merged.length > limit
+  }
+})
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+
+const get = Effect.fn("Events.get")(function* (id: string) {
+  const { workspace } = yield* Caller
+  const log = yield* EventLog
+  const deliveries = yield* Deliveries
+  const parts = Ids.parseEventId(id)
+  const event = parts === undefined ? undefined : (yield* log.get(parts.route, [parts.seq]))[0]
+  if (event === undefined || event.id !== id || Ids.workspaceOf(event.sourceId) !== workspace) {
+    return yield* notFound(`there is no event ${id}`)
+  }
+  const { destinations, statuses } = yield* deliveriesOf(event.sourceId, [event.seq])
+  const attempts = yield* Effect.forEach(
+    destinations,
+    (destination) =>
+      Effect.map(deliveries.attempts(destination, event.sourceId, event.seq), (found) =>
+        found.map((attempt) => attemptView(destination, attempt))
+      ),
+    { concurrency: 8 }
+  )
+  return {
+    event: {
+      ...summarise(event, statuses),
+      headers: event.headers.map(([name, value]) => ({ name, value: isSecretHeader(name) ? "****" : value })),
+      query: event.query,
+      body_kind: event.bodyKind,
+      body: event.bodyKind === "binary" ? Base64.encode(event.body) : decoder.decode(event.body),
+      attempts: attempts.flat().sort((a, b) => (a.settled_at < b.settled_at ? -1 : 1))
+    }
+  }
+})
+
+export const layer = HttpApiBuilder.group(Api, "events", (handlers) =>
+  handlers
+    .handle("list", ({ query }) => list(query).pipe(Effect.catchTags(ofRead)))
+    .handle("get", ({ params }) => get(params.id).pipe(Effect.catchTags(ofList)))
+)

@@ -1,0 +1,58 @@
+/**
+ * What a log keeps beside its events: who owns it, what its source is, and how far each destination was told. The append's own
+ * transaction arms the log's alarm; the alarm tells again every destination whose durable `notified` is below the head. So a
+ * wake-up that is lost costs seconds, never an event.
+ */
+import type { DestinationId } from "./Ids.ts"
+import type { LogConfig } from "./Registry.ts"
+import { migrate, type Sql } from "./Sql.ts"
+
+export interface LogKeeper {
+  readonly config: () => LogConfig | undefined
+  /** Keeps the newest version: an older one that arrives late changes nothing. */
+  readonly configure: (config: LogConfig) => void
+  /** Destinations that were not told of `head`, as far as is known durably. */
+  readonly behind: (head: number) => ReadonlyArray<DestinationId>
+  readonly notified: (destination: DestinationId, head: number) => void
+}
+
+const MIGRATIONS = [
+  [
+    `CREATE TABLE log_config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)`,
+    `CREATE TABLE notified (destination TEXT PRIMARY KEY, head INTEGER NOT NULL) WITHOUT ROWID`
+  ]
+]
+
+export const makeStore = (sql: Sql): LogKeeper => {
+  migrate(sql, "LogKeeper", MIGRATIONS)
+  const read = (): LogConfig | undefined => {
+    const row = sql.exec("SELECT config FROM log_config")[0]
+    return row === undefined ? undefined : JSON.parse(row["config"] as string)
+  }
+  // Parsed once: every append asks for it.
+  let config = read()
+
+  return {
+    config: () => config,
+    configure: (next) => {
+      if (config !== undefined && config.version >= next.version) return
+      sql.transaction(() => {
+        sql.exec("INSERT OR REPLACE INTO log_config VALUES (1, ?)", JSON.stringify(next))
+        const wanted = new Set(next.destinations)
+        for (const { destination } of sql.exec("SELECT destination FROM notified")) {
+          if (!wanted.has(destination as string)) sql.exec("DELETE FROM notified WHERE destination = ?", destination!)
+        }
+      })
+      config = next
+    },
+    behind: (head) => {
+      const told = new Map(
+        sql.exec("SELECT destination, head FROM notified").map((row) => [row["destination"] as string, Number(row["head"])])
+      )
+      return (config?.destinations ?? []).filter((destination) => (told.get(destination) ?? 0) < head)
+    },
+    notified: (destination, head) => {
+      sql.exec("INSERT OR REPLACE INTO notified VALUES (?, ?)", destination, head)
+    }
+  }
+}

@@ -1,0 +1,180 @@
+/** The Durable Object of a destination: a shell over core's `DeliveryJournal` store and `Pump`. */
+import { DurableObject } from "cloudflare:workers"
+import * as Delivery from "@hookstream/core/Delivery"
+import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { routeOf, type SourceId } from "@hookstream/core/Ids"
+import * as Pump from "@hookstream/core/Pump"
+import type { DestinationConfig } from "@hookstream/core/Registry"
+import * as Effect from "effect/Effect"
+import type { Env } from "./Env.ts"
+import { type Alarm, makeAlarm } from "./internal/alarm.ts"
+import { NotClaimed } from "./internal/errors.ts"
+import { makeSettings } from "./internal/settings.ts"
+import { isClaimed, sqlOf } from "./internal/sql.ts"
+import { runtimeOf } from "./Layers.ts"
+
+/** While a run goes on an alarm stands behind it, so that a killed process goes on after at most this many milliseconds. */
+const SAFETY_NET = 5000
+/** Milliseconds after a run that failed unexpectedly. */
+const AFTER_FAILURE = 5000
+
+interface Stores {
+  readonly journal: DeliveryJournal.DeliveryStore
+  readonly config: () => DestinationConfig | undefined
+}
+
+export class Destination extends DurableObject<Env> {
+  #stores: Stores | undefined
+  readonly #alarm: Alarm
+  #running: Promise<void> | undefined
+  /** Something came while a run was ending: it runs once more. */
+  #again = false
+  /** The logs were asked for their heads since this instance began, or since a connection came. */
+  #headsKnown = false
+  #settings: { readonly version: number; readonly settings: Promise<Pump.Settings> } | undefined
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    this.#alarm = makeAlarm(ctx.storage)
+    if (!isClaimed(ctx.storage)) return
+    this.#stores = this.#open()
+    // Whatever was in flight when the last instance ended goes on, even if its alarm was lost.
+    const due = this.#nextDue()
+    if (due !== null) this.#alarm.atLatest(Math.max(due, Date.now() + SAFETY_NET))
+  }
+
+  #open(): Stores {
+    const sql = sqlOf(this.ctx.storage)
+    const journal = DeliveryJournal.makeStore(sql)
+    sql.exec("CREATE TABLE IF NOT EXISTS destination_config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)")
+    return {
+      journal,
+      config: () => {
+        const row = sql.exec("SELECT config FROM destination_config")[0]
+        return row === undefined ? undefined : JSON.parse(row["config"] as string)
+      }
+    }
+  }
+
+  /** When there is something to do, in milliseconds since 1970: now or later, `null` when nothing is known of. */
+  #nextDue(): number | null {
+    const now = Date.now()
+    const maxPending = this.#stores!.config()?.destination.maxPending ?? 0
+    const step = Delivery.plan(this.#stores!.journal.view(now), now, { maxPending })
+    return step._tag === "Wait" ? step.until : now
+  }
+
+  /**
+   * Works by this config from now on. `heads` are the logs' last sequences now: a new connection starts there. An object that
+   * has this version already changes nothing.
+   */
+  configure(config: DestinationConfig, heads: Readonly<Record<SourceId, number>>): void {
+    this.#stores ??= this.#open()
+    const { journal } = this.#stores
+    const { control, connections } = journal.summary()
+    const facts = Delivery.configure(control, connections, {
+      version: config.version,
+      paused: config.destination.status === "paused",
+      connections: config.connections.map(({ connection, deleted }) => ({
+        ...{ id: connection.id, sourceId: connection.sourceId, route: routeOf(connection.sourceId) },
+        ...{ enabled: connection.enabled, deleted, head: heads[connection.sourceId] ?? 0 }
+      }))
+    })
+    if (facts.length === 0) return
+    this.ctx.storage.transactionSync(() => {
+      this.ctx.storage.sql.exec("INSERT OR REPLACE INTO destination_config VALUES (1, ?)", JSON.stringify(config))
+      journal.commit(facts, Date.now())
+    })
+    this.#headsKnown = false
+    this.#start()
+  }
+
+  /** The log of this source has events up to `head`. Answers at once: the run goes on by itself. */
+  wake(sourceId: SourceId, head: number): void {
+    if (this.#stores === undefined) return
+    this.#stores.journal.raiseHead(sourceId, head)
+    this.#start()
+  }
+
+  attempts(sourceId: SourceId, seq: number): ReadonlyArray<DeliveryJournal.Attempt> {
+    return this.#stores?.journal.attempts(sourceId, seq) ?? []
+  }
+
+  statuses(sourceId: SourceId, seqs: ReadonlyArray<number>): ReadonlyArray<DeliveryJournal.DeliveryStatus> {
+    return this.#stores?.journal.statuses(sourceId, seqs) ?? []
+  }
+
+  summary(): DeliveryJournal.Summary {
+    if (this.#stores === undefined) throw new NotClaimed({ object: "Destination" })
+    return this.#stores.journal.summary()
+  }
+
+  #start(): void {
+    this.#again = true
+    this.#alarm.atLatest(Date.now() + SAFETY_NET)
+    this.ctx.waitUntil(this.#run())
+  }
+
+  /** One run at a time. Never rejects. */
+  #run(): Promise<void> {
+    this.#running ??= this.#runUntilDone().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #runUntilDone(): Promise<void> {
+    let next: number | null = null
+    do {
+      this.#again = false
+      try {
+        await this.#refreshHeads()
+        next = await this.#pump()
+      } catch (error) {
+        console.error({ message: "a delivery run failed; it is tried again", error })
+        next = Date.now() + AFTER_FAILURE
+      }
+    } while (this.#again && (next === null || next > Date.now()))
+    if (next !== null) this.#alarm.atLatest(next)
+  }
+
+  #pump(): Promise<number | null> {
+    const run = Pump.run(Effect.promise(() => this.#current()))
+    const journal = DeliveryJournal.make(this.#stores!.journal)
+    return runtimeOf(this.env).runPromise(Effect.provideService(run, DeliveryJournal.DeliveryJournal, journal))
+  }
+
+  /** What the pump works by: made once for each version of the config. */
+  async #current(): Promise<Pump.Settings | undefined> {
+    const config = this.#stores!.config()
+    if (config === undefined || config.deleted) return undefined
+    if (this.#settings?.version !== config.version) {
+      this.#settings = { version: config.version, settings: makeSettings(this.env, config) }
+    }
+    return await this.#settings.settings
+  }
+
+  /** Asks the logs how far they are: a wake-up may have been lost with the last instance, or come before its connection. */
+  async #refreshHeads(): Promise<void> {
+    if (this.#headsKnown) return
+    this.#headsKnown = true
+    const { journal } = this.#stores!
+    const live = journal.summary().connections.filter(({ deleted }) => !deleted)
+    const sources = new Map(live.map(({ sourceId, route }) => [sourceId, route]))
+    await Promise.all(
+      [...sources].map(async ([sourceId, route]) => {
+        const { count } = await this.env.SOURCE_LOG.getByName(route).stats()
+        journal.raiseHead(sourceId, count)
+      })
+    )
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarm.rang()
+    if (this.#stores === undefined) return
+    const due = this.#nextDue()
+    // While the run goes on another alarm stands behind it.
+    if (due !== null && due <= Date.now()) this.#alarm.atLatest(Date.now() + SAFETY_NET)
+    await this.#run()
+  }
+}

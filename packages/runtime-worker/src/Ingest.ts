@@ -1,0 +1,91 @@
+/**
+ * `ANY /v1/ingest/:source_id`: the hot path, in plain code. A 2xx means that the event is in the log: the log's reply waits for
+ * the commit.
+ */
+import { errorResponse } from "@hookstream/api/ErrorResponse"
+import { MAX_BODY_BYTES, type NewEvent } from "@hookstream/core/Event"
+import type { IdKeys } from "@hookstream/core/IdKeys"
+import * as Ids from "@hookstream/core/Ids"
+import type { Env } from "./Env.ts"
+import { isRetryable } from "./internal/call.ts"
+import type { AppendReply } from "./SourceLog.ts"
+
+const PREFIX = "/v1/ingest/"
+const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"])
+/** Seconds after which a sender should repeat. */
+const RETRY_AFTER = 5
+/** A lost reply is asked for again with the same token, so that one request makes one event. */
+const TRIES = 3
+const PAUSE_MS = 50
+
+/** The source id of an ingest path, or `undefined` when the path is another. */
+export const sourceIdOf = (pathname: string): string | undefined =>
+  pathname.startsWith(PREFIX) ? pathname.slice(PREFIX.length) : undefined
+
+/** The body, or `undefined` when it is larger than an event may be. */
+const readBody = async (request: Request): Promise<Uint8Array | undefined> => {
+  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) return undefined
+  if (request.body === null) return new Uint8Array()
+  if (request.headers.has("content-length")) return new Uint8Array(await request.arrayBuffer())
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
+    size += chunk.length
+    if (size > MAX_BODY_BYTES) return undefined
+    chunks.push(chunk)
+  }
+  const body = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    body.set(chunk, at)
+    at += chunk.length
+  }
+  return body
+}
+
+/** Appends to the log, again with the same token when its reply was lost. `undefined`: the log could not be reached. */
+const append = async (env: Env, route: string, sourceId: string, event: NewEvent): Promise<AppendReply | undefined> => {
+  const token = Ids.randomHex(32)
+  for (let attempt = 1; attempt <= TRIES; attempt++) {
+    try {
+      return await env.SOURCE_LOG.getByName(route).append({ sourceId, event, token, repeated: attempt > 1 })
+    } catch (error) {
+      console.warn({ message: "the log did not answer an append", source: sourceId, attempt, error })
+      if (!isRetryable(error)) return undefined
+      await scheduler.wait(PAUSE_MS * attempt)
+    }
+  }
+  return undefined
+}
+
+export const ingest = async (request: Request, url: URL, env: Env, idKeys: IdKeys): Promise<Response> => {
+  const requestId = Ids.random("req")
+  const refuse = (status: number, error: string) => errorResponse(status, error, { requestId })
+  const repeat = (error: string) => errorResponse(503, error, { requestId, retryAfterSeconds: RETRY_AFTER })
+
+  if (!METHODS.has(request.method)) return refuse(405, "webhooks are taken by GET, POST, PUT, PATCH and DELETE")
+  const sourceId = sourceIdOf(url.pathname) ?? ""
+  const parts = await idKeys.parseSourceId(sourceId)
+  if (parts === undefined) return refuse(404, "there is no such source: check the ingest URL")
+
+  const body = await readBody(request)
+  if (body === undefined) return refuse(413, `the body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB`)
+  const reply = await append(env, parts.route, sourceId, {
+    method: request.method,
+    headers: [...request.headers],
+    query: url.search.slice(1),
+    contentType: request.headers.get("content-type"),
+    sourceIp: request.headers.get("cf-connecting-ip"),
+    body
+  })
+  switch (reply?._tag) {
+    case "Accepted":
+      return Response.json({ event_id: reply.id, source_id: sourceId }, { headers: { "X-Request-Id": requestId } })
+    case "Paused":
+      return repeat("this source is paused: send again later")
+    case "NotFound":
+      return refuse(404, "there is no such source: check the ingest URL")
+    case undefined:
+      return repeat("the event could not be stored: send it again")
+  }
+}

@@ -1,0 +1,112 @@
+/** Bindings → Layers: core's services over Durable Objects, and one runtime for each env. */
+import { Deployment } from "@hookstream/api/Deployment"
+import { Deliveries } from "@hookstream/core/Deliveries"
+import { type ConflictError, KeyRingError, type NotFoundError } from "@hookstream/core/Errors"
+import { EventLog } from "@hookstream/core/EventLog"
+import * as IdKeys from "@hookstream/core/IdKeys"
+import { type EntityOf, Registry } from "@hookstream/core/Registry"
+import * as SecretVault from "@hookstream/core/SecretVault"
+import * as SinkRegistry from "@hookstream/core/SinkRegistry"
+import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import type { Env } from "./Env.ts"
+import { call } from "./internal/call.ts"
+import { fromReply, type Reply } from "./internal/reply.ts"
+import { sinks } from "./Sinks.ts"
+
+const layerEventLog = (env: Env): Layer.Layer<EventLog> => {
+  const log = (route: string) => env.SOURCE_LOG.getByName(route)
+  return Layer.succeed(EventLog, {
+    read: (route, after, limits) => call("the event log", () => log(route).read(after, limits)),
+    get: (route, seqs) => call("the event log", () => log(route).get(seqs)),
+    list: (route, before, limit) => call("the event log", () => log(route).list(before, limit)),
+    stats: (route) => call("the event log", () => log(route).stats())
+  })
+}
+
+const layerDeliveries = (env: Env): Layer.Layer<Deliveries> => {
+  const destination = (id: string) => env.DESTINATION.getByName(id)
+  return Layer.succeed(Deliveries, {
+    attempts: (id, source, seq) => call("the destination", () => destination(id).attempts(source, seq)),
+    statuses: (id, source, seqs) => call("the destination", () => destination(id).statuses(source, seqs)),
+    summary: (id) => call("the destination", () => destination(id).summary())
+  })
+}
+
+const layerRegistry = (env: Env): Layer.Layer<Registry> => {
+  const object = (workspace: string) => env.WORKSPACE.getByName(workspace)
+  const ask = <A>(attempt: () => PromiseLike<unknown>) => call<A>("the workspace", attempt)
+  const change = <A>(attempt: () => PromiseLike<unknown>) => Effect.flatMap(ask<Reply<A>>(attempt), fromReply)
+  /** Of a method that never answers with this error. */
+  const never = (error: NotFoundError | ConflictError) => Effect.die(error)
+  return Layer.succeed(Registry, {
+    createWorkspace: (workspace, key) =>
+      change<void>(() => object(workspace).createWorkspace(workspace, key)).pipe(Effect.catchTag("NotFoundError", never)),
+    authenticate: (workspace, hash) => ask(() => object(workspace).authenticate(hash)),
+    createKey: (workspace, key) => ask(() => object(workspace).createKey(key)),
+    listKeys: (workspace) => ask(() => object(workspace).listKeys()),
+    removeKey: (workspace, id) =>
+      change<void>(() => object(workspace).removeKey(id)).pipe(Effect.catchTag("ConflictError", never)),
+    create: (entity, idempotency) => change(() => object(entity.workspace).create(entity, idempotency)),
+    get: (workspace, kind, id) =>
+      change<EntityOf<typeof kind>>(() => object(workspace).get(kind, id)).pipe(Effect.catchTag("ConflictError", never)),
+    list: (workspace, kind, page) => ask(() => object(workspace).list(kind, page)),
+    update: (entity) => change(() => object(entity.workspace).update(entity)),
+    remove: (workspace, kind, id) =>
+      change<void>(() => object(workspace).remove(kind, id)).pipe(Effect.catchTag("ConflictError", never)),
+    connectionsOf: (workspace, source) => ask(() => object(workspace).connectionsOf(source))
+  })
+}
+
+const setting = (env: Env, name: "HOOKSTREAM_ROOT_KEY" | "HOOKSTREAM_ID_KEY" | "HOOKSTREAM_KEYS"): string => {
+  const value = env[name]
+  if (value !== undefined && value !== "") return value
+  throw new KeyRingError({ setting: name, message: `${name} is not set: see "Deploy" in the README` })
+}
+
+/** What a person sets; throws `KeyRingError`, which names what is missing or malformed. */
+const deploymentOf = (env: Env): Deployment["Service"] => ({
+  rootKey: setting(env, "HOOKSTREAM_ROOT_KEY"),
+  idKeys: IdKeys.make(setting(env, "HOOKSTREAM_ID_KEY")),
+  allowPrivateNetworks: env.HOOKSTREAM_ALLOW_PRIVATE_NETWORKS === "true"
+})
+
+/** No redirects, and no trace headers of ours on other people's servers. */
+const layerHttpClient = Layer.mergeAll(
+  FetchHttpClient.layer,
+  Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }),
+  Layer.succeed(HttpClient.TracerPropagationEnabled, false),
+  Layer.succeed(HttpClient.TracerDisabledWhen, () => true)
+)
+
+const layer = (env: Env) =>
+  Layer.mergeAll(
+    layerEventLog(env),
+    layerDeliveries(env),
+    layerRegistry(env),
+    SecretVault.layer(setting(env, "HOOKSTREAM_KEYS")),
+    SinkRegistry.layer(sinks),
+    Layer.succeed(Deployment, deploymentOf(env)),
+    layerHttpClient,
+    Logger.layer([Logger.consoleJson])
+  )
+
+const makeRuntime = (env: Env) => ManagedRuntime.make(layer(env))
+
+const runtimes = new WeakMap<Env, ReturnType<typeof makeRuntime>>()
+
+/**
+ * The runtime of this env: built once, synchronously. Throws `KeyRingError` while the deployment's secrets are missing or
+ * malformed; a request asks again, so nothing of the failure is remembered.
+ */
+export const runtimeOf = (env: Env): ReturnType<typeof makeRuntime> => {
+  const known = runtimes.get(env)
+  if (known !== undefined) return known
+  const runtime = makeRuntime(env)
+  runtimes.set(env, runtime)
+  return runtime
+}

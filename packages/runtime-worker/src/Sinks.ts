@@ -1,0 +1,5 @@
+/** Every sink of this deployment: a new one is its own package and one line here. */
+import type { Sink } from "@hookstream/core/Sink"
+import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
+
+export const sinks: ReadonlyArray<Sink> = [KafkaSink]

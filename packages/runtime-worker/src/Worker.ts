@@ -1,0 +1,58 @@
+/** The Worker: the ingest route in plain code, ahead of everything; the API behind it, built at its first call. */
+import * as ApiHandler from "@hookstream/api/ApiHandler"
+import { Deployment } from "@hookstream/api/Deployment"
+import { errorResponse } from "@hookstream/api/ErrorResponse"
+import { KeyRingError } from "@hookstream/core/Errors"
+import * as Ids from "@hookstream/core/Ids"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { Env } from "./Env.ts"
+import { ingest, sourceIdOf } from "./Ingest.ts"
+import { runtimeOf } from "./Layers.ts"
+
+export { Destination } from "./Destination.ts"
+export { SourceLog } from "./SourceLog.ts"
+export { Workspace } from "./Workspace.ts"
+
+interface Gateway {
+  readonly deployment: Deployment["Service"]
+  readonly api: (request: Request) => Promise<Response>
+}
+
+const makeGateway = (env: Env): Gateway => {
+  const services = runtimeOf(env).runSync(Effect.context<ApiHandler.Services>())
+  let api: Gateway["api"] | undefined
+  return {
+    deployment: Context.get(services, Deployment),
+    api: (request) => {
+      api ??= ApiHandler.make(services)
+      return api(request)
+    }
+  }
+}
+
+const gateways = new WeakMap<Env, Gateway>()
+const gatewayOf = (env: Env): Gateway => {
+  const known = gateways.get(env)
+  if (known !== undefined) return known
+  const gateway = makeGateway(env)
+  gateways.set(env, gateway)
+  return gateway
+}
+
+export default {
+  async fetch(request, env): Promise<Response> {
+    try {
+      const gateway = gatewayOf(env)
+      const url = new URL(request.url)
+      return sourceIdOf(url.pathname) === undefined
+        ? await gateway.api(request)
+        : await ingest(request, url, env, gateway.deployment.idKeys)
+    } catch (error) {
+      const requestId = Ids.random("req")
+      console.error({ message: "a request could not be answered", request_id: requestId, error })
+      const shown = error instanceof KeyRingError ? error.message : "an error inside the gateway; its log has the cause"
+      return errorResponse(500, shown, { requestId })
+    }
+  }
+} satisfies ExportedHandler<Env>
