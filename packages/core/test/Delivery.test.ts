@@ -1,0 +1,199 @@
+import * as Delivery from "@hookstream/core/Delivery"
+import { defaultPolicy } from "@hookstream/core/RetryPolicy"
+import { delivered, failed, Reason } from "@hookstream/core/Sink"
+import { describe, expect, it } from "vitest"
+
+const NOW = 1_000_000
+const connection = (id: string, change: Partial<Delivery.ConnectionState> = {}): Delivery.ConnectionState => ({
+  ...{ id, sourceId: "src_1", route: "0123abcde", after: 0, cursor: 0, head: 0, enabled: true, deleted: false },
+  ...change
+})
+const view = (change: Partial<Delivery.View> = {}): Delivery.View => ({
+  control: Delivery.initialControl,
+  connections: [],
+  due: [],
+  nextDue: null,
+  pendingCount: 0,
+  ...change
+})
+const control = (change: Partial<Delivery.Control>): Delivery.Control => ({ ...Delivery.initialControl, ...change })
+const pending = (seq: number, change: Partial<Delivery.Pending> = {}): Delivery.Pending => ({
+  ...{ connection: "conn_1", seq, spent: 1, due: NOW, reason: "Unavailable", detail: "down" },
+  ...change
+})
+const plan = (given: Delivery.View) => Delivery.plan(given, NOW, { maxPending: 1000 })
+const window: Delivery.Window = { connection: "conn_1", lo: 1, hi: 1, seqs: null }
+
+describe("plan", () => {
+  it("waits for a wake-up when every cursor is at its head", () => {
+    expect(plan(view({ connections: [connection("conn_1", { cursor: 5, head: 5 })] }))).toEqual({
+      _tag: "Wait",
+      until: null,
+      because: "idle"
+    })
+  })
+  it("reads on where the cursor is behind", () => {
+    const behind = connection("conn_2", { cursor: 5, head: 9 })
+    expect(plan(view({ connections: [connection("conn_1"), behind] }))).toEqual({
+      _tag: "Read",
+      connection: behind,
+      maxEvents: Delivery.WINDOW_EVENTS
+    })
+  })
+  it("settles what a stopped process left open before anything else", () => {
+    expect(plan(view({ control: control({ window, throttledUntil: NOW + 1 }) }))).toEqual({ _tag: "Recover", window })
+  })
+  it("retries what is due before it reads on", () => {
+    const one = connection("conn_1", { cursor: 5, head: 9 })
+    expect(plan(view({ connections: [one], due: [pending(4), pending(2)], pendingCount: 2 }))).toEqual({
+      _tag: "Retry",
+      connection: one,
+      items: [pending(2), pending(4)]
+    })
+  })
+  it("sleeps until the next retry is due", () => {
+    expect(plan(view({ nextDue: NOW + 30 }))).toEqual({ _tag: "Wait", until: NOW + 30, because: "retry due" })
+  })
+  it("reads no further than max_pending leaves room for", () => {
+    const connections = [connection("conn_1", { head: 500 })]
+    expect(plan(view({ connections, pendingCount: 990 }))).toMatchObject({ _tag: "Read", maxEvents: 10 })
+    expect(plan(view({ connections, pendingCount: 1000, nextDue: NOW + 5 }))).toMatchObject({ _tag: "Wait", until: NOW + 5 })
+  })
+  it("leaves a disabled connection where it stands", () => {
+    expect(plan(view({ connections: [connection("conn_1", { head: 9, enabled: false })] }))).toMatchObject({ _tag: "Wait" })
+  })
+  it("sends nothing while throttled", () => {
+    expect(plan(view({ connections: [connection("conn_1", { head: 9 })], control: control({ throttledUntil: NOW + 7 }) }))).toEqual({
+      _tag: "Wait",
+      until: NOW + 7,
+      because: "throttled"
+    })
+  })
+  it("sends nothing while a user has paused it, one event as a probe while it is paused for its credentials", () => {
+    const connections = [connection("conn_1", { head: 9 })]
+    const paused = (probeAt: number | null) =>
+      plan(view({ connections, control: control({ pause: { reason: "Unauthorized", detail: "", probeAt } }) }))
+    expect(paused(null)).toEqual({ _tag: "Wait", until: null, because: "paused" })
+    expect(paused(NOW + 1)).toEqual({ _tag: "Wait", until: NOW + 1, because: "paused" })
+    expect(paused(NOW)).toMatchObject({ _tag: "Read", maxEvents: 1 })
+  })
+})
+
+const settle = (
+  outcomes: ReadonlyArray<Omit<Delivery.Settled, "latency">>,
+  context: Partial<Delivery.SettleContext> = {}
+) =>
+  Delivery.settle(
+    window,
+    outcomes.map((outcome) => ({ ...outcome, latency: 3 })),
+    { now: NOW, policy: { ...defaultPolicy, jitter: false }, control: Delivery.initialControl, configVersion: 0, random: () => 0.5, ...context }
+  )
+const settled = (facts: ReadonlyArray<Delivery.Fact>) => {
+  const [fact] = facts
+  if (fact?._tag !== "WindowSettled") throw new TypeError("the first fact settles the window")
+  return fact.settled
+}
+
+describe("settle", () => {
+  it("keeps the sink's receipt", () => {
+    const receipt = { partition: 3, offset: "9007199254740993" }
+    expect(settled(settle([{ seq: 1, spent: 0, outcome: delivered(receipt) }]))).toEqual([
+      { _tag: "Delivered", seq: 1, attempt: 1, latency: 3, receipt }
+    ])
+  })
+
+  // architecture.md §5, a row for every reason: tries spent, and what then.
+  const rows: Readonly<Record<typeof Reason.Type, readonly [spent: number | "dead", then: string, due: number]>> = {
+    Malformed: ["dead", "", 0],
+    TooLarge: ["dead", "", 0],
+    Rejected: ["dead", "", 0],
+    Unauthorized: [0, "Paused", NOW],
+    Misconfigured: [0, "Paused", NOW],
+    Throttled: [0, "ThrottledUntil", NOW + 1000],
+    Unavailable: [1, "", NOW + 30_000],
+    TimedOut: [1, "", NOW + 30_000],
+    Unknown: [1, "", NOW + 30_000]
+  }
+  it.each(Reason.literals)("%s has the consequence of the table", (reason) => {
+    const facts = settle([{ seq: 1, spent: 0, outcome: failed(reason, "why") }])
+    const [spent, then, due] = rows[reason]
+    expect(settled(facts)).toEqual([
+      spent === "dead"
+        ? { _tag: "Dead", seq: 1, attempt: 1, latency: 3, reason, detail: "why" }
+        : { _tag: "Retry", seq: 1, attempt: 1, latency: 3, reason, detail: "why", spent, due }
+    ])
+    expect(facts.slice(1).map(({ _tag }) => _tag)).toEqual(then === "" ? [] : [then])
+  })
+  it("each record of a window has its own fate", () => {
+    const facts = settle([
+      { seq: 1, spent: 0, outcome: delivered({}) },
+      { seq: 2, spent: 0, outcome: failed("Rejected", "") },
+      { seq: 3, spent: 0, outcome: failed("Unavailable", "") }
+    ])
+    expect(settled(facts).map(({ _tag }) => _tag)).toEqual(["Delivered", "Dead", "Retry"])
+  })
+  it("the last try that fails is a dead letter", () => {
+    expect(settled(settle([{ seq: 1, spent: 5, outcome: failed("Unknown", "") }]))[0]).toMatchObject({ _tag: "Dead", attempt: 6 })
+    expect(settled(settle([{ seq: 1, spent: 4, outcome: failed("Unknown", "") }]))[0]).toMatchObject({ _tag: "Retry", spent: 5 })
+  })
+  it("waits at least as long as a throttling sink asks, at most an hour", () => {
+    const until = (retryAfter: number) => {
+      const fact = settle([{ seq: 1, spent: 0, outcome: failed("Throttled", "", retryAfter) }])[1]
+      return fact?._tag === "ThrottledUntil" ? fact.until - NOW : undefined
+    }
+    expect([until(10_000), until(9e9)]).toEqual([15_000, 3_600_000])
+  })
+  it("backs off from a second to a minute when a throttling sink asks for nothing", () => {
+    const until = (throttleStreak: number) => {
+      const fact = settle([{ seq: 1, spent: 0, outcome: failed("Throttled", "") }], { control: control({ throttleStreak }) })[1]
+      return fact?._tag === "ThrottledUntil" ? fact.until - NOW : undefined
+    }
+    expect([0, 1, 2, 9].map(until)).toEqual([1000, 2000, 4000, 60_000])
+  })
+
+  const paused = control({ pause: { reason: "Unauthorized", detail: "", probeAt: NOW } })
+  it("a probe that is delivered ends the pause, one that fails otherwise prolongs it", () => {
+    const after = (outcome: Delivery.Settled["outcome"]) => settle([{ seq: 1, spent: 0, outcome }], { control: paused })[1]
+    expect(after(delivered({}))).toEqual({ _tag: "Resumed" })
+    expect(after(failed("Unavailable", ""))).toMatchObject({ _tag: "Paused", probeAt: NOW + Delivery.PROBE_INTERVAL })
+  })
+  it("an outcome of an older configuration pauses nothing", () => {
+    expect(settle([{ seq: 1, spent: 0, outcome: failed("Unauthorized", "") }], { configVersion: 7 })).toHaveLength(1)
+  })
+})
+
+describe("configure", () => {
+  const wanted = (change: Partial<Delivery.Wanted["connections"][number]> = {}, version = 2, isPaused = false) => ({
+    version,
+    paused: isPaused,
+    connections: [{ id: "conn_1", sourceId: "src_1", route: "0123abcde", enabled: true, deleted: false, head: 41, ...change }]
+  })
+  const tags = (facts: ReadonlyArray<Delivery.Fact>) => facts.map(({ _tag }) => _tag)
+  it("starts a new connection at the log's head", () => {
+    expect(Delivery.configure(Delivery.initialControl, [], wanted())).toEqual([
+      { _tag: "ConfigChanged", version: 2 },
+      { _tag: "ConnectionStarted", connection: "conn_1", sourceId: "src_1", route: "0123abcde", after: 41 }
+    ])
+  })
+  it("does nothing for a version that it has, however often it is told", () => {
+    expect(Delivery.configure(control({ configVersion: 2 }), [], wanted())).toEqual([])
+    expect(Delivery.configure(control({ configVersion: 3 }), [], wanted())).toEqual([])
+  })
+  it("keeps the cursor of a connection that is disabled and enabled again", () => {
+    const known = [connection("conn_1", { cursor: 7 })]
+    const off = Delivery.configure(Delivery.initialControl, known, wanted({ enabled: false }))
+    expect(tags(off)).toEqual(["ConfigChanged", "ConnectionChanged"])
+    const state = [...off].reduce(Delivery.evolve, { ...Delivery.initialState, connections: new Map([["conn_1", known[0]!]]) })
+    expect(state.connections.get("conn_1")).toMatchObject({ cursor: 7, enabled: false })
+  })
+  it("probes at once what was paused for the old credentials", () => {
+    const before = control({ pause: { reason: "Unauthorized", detail: "", probeAt: NOW + 999 } })
+    expect(Delivery.evolveControl(before, { _tag: "ConfigChanged", version: 2 }).pause?.probeAt).toBe(0)
+  })
+  it("pauses and resumes by the user's word", () => {
+    const pausing = Delivery.configure(Delivery.initialControl, [], wanted({ deleted: true }, 2, true))
+    expect(tags(pausing)).toEqual(["ConfigChanged", "Paused"])
+    const state = pausing.reduce(Delivery.evolve, Delivery.initialState)
+    expect(tags(Delivery.configure(state.control, [], wanted({ deleted: true }, 3)))).toEqual(["ConfigChanged", "Resumed"])
+  })
+})
