@@ -1,0 +1,95 @@
+/** A topic in memory: partitions with offsets, and every record in the order in which it arrived. */
+import { partitionOf } from "./internal/murmur2.ts"
+import { type ProduceRecord, RecordError, type RecordSide } from "./ProduceRecord.ts"
+
+/** A record as it is read back. Bytes are shown as text and as base64. */
+export interface StoredRecord {
+  /** Arrival number over all partitions, from 0. */
+  readonly n: number
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestamp: string
+  readonly key: StoredSide | null
+  readonly headers: ReadonlyArray<{ readonly name: string; readonly value: string | null }>
+  readonly value: StoredSide | null
+  /** `value.data` exactly as it stood in the request. */
+  readonly raw_value_data: string | null
+  /** The whole record exactly as it stood in the request. */
+  readonly raw_request: string
+}
+
+export interface StoredSide {
+  readonly type: string
+  /** `null`: Kafka's null. */
+  readonly text: string | null
+  readonly base64: string | null
+}
+
+const stored = (side: RecordSide | null): StoredSide | null => {
+  if (side === null) return null
+  const bytes = side.bytes === null ? null : Buffer.from(side.bytes)
+  return { type: side.type, text: bytes?.toString("utf8") ?? null, base64: bytes?.toString("base64") ?? null }
+}
+
+export class Topic {
+  readonly name: string
+  readonly records: Array<StoredRecord> = []
+  readonly #ends: Array<number>
+  readonly #maxBytes: number
+  #next = 0
+  #waiting: Array<() => void> = []
+
+  constructor(name: string, partitions: number, maxBytes: number) {
+    this.name = name
+    this.#ends = Array.from({ length: partitions }, () => 0)
+    this.#maxBytes = maxBytes
+  }
+
+  get partitions(): number {
+    return this.#ends.length
+  }
+
+  #partition({ partition, key }: ProduceRecord): number {
+    const count = this.partitions
+    if (partition !== null) {
+      if (partition < 0) throw new RecordError(40402, `Partition ${partition} is invalid`)
+      if (partition >= count) throw new RecordError(40401, `Partition ${partition} of topic ${this.name} not present in metadata`)
+      return partition
+    }
+    return key?.bytes == null ? this.#next++ % count : partitionOf(key.bytes, count)
+  }
+
+  /** Appends a record. Throws {@link RecordError}. */
+  append(record: ProduceRecord, raw: string): StoredRecord {
+    const size = (record.key?.bytes?.length ?? 0) + (record.value?.bytes?.length ?? 0)
+    if (size > this.#maxBytes) {
+      throw new RecordError(413, `The message is ${size} bytes when serialized which is larger than ${this.#maxBytes}`)
+    }
+    const partition = this.#partition(record)
+    const offset = this.#ends[partition]!++
+    const one: StoredRecord = {
+      ...{ n: this.records.length, topic: this.name, partition, offset },
+      timestamp: new Date(record.timestamp ?? Date.now()).toISOString(),
+      key: stored(record.key),
+      headers: record.headers.map(({ name, value }) => ({ name, value: value === null ? null : Buffer.from(value).toString("utf8") })),
+      value: stored(record.value),
+      raw_value_data: record.value?.raw ?? null,
+      raw_request: raw
+    }
+    this.records.push(one)
+    for (const wake of this.#waiting.splice(0)) wake()
+    return one
+  }
+
+  /** Resolves at the next record or after `ms`. */
+  next(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#waiting.push(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+}
