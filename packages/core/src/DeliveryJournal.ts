@@ -318,8 +318,8 @@ export const makeMemory = (): DeliveryStore => {
   return {
     control: () => state.control,
     commit: (facts, now) => {
-      for (const fact of facts) journal.push({ at: now, fact })
       state = facts.reduce(Delivery.evolve, state)
+      for (const fact of facts) journal.push({ at: now, fact })
     },
     raiseHead: (sourceId, head) => {
       const raised = sorted().map((one) => (one.sourceId === sourceId && one.head < head ? { ...one, head } : one))

@@ -17,7 +17,7 @@ const onlyDefault = (description: string, ...defaults: ReadonlyArray<Schema.Json
   )
 
 /** A list of `host:port`, each with an optional protocol in front; the first names the REST endpoint. */
-export const BootstrapServers = NonEmpty.check(
+export const BootstrapServers = Schema.String.check(
   Schema.makeFilter((text: string) => firstHost(text) !== undefined, {
     message: 'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'
   })
@@ -31,7 +31,7 @@ export const firstHost = (bootstrapServers: string): string | undefined => {
 }
 
 /** Kafka's own rule: org.apache.kafka.common.internals.Topic. */
-const Topic = NonEmpty.check(
+const Topic = Schema.String.check(
   Schema.makeFilter((topic: string) => /^[a-zA-Z0-9._-]{1,249}$/.test(topic) && topic !== "." && topic !== "..", {
     message: "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"
   })

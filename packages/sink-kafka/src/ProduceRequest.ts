@@ -5,7 +5,8 @@ import * as Schema from "effect/Schema"
 const Base64 = Schema.String.check(Schema.isBase64())
 
 export const RecordData = Schema.Union([
-  Schema.Struct({ type: Schema.Literal("JSON"), data: Schema.Json }),
+  // Any JSON: of a number beyond the range of a double too, so not `Schema.Json`.
+  Schema.Struct({ type: Schema.Literal("JSON"), data: Schema.Unknown }),
   Schema.Struct({ type: Schema.Literal("STRING"), data: Schema.String }),
   Schema.Struct({ type: Schema.Literal("BINARY"), data: Base64 })
 ])

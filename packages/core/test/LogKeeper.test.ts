@@ -1,0 +1,38 @@
+import { makeStore } from "@hookstream/core/LogKeeper"
+import type { LogConfig } from "@hookstream/core/Registry"
+import { describe, expect, it } from "vitest"
+import { nodeSql } from "./NodeSql.ts"
+
+const config = (version: number, ...destinations: ReadonlyArray<string>): LogConfig => ({
+  ...{ version, deleted: false, destinations },
+  source: {
+    ...({ kind: "source", id: `src_${"0".repeat(32)}`, workspace: "00000001", version: 1, name: "s", slug: "s" } as const),
+    ...({ description: null, status: "active", createdAt: 1, updatedAt: 1 } as const)
+  }
+})
+
+describe("what a log keeps beside its events", () => {
+  it("knows who was not told of the head, also after a restart", () => {
+    const sql = nodeSql()
+    const keeper = makeStore(sql)
+    keeper.configure(config(1, "dst_1", "dst_2"))
+    expect(keeper.behind(3)).toEqual(["dst_1", "dst_2"])
+    keeper.notified("dst_1", 3)
+    expect(makeStore(sql).behind(3)).toEqual(["dst_2"])
+    expect(makeStore(sql).behind(4)).toEqual(["dst_1", "dst_2"])
+  })
+  it("keeps the newest config: an older one that arrives late changes nothing", () => {
+    const keeper = makeStore(nodeSql())
+    keeper.configure(config(2, "dst_2"))
+    keeper.configure(config(1, "dst_1"))
+    expect(keeper.config()).toEqual(config(2, "dst_2"))
+  })
+  it("tells a destination from the start again when it comes back", () => {
+    const keeper = makeStore(nodeSql())
+    keeper.configure(config(1, "dst_1"))
+    keeper.notified("dst_1", 9)
+    keeper.configure(config(2))
+    keeper.configure(config(3, "dst_1"))
+    expect(keeper.behind(9)).toEqual(["dst_1"])
+  })
+})

@@ -1,0 +1,83 @@
+/** What every event log must do: plain functions, so that they run in Node and inside a Durable Object alike. */
+import { deepStrictEqual as equal, ok } from "node:assert/strict"
+import { CHUNK_BYTES, type EventLogStore } from "@hookstream/core/EventLog"
+import { parseEventId } from "@hookstream/core/Ids"
+
+export const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
+
+const newEvent = (body: string | Uint8Array) => ({
+  method: "POST",
+  headers: [["content-type", "application/json"]] as const,
+  query: "a=1",
+  contentType: "application/json",
+  sourceIp: "203.0.113.9",
+  body: typeof body === "string" ? new TextEncoder().encode(body) : body
+})
+let tokens = 0
+export const append = (
+  store: EventLogStore,
+  body: string | Uint8Array,
+  options: { readonly now?: number; readonly token?: string; readonly repeated?: boolean } = {}
+) =>
+  store.append({ event: newEvent(body), token: options.token ?? `token-${tokens++}`, now: options.now ?? 1000, repeated: options.repeated ?? false })
+const ALL = { maxEvents: 1000, maxBytes: 1e9 }
+const seqs = (events: ReadonlyArray<{ readonly seq: number }>) => events.map(({ seq }) => seq)
+
+const keepsBody = (size: number) => (store: EventLogStore) => {
+  const body = new Uint8Array(size).map((_, i) => (i * 31) % 256)
+  append(store, body)
+  const read = store.read(0, ALL).events[0]!.body
+  equal(read.length, size)
+  ok(read.every((byte, i) => byte === body[i]))
+}
+
+export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
+  "gives back what was appended, byte for byte": (store) => {
+    const event = append(store, '{"a": 1e2 }', { now: 5000 })
+    equal(
+      [event.seq, event.receivedAt, event.bodyKind, event.sourceId, event.sourceIp],
+      [1, 5000, "json", log.sourceId, "203.0.113.9"]
+    )
+    equal(parseEventId(event.id), { receivedAt: 5000, seq: 1, route: log.route })
+    const [read] = store.read(0, ALL).events
+    equal({ ...read, body: new TextDecoder().decode(read!.body) }, { ...event, body: '{"a": 1e2 }' })
+    equal(store.get([1])[0]!.id, event.id)
+  },
+  "numbers events from 1 without gaps, and time never goes back": (store) => {
+    const events = [3000, 2000, 4000].map((now) => append(store, "x", { now }))
+    equal(seqs(events), [1, 2, 3])
+    equal(events.map(({ receivedAt }) => receivedAt), [3000, 3000, 4000])
+    equal(store.head(), 3)
+    equal(store.stats(), { count: 3, lastAt: 4000 })
+  },
+  "an append asked for again with its token makes no second event": (store) => {
+    const first = append(store, "x", { token: "t" })
+    append(store, "y")
+    equal(append(store, "x", { token: "t", repeated: true }).id, first.id)
+    equal(append(store, "z", { token: "unseen", repeated: true }).seq, 3)
+    equal(store.head(), 3)
+  },
+  "reads after a sequence, bounded by count and bytes, but never nothing": (store) => {
+    for (const body of ["aaaa", "bbbb", "cccc", "dddd"]) append(store, body)
+    equal(seqs(store.read(1, { maxEvents: 2, maxBytes: 1e9 }).events), [2, 3])
+    equal(seqs(store.read(0, { maxEvents: 9, maxBytes: 8 }).events), [1, 2])
+    equal(seqs(store.read(0, { maxEvents: 9, maxBytes: 1 }).events), [1])
+    equal(store.read(4, ALL), { events: [], head: 4 })
+  },
+  "gets the events asked for in order, leaving out what it does not hold": (store) => {
+    for (const body of ["a", "b", "c"]) append(store, body)
+    equal(seqs(store.get([3, 1, 99])), [1, 3])
+  },
+  "lists newest first, without bodies": (store) => {
+    for (const body of ["a", "b", "c"]) append(store, body)
+    const listed = store.list(3, 10)
+    equal(seqs(listed), [2, 1])
+    equal(listed[0]!.body.length, 0)
+    equal(seqs(store.list(99, 1)), [3])
+  },
+  "keeps an empty body": keepsBody(0),
+  "keeps a body of one byte": keepsBody(1),
+  "keeps a body of one whole chunk": keepsBody(CHUNK_BYTES),
+  "keeps a body of a chunk and a byte": keepsBody(CHUNK_BYTES + 1),
+  "keeps a body of several chunks": keepsBody(3 * CHUNK_BYTES + 7)
+}

@@ -1,0 +1,116 @@
+/** What every registry must do: plain functions, so that they run in Node and inside a Durable Object alike. */
+import { deepStrictEqual as equal, ok } from "node:assert/strict"
+import type { Connection } from "@hookstream/core/Connection"
+import type { Destination } from "@hookstream/core/Destination"
+import type { Entity, RegistryStore } from "@hookstream/core/Registry"
+import { defaultPolicy } from "@hookstream/core/RetryPolicy"
+import type { Source } from "@hookstream/core/Source"
+import * as Result from "effect/Result"
+
+const base = { workspace: "00000001", version: 0, createdAt: 1, updatedAt: 1 }
+const hex = (n: number) => String(n).padStart(32, "0")
+const source = (n: number): Source => ({
+  ...({ kind: "source", id: `src_${hex(n)}`, name: `s${n}`, slug: `s${n}`, description: null, status: "active", ...base } as const)
+})
+const destination = (n: number): Destination => ({
+  ...({ kind: "destination", id: `dst_${hex(n)}`, name: `d${n}`, slug: `d${n}`, type: "kafka", config: {}, ...base } as const),
+  ...({ retry: defaultPolicy, timeoutMs: 1, maxInFlight: 1, maxPending: 1, status: "active" } as const)
+})
+const connection = (n: number, sourceId: number, destinationId: number): Connection => ({
+  ...({ kind: "connection", id: `conn_${hex(n)}`, name: null, description: null, enabled: true, ...base } as const),
+  ...{ sourceId: `src_${hex(sourceId)}`, destinationId: `dst_${hex(destinationId)}` }
+})
+const reason = (result: ReturnType<RegistryStore["create"]>) =>
+  Result.isSuccess(result) ? "ok" : result.failure._tag === "ConflictError" ? result.failure.reason : "not_found"
+const ids = (entities: ReadonlyArray<Entity>) => entities.map(({ id }) => Number(id.slice(-4)))
+const drain = (store: RegistryStore) => {
+  for (const sent of store.outbox()) store.acknowledged(sent)
+}
+
+export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
+  "is claimed once": (store) => {
+    equal([store.claim("00000001"), store.claim("00000002")], [true, false])
+  },
+  "finds a key by its hash until it is removed": (store) => {
+    const key = { id: `key_${hex(1)}`, name: "k", scopes: ["*"] as const, hint: "abcd", createdAt: 1 }
+    store.addKey({ ...key, hash: "h" })
+    equal(store.keyByHash("h"), key)
+    equal(store.keys(), [key])
+    equal([store.removeKey(key.id), store.removeKey(key.id)], [true, false])
+    equal(store.keyByHash("h"), undefined)
+  },
+  "lists newest first, page by page, stable while others insert": (store) => {
+    for (const n of [1, 2, 3]) store.create(source(n))
+    const first = store.list("source", { cursor: null, limit: 2 })
+    equal(ids(first.items), [3, 2])
+    store.create(source(4))
+    const second = store.list("source", { cursor: first.next, limit: 2 })
+    equal([ids(second.items), second.next], [[1], null])
+    equal(ids(store.list("destination", { cursor: null, limit: 9 }).items), [])
+  },
+  "refuses a slug that is taken, among its own kind": (store) => {
+    store.create(source(1))
+    equal(reason(store.create({ ...source(2), slug: "s1" })), "slug")
+    equal(reason(store.create({ ...destination(1), slug: "s1" })), "ok")
+    store.remove("source", source(1).id, 2)
+    equal(reason(store.create({ ...source(2), slug: "s1" })), "ok")
+  },
+  "refuses a change of what was changed meanwhile": (store) => {
+    const created = Result.getOrThrow(store.create(source(1)))
+    equal(reason(store.update({ ...created, name: "new" } as Entity)), "ok")
+    equal(reason(store.update({ ...created, name: "other" } as Entity)), "stale")
+    equal((store.get("source", created.id) as Source).name, "new")
+    equal(reason(store.update(source(9))), "not_found")
+  },
+  "connects only what exists": (store) => {
+    equal(reason(store.create(connection(1, 1, 1))), "not_found")
+    store.create(source(1))
+    equal(reason(store.create(connection(1, 1, 1))), "not_found")
+    store.create(destination(1))
+    equal(reason(store.create(connection(1, 1, 1))), "ok")
+  },
+  "answers a repeated creation with the first result, and refuses its key for another": (store) => {
+    const first = store.create(source(1), { key: "k", digest: "a" })
+    equal(store.create(source(2), { key: "k", digest: "a" }), first)
+    equal(reason(store.create(source(3), { key: "k", digest: "b" })), "idempotency")
+    equal(ids(store.list("source", { cursor: null, limit: 9 }).items), [1])
+  },
+  "keeps in the outbox whoever a change concerns, logs first, until they acknowledge that version": (store) => {
+    store.create(source(1))
+    store.create(destination(1))
+    drain(store)
+    equal(store.outbox(), [])
+    store.create(connection(1, 1, 1))
+    const sent = store.outbox()
+    equal(sent.map(({ target }) => target), [source(1).id, destination(1).id])
+    store.update({ ...(store.get("connection", connection(1, 1, 1).id) as Connection), enabled: false })
+    for (const one of sent) store.acknowledged(one)
+    equal(store.outbox().length, 2)
+    drain(store)
+    equal(store.outbox(), [])
+  },
+  "tells logs whom to wake and destinations what to read, with versions that never go back": (store) => {
+    store.create(source(1))
+    store.create(destination(1))
+    store.create(connection(1, 1, 1))
+    const before = [store.logConfig(source(1).id), store.destinationConfig(destination(1).id)] as const
+    equal(before[0].destinations, [destination(1).id])
+    equal(before[1].connections.map(({ connection: { id }, deleted }) => [id, deleted]), [[connection(1, 1, 1).id, false]])
+    store.remove("connection", connection(1, 1, 1).id, 2)
+    const after = [store.logConfig(source(1).id), store.destinationConfig(destination(1).id)] as const
+    equal([after[0].destinations, after[1].connections.map(({ deleted }) => deleted)], [[], [true]])
+    ok(after[0].version > before[0].version && after[1].version > before[1].version)
+  },
+  "a source takes its connections with it, whose history can still be asked for": (store) => {
+    store.create(source(1))
+    store.create(destination(1))
+    store.create(connection(1, 1, 1))
+    drain(store)
+    equal(store.remove("source", source(1).id, 2), true)
+    equal(store.get("connection", connection(1, 1, 1).id), undefined)
+    equal(ids(store.connectionsOf(source(1).id)), [1])
+    equal(store.logConfig(source(1).id).deleted, true)
+    equal(store.outbox().map(({ target }) => target), [source(1).id, destination(1).id])
+    equal(store.remove("source", source(1).id, 3), false)
+  }
+}
