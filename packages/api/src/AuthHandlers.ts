@@ -3,12 +3,12 @@ import * as Ids from "@hookstream/core/Ids"
 import { type ApiKey, type NewApiKey, Registry, type Scope } from "@hookstream/core/Registry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import { Api } from "./Api.ts"
 import { forbidden, ofList, ofRead, unauthorized } from "./ApiError.ts"
 import { Authorization, Caller } from "./Authorization.ts"
@@ -86,10 +86,16 @@ const needed = (method: string, group: string): ReadonlyArray<Scope> =>
   group === "api-keys" ? ["*"] : method === "GET" ? ["*", "read", "write"] : ["*", "write"]
 
 interface Call {
-  readonly credential: Redacted.Redacted<string>
   readonly endpoint: HttpApiEndpoint.Top
   readonly group: HttpApiGroup.Top
 }
+
+/**
+ * The key of either header. The framework asks one scheme after the other and answers with the last one's error, so both look at
+ * the whole request: a refusal is then the same whichever is asked.
+ */
+const keyOf = (headers: Readonly<Record<string, string | undefined>>): string =>
+  headers["x-api-key"] ?? /^Bearer +(.+)$/i.exec(headers["authorization"] ?? "")?.[1] ?? ""
 
 export const layerAuthorization = Layer.effect(
   Authorization,
@@ -97,7 +103,8 @@ export const layerAuthorization = Layer.effect(
     const { idKeys } = yield* Deployment
     const registry = yield* Registry
 
-    const caller = Effect.fnUntraced(function* (text: string) {
+    const caller = Effect.fnUntraced(function* () {
+      const text = keyOf((yield* HttpServerRequest).headers)
       if (text === "") return yield* unauthorized("an API key is required: send it as X-API-Key")
       const workspace = yield* Effect.promise(() => idKeys.parseApiKey(text))
       const hash = yield* sha256(text)
@@ -112,9 +119,9 @@ export const layerAuthorization = Layer.effect(
 
     const authorize = Effect.fnUntraced(function* <E, R>(
       handler: Effect.Effect<HttpServerResponse, E, R>,
-      { credential, endpoint, group }: Call
+      { endpoint, group }: Call
     ) {
-      const who = yield* caller(Redacted.value(credential))
+      const who = yield* caller()
       const scopes = needed(endpoint.method, group.identifier)
       if (!who.key.scopes.some((scope) => scopes.includes(scope))) {
         return yield* forbidden(`this API key lacks the scope: it needs one of ${scopes.join(", ")}`)

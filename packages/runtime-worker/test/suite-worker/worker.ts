@@ -1,0 +1,39 @@
+/** Runs core's contract cases on a Durable Object's own SQLite: `GET /<suite>/<case>` answers 204, or 500 with what failed. */
+import { DurableObject } from "cloudflare:workers"
+import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import * as EventLog from "@hookstream/core/EventLog"
+import * as Registry from "@hookstream/core/Registry"
+import type { Sql } from "@hookstream/core/Sql"
+import * as DeliveryJournalCases from "../../../core/test/suites/DeliveryJournalCases.ts"
+import * as EventLogCases from "../../../core/test/suites/EventLogCases.ts"
+import * as RegistryCases from "../../../core/test/suites/RegistryCases.ts"
+import { sqlOf } from "../../src/internal/sql.ts"
+
+const suite = <Store>(cases: Readonly<Record<string, (store: Store) => void>>, make: (sql: Sql) => Store) =>
+  Object.fromEntries(Object.entries(cases).map(([name, run]) => [name, (sql: Sql) => run(make(sql))]))
+
+const suites: Readonly<Record<string, Readonly<Record<string, (sql: Sql) => void>>>> = {
+  EventLog: suite(EventLogCases.cases, (sql) => EventLog.makeStore(sql, EventLogCases.log)),
+  DeliveryJournal: suite(DeliveryJournalCases.cases, DeliveryJournal.makeStore),
+  Registry: suite(RegistryCases.cases, Registry.makeStore)
+}
+
+export class Suites extends DurableObject {
+  run(name: string, one: string): string | null {
+    try {
+      suites[name]![one]!(sqlOf(this.ctx.storage))
+      return null
+    } catch (error) {
+      return error instanceof Error ? `${error.message}\n${error.stack}` : String(error)
+    }
+  }
+}
+
+export default {
+  async fetch(request, env): Promise<Response> {
+    const [, name, one] = new URL(request.url).pathname.split("/").map(decodeURIComponent)
+    // An object of its own for each case.
+    const failure = await env.SUITES.getByName(`${name}/${one}`).run(name!, one!)
+    return failure === null ? new Response(null, { status: 204 }) : new Response(failure, { status: 500 })
+  }
+} satisfies ExportedHandler<{ readonly SUITES: DurableObjectNamespace<Suites> }>
