@@ -92,7 +92,11 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       ...["--persist-to", join(dir, "state"), "--env-file", envFile],
       ...["--var", `HOOKSTREAM_ALLOW_PRIVATE_NETWORKS:${allowPrivateNetworks}`]
     ],
-    { stdio: ["ignore", log, log], detached: true, env: { ...process.env, WRANGLER_SEND_METRICS: "false", NO_COLOR: "1" } }
+    {
+      stdio: ["ignore", log, log],
+      detached: true,
+      env: { ...process.env, WRANGLER_SEND_METRICS: "false", NO_COLOR: "1" }
+    }
   )
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve))
   const group = child.pid!

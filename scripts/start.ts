@@ -89,7 +89,12 @@ const main = async () => {
   mkdirSync(DIR, { recursive: true })
 
   let announce = (_record: StoredRecord) => {}
-  const emulator = await startEmulator({ port: kafkaPort, host: HOST, topics: [{ name: TOPIC }], onRecord: (one) => announce(one) })
+  const emulator = await startEmulator({
+    port: kafkaPort,
+    host: HOST,
+    topics: [{ name: TOPIC }],
+    onRecord: (one) => announce(one)
+  })
   console.log("Starting the gateway …")
   const gateway = await startGateway({ dir: DIR, port })
 
@@ -112,13 +117,18 @@ const main = async () => {
     writeFileSync(DEV_FILE, `${JSON.stringify(dev, null, 2)}\n`, { mode: 0o600 })
 
     const body = `{"hello":"hookstream","sent_at":"${new Date().toISOString()}"}`
-    const response = await fetch(dev.ingest_url, { method: "POST", headers: { "Content-Type": "application/json" }, body })
+    const response = await fetch(dev.ingest_url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body
+    })
     const { event_id } = (await response.json()) as { readonly event_id: string }
     const deadline = Date.now() + RECORD_MS
     const landed = () => emulator.records(TOPIC).find(({ headers }) => headers.some(({ value }) => value === event_id))
     while (landed() === undefined && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
     const record = landed()
-    if (record === undefined) throw new Error(`event ${event_id} is no record after ${RECORD_MS / 1000} s; see ${gateway.logFile}`)
+    if (record === undefined)
+      throw new Error(`event ${event_id} is no record after ${RECORD_MS / 1000} s; see ${gateway.logFile}`)
 
     console.log(`
 hookstream is running. Ctrl-C stops everything; the state stays in .hookstream/.

@@ -1,9 +1,10 @@
 /** The HTTP contract of hookstream, from which `/openapi.json` is made. */
-import * as Schema from "effect/Schema"
+
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
 import { ApiKeysApi, WorkspacesApi } from "./AuthApi.ts"
 import { SchemaErrors } from "./Authorization.ts"
 import { ConnectionsApi } from "./ConnectionsApi.ts"

@@ -2,11 +2,12 @@
  * The errors of the API: `{ error, status, request_id, issues? }`. `error` says what is wrong and what to do; `issues` names every
  * wrong field at once, by its dotted path.
  */
+
+import type { ConflictError, NotFoundError, UnavailableError } from "@hookstream/core/Errors"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import type { ConflictError, NotFoundError, UnavailableError } from "@hookstream/core/Errors"
 
 export const Issue = Schema.Struct({
   path: Schema.String.annotate({ description: "Dotted path of the field", examples: ["config.topic"] }),
@@ -30,7 +31,9 @@ export class Unauthorized extends Schema.Error<Unauthorized>("@hookstream/api/Un
   httpApiStatus: 401
 }) {}
 /** The API key's scopes do not allow this. */
-export class Forbidden extends Schema.Error<Forbidden>("@hookstream/api/Forbidden")(fields(403), { httpApiStatus: 403 }) {}
+export class Forbidden extends Schema.Error<Forbidden>("@hookstream/api/Forbidden")(fields(403), {
+  httpApiStatus: 403
+}) {}
 /** Absent, or another workspace's. */
 export class NotFound extends Schema.Error<NotFound>("@hookstream/api/NotFound")(fields(404), { httpApiStatus: 404 }) {}
 /** The request contradicts what is there. */

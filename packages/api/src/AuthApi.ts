@@ -1,9 +1,9 @@
 /** `/v1/workspaces` and `/v1/auth/api-keys`. */
 import { ApiKeyId, WorkspaceId } from "@hookstream/core/Ids"
 import { Scope } from "@hookstream/core/Registry"
-import * as Schema from "effect/Schema"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as Schema from "effect/Schema"
 import { BadRequest, NotFound, ServiceUnavailable, Unauthorized } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
 import { created, Name, Removed, Time } from "./Fields.ts"

@@ -16,7 +16,13 @@ import { Deployment } from "./Deployment.ts"
 import { time } from "./Fields.ts"
 import { sha256 } from "./internal/digest.ts"
 
-const view = ({ id, name, scopes, hint, createdAt }: ApiKey) => ({ id, name, scopes, hint, created_at: time(createdAt) })
+const view = ({ id, name, scopes, hint, createdAt }: ApiKey) => ({
+  id,
+  name,
+  scopes,
+  hint,
+  created_at: time(createdAt)
+})
 
 const newKey = Effect.fnUntraced(function* (workspace: string, name: string, scopes: ApiKey["scopes"]) {
   const { idKeys } = yield* Deployment

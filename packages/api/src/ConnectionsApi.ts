@@ -1,8 +1,8 @@
 /** `/v1/connections`. */
 import { ConnectionId, DestinationId, SourceId } from "@hookstream/core/Ids"
-import * as Schema from "effect/Schema"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
 import { created, Description, idempotencyHeader, Name, notYet, pageOf, pageQuery, Removed, Time } from "./Fields.ts"
@@ -11,7 +11,9 @@ const settings = {
   name: Schema.optionalKey(Schema.NullOr(Name)),
   description: Schema.optionalKey(Description),
   enabled: Schema.optionalKey(
-    Schema.Boolean.annotate({ description: "A disabled connection goes on where it stood when enabled again. Default: true" })
+    Schema.Boolean.annotate({
+      description: "A disabled connection goes on where it stood when enabled again. Default: true"
+    })
   ),
   ordering_key: notYet(),
   filter_rules: notYet([]),

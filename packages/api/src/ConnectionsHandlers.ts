@@ -28,7 +28,14 @@ export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
         const now = yield* Clock.currentTimeMillis
         const connection = yield* registry.create<"connection">(
           {
-            ...({ kind: "connection", id: Ids.random("conn"), workspace, version: 0, createdAt: now, updatedAt: now } as const),
+            ...({
+              kind: "connection",
+              id: Ids.random("conn"),
+              workspace,
+              version: 0,
+              createdAt: now,
+              updatedAt: now
+            } as const),
             ...{ sourceId: payload.source_id, destinationId: payload.destination_id, enabled: payload.enabled ?? true },
             ...{ name: payload.name ?? null, description: payload.description ?? null }
           },

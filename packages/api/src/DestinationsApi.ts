@@ -1,9 +1,9 @@
 /** `/v1/destinations`. */
 import { DestinationStatus } from "@hookstream/core/Destination"
 import { ConnectionId, DestinationId, SourceId } from "@hookstream/core/Ids"
-import * as Schema from "effect/Schema"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
 import { created, idempotencyHeader, Name, notYet, pageOf, pageQuery, Removed, Slug, Time } from "./Fields.ts"
@@ -62,7 +62,9 @@ export const DestinationInput = Schema.Struct({
 })
 export const DestinationPatch = Schema.Struct({
   name: Schema.optionalKey(Name),
-  type: Schema.optionalKey(Schema.String.annotate({ description: "Cannot be changed: only the present type is accepted" })),
+  type: Schema.optionalKey(
+    Schema.String.annotate({ description: "Cannot be changed: only the present type is accepted" })
+  ),
   ...configFields,
   ...settings
 })

@@ -2,9 +2,9 @@
 import { BodyKind } from "@hookstream/core/Event"
 import { ConnectionId, DestinationId, EventId, SourceId } from "@hookstream/core/Ids"
 import { Reason, Receipt } from "@hookstream/core/Sink"
-import * as Schema from "effect/Schema"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as Schema from "effect/Schema"
 import { BadRequest, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
 import { notYet, pageOf, pageQuery, Time } from "./Fields.ts"
@@ -55,7 +55,9 @@ export const EventView = Schema.Struct({
   }),
   query: Schema.String,
   body_kind: BodyKind,
-  body: Schema.String.annotate({ description: "The bytes that came: as text, or as base64 where `body_kind` is binary" }),
+  body: Schema.String.annotate({
+    description: "The bytes that came: as text, or as base64 where `body_kind` is binary"
+  }),
   attempts: Schema.Array(AttemptView)
 })
 

@@ -1,6 +1,7 @@
 /** Fields that several resources share. */
-import * as Schema from "effect/Schema"
+
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as Schema from "effect/Schema"
 
 export const Name = Schema.String.check(
   Schema.isPattern(/\S/, { message: "must not be empty" }),

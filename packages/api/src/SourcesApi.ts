@@ -1,12 +1,23 @@
 /** `/v1/sources`. */
 import { SourceId } from "@hookstream/core/Ids"
 import { SourceStatus } from "@hookstream/core/Source"
-import * as Schema from "effect/Schema"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
-import { created, Description, idempotencyHeader, Name, notYet, pageOf, pageQuery, Removed, Slug, Time } from "./Fields.ts"
+import {
+  created,
+  Description,
+  idempotencyHeader,
+  Name,
+  notYet,
+  pageOf,
+  pageQuery,
+  Removed,
+  Slug,
+  Time
+} from "./Fields.ts"
 
 const settings = {
   slug: Schema.optionalKey(Slug),

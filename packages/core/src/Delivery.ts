@@ -14,7 +14,13 @@ import type { Outcome, Reason, Receipt } from "./Sink.ts"
 
 /** What became of one event in a settled window. `attempt` counts from 1; times are milliseconds. */
 export type Settlement =
-  | { readonly _tag: "Delivered"; readonly seq: number; readonly attempt: number; readonly latency: number; readonly receipt: Receipt }
+  | {
+      readonly _tag: "Delivered"
+      readonly seq: number
+      readonly attempt: number
+      readonly latency: number
+      readonly receipt: Receipt
+    }
   | {
       readonly _tag: "Retry"
       readonly seq: number
@@ -47,7 +53,12 @@ export type Fact =
       /** Events after this sequence are delivered. */
       readonly after: number
     }
-  | { readonly _tag: "ConnectionChanged"; readonly connection: ConnectionId; readonly enabled: boolean; readonly deleted: boolean }
+  | {
+      readonly _tag: "ConnectionChanged"
+      readonly connection: ConnectionId
+      readonly enabled: boolean
+      readonly deleted: boolean
+    }
   | {
       /** Sends are about to start for `lo..hi` of the log, or for the pending events `seqs` among them. */
       readonly _tag: "WindowPlanned"
@@ -180,7 +191,12 @@ export interface State {
   readonly dead: ReadonlyMap<string, DeadLetter>
 }
 
-export const initialState: State = { control: initialControl, connections: new Map(), pending: new Map(), dead: new Map() }
+export const initialState: State = {
+  control: initialControl,
+  connections: new Map(),
+  pending: new Map(),
+  dead: new Map()
+}
 
 export const eventKey = (connection: ConnectionId, seq: number): string => `${connection}/${seq}`
 
@@ -245,7 +261,11 @@ export type Plan =
   | { readonly _tag: "Retry"; readonly connection: ConnectionState; readonly items: ReadonlyArray<Pending> }
   | { readonly _tag: "Read"; readonly connection: ConnectionState; readonly maxEvents: number }
   /** Nothing to do before `until` (`null`: before a wake-up or a change). */
-  | { readonly _tag: "Wait"; readonly until: number | null; readonly because: "idle" | "paused" | "throttled" | "retry due" }
+  | {
+      readonly _tag: "Wait"
+      readonly until: number | null
+      readonly because: "idle" | "paused" | "throttled" | "retry due"
+    }
 
 /** Events a window holds at most, and what may be read for it. */
 export const WINDOW_EVENTS = 100
@@ -288,19 +308,19 @@ export const plan = (view: View, now: number, limits: { readonly maxPending: num
 /** What a reason means for the event and for its destination. The compiler keeps the table complete. */
 interface Consequence {
   readonly spendsAttempt: boolean
-  readonly then: "dead" | "pause" | "throttle" | "schedule"
+  readonly next: "dead" | "pause" | "throttle" | "schedule"
 }
 
 const CONSEQUENCES: { readonly [R in Reason]: Consequence } = {
-  Malformed: { spendsAttempt: true, then: "dead" },
-  TooLarge: { spendsAttempt: true, then: "dead" },
-  Rejected: { spendsAttempt: true, then: "dead" },
-  Unauthorized: { spendsAttempt: false, then: "pause" },
-  Misconfigured: { spendsAttempt: false, then: "pause" },
-  Throttled: { spendsAttempt: false, then: "throttle" },
-  Unavailable: { spendsAttempt: true, then: "schedule" },
-  TimedOut: { spendsAttempt: true, then: "schedule" },
-  Unknown: { spendsAttempt: true, then: "schedule" }
+  Malformed: { spendsAttempt: true, next: "dead" },
+  TooLarge: { spendsAttempt: true, next: "dead" },
+  Rejected: { spendsAttempt: true, next: "dead" },
+  Unauthorized: { spendsAttempt: false, next: "pause" },
+  Misconfigured: { spendsAttempt: false, next: "pause" },
+  Throttled: { spendsAttempt: false, next: "throttle" },
+  Unavailable: { spendsAttempt: true, next: "schedule" },
+  TimedOut: { spendsAttempt: true, next: "schedule" },
+  Unknown: { spendsAttempt: true, next: "schedule" }
 }
 
 export interface Settled {
@@ -333,7 +353,10 @@ const throttle = (outcomes: ReadonlyArray<Settled>, { now, control, random }: Se
   const asked = Math.max(...throttled.map(({ retryAfter }) => retryAfter ?? 0))
   // Never before the time that was asked for, at most twice as late, so that many destinations do not return at once.
   if (asked > 0) {
-    return { until: now + Math.round(Math.min(asked * (1 + random()), RETRY_AFTER_MAX)), streak: control.throttleStreak }
+    return {
+      until: now + Math.round(Math.min(asked * (1 + random()), RETRY_AFTER_MAX)),
+      streak: control.throttleStreak
+    }
   }
   const streak = control.throttleStreak + 1
   return { until: now + Math.min(THROTTLE_MIN * 2 ** (streak - 1), THROTTLE_MAX), streak }
@@ -342,7 +365,11 @@ const throttle = (outcomes: ReadonlyArray<Settled>, { now, control, random }: Se
 /**
  * The facts that follow from a window's outcomes: one `WindowSettled`, and what it means for the whole destination.
  */
-export const settle = (window: Window, outcomes: ReadonlyArray<Settled>, context: SettleContext): ReadonlyArray<Fact> => {
+export const settle = (
+  window: Window,
+  outcomes: ReadonlyArray<Settled>,
+  context: SettleContext
+): ReadonlyArray<Fact> => {
   const { now, policy, control, random } = context
   const throttled = throttle(outcomes, context)
   const current = context.configVersion === control.configVersion
@@ -351,10 +378,10 @@ export const settle = (window: Window, outcomes: ReadonlyArray<Settled>, context
     const attempt = spent + 1
     if (outcome._tag === "Delivered") return { _tag: "Delivered", seq, attempt, latency, receipt: outcome.receipt }
     const { reason, detail } = outcome
-    const { spendsAttempt, then } = CONSEQUENCES[reason]
+    const { spendsAttempt, next } = CONSEQUENCES[reason]
     const base = { seq, attempt, latency, reason, detail }
     const retry = (due: number): Settlement => ({ ...base, _tag: "Retry", spent: spendsAttempt ? attempt : spent, due })
-    switch (then) {
+    switch (next) {
       case "dead":
         return { ...base, _tag: "Dead" }
       case "pause":
@@ -375,7 +402,7 @@ export const settle = (window: Window, outcomes: ReadonlyArray<Settled>, context
   if (!current || control.pause?.reason === "user") return facts
 
   const refused = outcomes.find(
-    ({ outcome }) => outcome._tag === "Failed" && CONSEQUENCES[outcome.reason].then === "pause"
+    ({ outcome }) => outcome._tag === "Failed" && CONSEQUENCES[outcome.reason].next === "pause"
   )?.outcome
   if (refused?._tag === "Failed") {
     const reason = refused.reason as PauseReason

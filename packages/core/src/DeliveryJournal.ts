@@ -74,7 +74,8 @@ export class DeliveryJournal extends Context.Service<
 
 /** The service over one store. */
 export const make = (store: DeliveryStore): DeliveryJournal["Service"] => ({
-  commit: (facts) => Effect.clockWith((clock) => Effect.sync(() => store.commit(facts, clock.currentTimeMillisUnsafe()))),
+  commit: (facts) =>
+    Effect.clockWith((clock) => Effect.sync(() => store.commit(facts, clock.currentTimeMillisUnsafe()))),
   control: Effect.sync(store.control),
   view: Effect.clockWith((clock) => Effect.sync(() => store.view(clock.currentTimeMillisUnsafe())))
 })
@@ -280,10 +281,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
         pending: count("pending"),
         dead: count("dead"),
         nextDue: next === null || next === undefined ? null : Number(next),
-        lastError:
-          worst === undefined
-            ? null
-            : { reason: worst["reason"] as Reason, detail: worst["detail"] as string }
+        lastError: worst === undefined ? null : { reason: worst["reason"] as Reason, detail: worst["detail"] as string }
       }
     },
     facts: () => sql.exec("SELECT fact FROM journal ORDER BY n").map(toFact),
@@ -326,7 +324,9 @@ export const makeMemory = (): DeliveryStore => {
       state = { ...state, connections: new Map(raised.map((one) => [one.id, one])) }
     },
     view: (now) => {
-      const live = [...state.pending.values()].filter(({ connection }) => isLive(connection)).sort((a, b) => a.due - b.due)
+      const live = [...state.pending.values()]
+        .filter(({ connection }) => isLive(connection))
+        .sort((a, b) => a.due - b.due)
       return {
         control: state.control,
         connections: sorted().filter(({ deleted }) => !deleted),

@@ -1,6 +1,6 @@
 /** The event: one accepted request, immutable. */
 import * as Schema from "effect/Schema"
-import * as Ids from "./Ids.ts"
+import type * as Ids from "./Ids.ts"
 
 /**
  * What the body is, decided once at ingest, so that encoders only splice:
@@ -88,4 +88,8 @@ const HIDDEN_HEADERS = new Set([
 
 /** A header whose value is never shown again: credentials and signatures (the stored value stays as it came). */
 export const isSecretHeader = (name: string): boolean =>
-  HIDDEN_HEADERS.has(name) || name.includes("signature") || name.includes("hmac") || name.endsWith("-token") || name.endsWith("-secret")
+  HIDDEN_HEADERS.has(name) ||
+  name.includes("signature") ||
+  name.includes("hmac") ||
+  name.endsWith("-token") ||
+  name.endsWith("-secret")

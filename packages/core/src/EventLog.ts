@@ -8,8 +8,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { UnavailableError } from "./Errors.ts"
-import { bodyKind, type BodyKind, type Event, type NewEvent } from "./Event.ts"
-import { makeEventId, MAX_SEQUENCE, type Route, type SourceId } from "./Ids.ts"
+import { type BodyKind, bodyKind, type Event, type NewEvent } from "./Event.ts"
+import { MAX_SEQUENCE, makeEventId, type Route, type SourceId } from "./Ids.ts"
 import { blob, migrate, type Sql, type SqlRow } from "./Sql.ts"
 
 /** What may be read at once: the first event is always included, whatever its size. */
@@ -49,7 +49,11 @@ export class EventLog extends Context.Service<
     /** The events of the named sequences that the log still holds, in order of sequence. */
     readonly get: (route: Route, seqs: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
     /** Newest first, below sequence `before`, bodies left out. */
-    readonly list: (route: Route, before: number, limit: number) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
+    readonly list: (
+      route: Route,
+      before: number,
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
     readonly stats: (route: Route) => Effect.Effect<LogStats, UnavailableError>
   }
 >()("@hookstream/core/EventLog") {}
@@ -231,7 +235,12 @@ export const makeMemory = (log: { readonly sourceId: SourceId; readonly route: R
       return { events, head: rows.length }
     },
     get: (seqs) => [...seqs].sort((a, b) => a - b).flatMap((seq) => rows[seq - 1]?.event ?? []),
-    list: (before, limit) => rows.slice(0, Math.max(0, before - 1)).reverse().slice(0, limit).map(withoutBody),
+    list: (before, limit) =>
+      rows
+        .slice(0, Math.max(0, before - 1))
+        .reverse()
+        .slice(0, limit)
+        .map(withoutBody),
     stats: () => ({ count: rows.length, lastAt: rows.at(-1)?.event.receivedAt ?? null })
   }
 }

@@ -6,9 +6,10 @@
  * asked. Redirects are never followed (the runtime's HttpClient is built so). On Cloudflare the platform itself refuses
  * private addresses after DNS; a self-hosted workerd does it by its `network` setting.
  */
-import * as Result from "effect/Result"
+
 import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
 import { ForbiddenHost } from "./Errors.ts"
 
 // IANA special-purpose registries (RFC 6890 and successors).
@@ -41,7 +42,9 @@ const FORBIDDEN_V6 = [
 const FORBIDDEN_NAMES = ["localhost", "internal", "local", "home.arpa"]
 
 // Parsed at first use: a Worker's start does not pay for it.
-let networks: { readonly forbidden: ReadonlyArray<IpNetwork.IpNetwork>; readonly globalV6: IpNetwork.IpNetwork } | undefined
+let networks:
+  | { readonly forbidden: ReadonlyArray<IpNetwork.IpNetwork>; readonly globalV6: IpNetwork.IpNetwork }
+  | undefined
 const ranges = () => {
   networks ??= {
     forbidden: [...FORBIDDEN_V4, ...FORBIDDEN_V6].map(IpNetwork.fromStringUnsafe),
@@ -80,7 +83,8 @@ export const checkUrl = (
     return isPublicAddress(address.success) ? Result.succeed(url) : refuse("must not be a private or reserved address")
   }
   const forbidden = FORBIDDEN_NAMES.find((name) => host === name || host.endsWith(`.${name}`))
-  if (forbidden !== undefined) return refuse(`must not be a name under "${forbidden}": it is not on the public internet`)
+  if (forbidden !== undefined)
+    return refuse(`must not be a name under "${forbidden}": it is not on the public internet`)
   if (!host.includes(".")) return refuse("must be a full host name with a domain")
   return Result.succeed(url)
 }

@@ -2,8 +2,9 @@
  * Checksummed ids: source ids and API keys carry a keyed checksum, so that a forged one is refused at the edge, before
  * any log or workspace wakes. The checksum is no authentication: an API key is compared by its SHA-256 afterwards.
  */
-import { parseKeyRing } from "./KeyRing.ts"
+
 import * as Ids from "./Ids.ts"
+import { parseKeyRing } from "./KeyRing.ts"
 
 export interface SourceIdParts {
   readonly workspace: Ids.WorkspaceId

@@ -2,8 +2,9 @@
  * A numbered key ring as one line of text, the form in which a deployment holds its secrets:
  * `1:<base64>,2:<base64>`. The highest number is active; every number stays valid until it is taken out.
  */
-import { fromBase64 } from "./internal/base64.ts"
+
 import { KeyRingError } from "./Errors.ts"
+import { fromBase64 } from "./internal/base64.ts"
 
 export interface KeyRing {
   readonly active: number

@@ -47,7 +47,9 @@ export const makeStore = (sql: Sql): LogKeeper => {
     },
     behind: (head) => {
       const told = new Map(
-        sql.exec("SELECT destination, head FROM notified").map((row) => [row["destination"] as string, Number(row["head"])])
+        sql
+          .exec("SELECT destination, head FROM notified")
+          .map((row) => [row["destination"] as string, Number(row["head"])])
       )
       return (config?.destinations ?? []).filter((destination) => (told.get(destination) ?? 0) < head)
     },

@@ -134,9 +134,7 @@ export const run = Effect.fn("Pump.run")(function* (current: Effect.Effect<Setti
             (page) => page.events
           )
         : log.get(connection.route, seqs)
-    ).pipe(
-      Effect.catch((error) => Effect.as(Effect.logWarning("a log could not be read", { ...error }), undefined))
-    )
+    ).pipe(Effect.catch((error) => Effect.as(Effect.logWarning("a log could not be read", { ...error }), undefined)))
     if (events === undefined || (seqs === null && events.length === 0)) return now + LOG_RETRY
 
     // Every change from outside (paused, disabled, reconfigured) has a new version: what was planned before it is planned again.

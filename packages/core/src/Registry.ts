@@ -66,9 +66,15 @@ export class Registry extends Context.Service<
     ) => Effect.Effect<ApiKey | undefined, UnavailableError>
     readonly createKey: (workspace: Ids.WorkspaceId, key: NewApiKey) => Effect.Effect<ApiKey, UnavailableError>
     readonly listKeys: (workspace: Ids.WorkspaceId) => Effect.Effect<ReadonlyArray<ApiKey>, UnavailableError>
-    readonly removeKey: (workspace: Ids.WorkspaceId, id: Ids.ApiKeyId) => Effect.Effect<void, NotFoundError | UnavailableError>
+    readonly removeKey: (
+      workspace: Ids.WorkspaceId,
+      id: Ids.ApiKeyId
+    ) => Effect.Effect<void, NotFoundError | UnavailableError>
     /** Answers once the log or the destination works by the new entity. */
-    readonly create: <K extends Kind>(entity: EntityOf<K>, idempotency?: Idempotency) => Effect.Effect<EntityOf<K>, Failure>
+    readonly create: <K extends Kind>(
+      entity: EntityOf<K>,
+      idempotency?: Idempotency
+    ) => Effect.Effect<EntityOf<K>, Failure>
     readonly get: <K extends Kind>(
       workspace: Ids.WorkspaceId,
       kind: K,
@@ -83,7 +89,11 @@ export class Registry extends Context.Service<
     /** Refused as `stale` unless `entity.version` is the stored one. */
     readonly update: <K extends Kind>(entity: EntityOf<K>) => Effect.Effect<EntityOf<K>, Failure>
     /** A source or destination takes its connections with it. History stays readable for the retention. */
-    readonly remove: (workspace: Ids.WorkspaceId, kind: Kind, id: string) => Effect.Effect<void, NotFoundError | UnavailableError>
+    readonly remove: (
+      workspace: Ids.WorkspaceId,
+      kind: Kind,
+      id: string
+    ) => Effect.Effect<void, NotFoundError | UnavailableError>
     /** Connections of a source, deleted ones too: their history is still told. */
     readonly connectionsOf: (
       workspace: Ids.WorkspaceId,
@@ -195,7 +205,8 @@ export const makeStore = (sql: Sql): RegistryStore => {
       "SELECT 1 FROM entities WHERE kind = ? AND slug = ? AND deleted = 0 AND id <> ?",
       ...[entity.kind, entity.slug, entity.id]
     ).length > 0
-  const conflict = (reason: ConflictError["reason"], message: string) => Result.fail(new ConflictError({ reason, message }))
+  const conflict = (reason: ConflictError["reason"], message: string) =>
+    Result.fail(new ConflictError({ reason, message }))
   const notFound = (message: string) => Result.fail(new NotFoundError({ message }))
   const slugConflict = (entity: Entity) =>
     conflict("slug", `another ${entity.kind} has the slug "${"slug" in entity ? entity.slug : ""}"`)
@@ -234,7 +245,8 @@ export const makeStore = (sql: Sql): RegistryStore => {
         }
         if (slugTaken(entity)) return slugConflict(entity)
         if (entity.kind === "connection") {
-          if (live("source", entity.sourceId) === undefined) return notFound(`source_id: there is no source ${entity.sourceId}`)
+          if (live("source", entity.sourceId) === undefined)
+            return notFound(`source_id: there is no source ${entity.sourceId}`)
           if (live("destination", entity.destinationId) === undefined) {
             return notFound(`destination_id: there is no destination ${entity.destinationId}`)
           }
@@ -259,7 +271,8 @@ export const makeStore = (sql: Sql): RegistryStore => {
       sql.transaction(() => {
         const before = live(entity.kind, entity.id)
         if (before === undefined) return notFound(`there is no ${entity.kind} ${entity.id}`)
-        if (before.version !== entity.version) return conflict("stale", `the ${entity.kind} was changed meanwhile: try again`)
+        if (before.version !== entity.version)
+          return conflict("stale", `the ${entity.kind} was changed meanwhile: try again`)
         if (slugTaken(entity)) return slugConflict(entity)
         return Result.succeed(write("updated", entity))
       }),

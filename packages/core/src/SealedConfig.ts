@@ -6,15 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { SecretError } from "./Errors.ts"
+import { SealedSecret, type SecretPlace, SecretVault } from "./SecretVault.ts"
 import { isSecret } from "./Sink.ts"
-import { SealedSecret, SecretVault, type SecretPlace } from "./SecretVault.ts"
 
 type Json = Schema.Json
 type JsonObject = { readonly [key: string]: Json }
 
 /** A sealed secret and what users see of it. */
 const Sealed = Schema.Struct({ $sealed: SealedSecret, masked: Schema.String })
-type Sealed = typeof Sealed.Type
 const isSealed = Schema.is(Sealed)
 
 const MASK = "****"
@@ -22,8 +21,7 @@ const MASK = "****"
 const SHOW_END_FROM = 12
 
 /** `****` and the last four characters; `****` alone for a secret under 12 characters. */
-export const mask = (secret: string): string =>
-  secret.length < SHOW_END_FROM ? MASK : `${MASK}${secret.slice(-4)}`
+export const mask = (secret: string): string => (secret.length < SHOW_END_FROM ? MASK : `${MASK}${secret.slice(-4)}`)
 
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -48,17 +46,26 @@ const rewrite = Effect.fnUntraced(function* <E, R>(
 })
 
 const at = (value: unknown, path: ReadonlyArray<string>): unknown =>
-  path.reduce<unknown>((node, key) => (typeof node === "object" && node !== null ? Reflect.get(node, key) : undefined), value)
+  path.reduce<unknown>(
+    (node, key) => (typeof node === "object" && node !== null ? Reflect.get(node, key) : undefined),
+    value
+  )
 
 type Owner = Omit<SecretPlace, "field">
-const place = (owner: Owner, path: ReadonlyArray<string>): SecretPlace => ({ ...owner, field: ["config", ...path].join(".") })
+const place = (owner: Owner, path: ReadonlyArray<string>): SecretPlace => ({
+  ...owner,
+  field: ["config", ...path].join(".")
+})
 
 /** Seals each secret of `input`; `decoded` is what the sink's Schema made of it. */
 export const seal = Effect.fn("SealedConfig.seal")(function* (owner: Owner, input: JsonObject, decoded: unknown) {
   const vault = yield* SecretVault
   return (yield* rewrite(input, (value, path) =>
     typeof value === "string" && isSecret(at(decoded, path))
-      ? Effect.map(vault.seal(place(owner, path), Redacted.make(value)), ($sealed) => ({ $sealed, masked: mask(value) }))
+      ? Effect.map(vault.seal(place(owner, path), Redacted.make(value)), ($sealed) => ({
+          $sealed,
+          masked: mask(value)
+        }))
       : undefined
   )) as JsonObject
 })

@@ -3,10 +3,10 @@
  * What follows from a reason is decided by `Delivery.ts` alone.
  */
 import type * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type * as HttpClient from "effect/http/HttpClient"
 import type { Event } from "./Event.ts"
 
 /** Why a record or a whole request failed. The table of consequences is in `Delivery.ts`. */
@@ -113,9 +113,12 @@ export const make = <Config, Encoded>(options: {
 })
 
 /** A secret text in a sink's config: `Redacted` once decoded, write-only in forms. */
-export const Secret = Schema.RedactedFromValue(Schema.String.check(Schema.isNonEmpty({ message: "must not be empty" })), {
-  disallowEncode: true
-}).annotate({ writeOnly: true, format: "password" })
+export const Secret = Schema.RedactedFromValue(
+  Schema.String.check(Schema.isNonEmpty({ message: "must not be empty" })),
+  {
+    disallowEncode: true
+  }
+).annotate({ writeOnly: true, format: "password" })
 
 /** Whether a decoded value is a secret. */
 export const isSecret = (value: unknown): value is Redacted.Redacted<string> => Redacted.isRedacted(value)

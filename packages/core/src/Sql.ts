@@ -25,7 +25,9 @@ export const blob = (value: SqlValue | undefined): Uint8Array =>
  */
 export const migrate = (sql: Sql, store: string, steps: ReadonlyArray<ReadonlyArray<string>>): void =>
   sql.transaction(() => {
-    sql.exec("CREATE TABLE IF NOT EXISTS schema_versions (store TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID")
+    sql.exec(
+      "CREATE TABLE IF NOT EXISTS schema_versions (store TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID"
+    )
     const version = Number(sql.exec("SELECT version FROM schema_versions WHERE store = ?", store)[0]?.["version"] ?? 0)
     for (const statement of steps.slice(version).flat()) sql.exec(statement)
     if (version < steps.length) {

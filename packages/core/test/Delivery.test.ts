@@ -57,13 +57,20 @@ describe("plan", () => {
   it("reads no further than max_pending leaves room for", () => {
     const connections = [connection("conn_1", { head: 500 })]
     expect(plan(view({ connections, pendingCount: 990 }))).toMatchObject({ _tag: "Read", maxEvents: 10 })
-    expect(plan(view({ connections, pendingCount: 1000, nextDue: NOW + 5 }))).toMatchObject({ _tag: "Wait", until: NOW + 5 })
+    expect(plan(view({ connections, pendingCount: 1000, nextDue: NOW + 5 }))).toMatchObject({
+      _tag: "Wait",
+      until: NOW + 5
+    })
   })
   it("leaves a disabled connection where it stands", () => {
-    expect(plan(view({ connections: [connection("conn_1", { head: 9, enabled: false })] }))).toMatchObject({ _tag: "Wait" })
+    expect(plan(view({ connections: [connection("conn_1", { head: 9, enabled: false })] }))).toMatchObject({
+      _tag: "Wait"
+    })
   })
   it("sends nothing while throttled", () => {
-    expect(plan(view({ connections: [connection("conn_1", { head: 9 })], control: control({ throttledUntil: NOW + 7 }) }))).toEqual({
+    expect(
+      plan(view({ connections: [connection("conn_1", { head: 9 })], control: control({ throttledUntil: NOW + 7 }) }))
+    ).toEqual({
       _tag: "Wait",
       until: NOW + 7,
       because: "throttled"
@@ -86,7 +93,14 @@ const settle = (
   Delivery.settle(
     window,
     outcomes.map((outcome) => ({ ...outcome, latency: 3 })),
-    { now: NOW, policy: { ...defaultPolicy, jitter: false }, control: Delivery.initialControl, configVersion: 0, random: () => 0.5, ...context }
+    {
+      now: NOW,
+      policy: { ...defaultPolicy, jitter: false },
+      control: Delivery.initialControl,
+      configVersion: 0,
+      random: () => 0.5,
+      ...context
+    }
   )
 const settled = (facts: ReadonlyArray<Delivery.Fact>) => {
   const [fact] = facts
@@ -133,8 +147,14 @@ describe("settle", () => {
     expect(settled(facts).map(({ _tag }) => _tag)).toEqual(["Delivered", "Dead", "Retry"])
   })
   it("the last try that fails is a dead letter", () => {
-    expect(settled(settle([{ seq: 1, spent: 5, outcome: failed("Unknown", "") }]))[0]).toMatchObject({ _tag: "Dead", attempt: 6 })
-    expect(settled(settle([{ seq: 1, spent: 4, outcome: failed("Unknown", "") }]))[0]).toMatchObject({ _tag: "Retry", spent: 5 })
+    expect(settled(settle([{ seq: 1, spent: 5, outcome: failed("Unknown", "") }]))[0]).toMatchObject({
+      _tag: "Dead",
+      attempt: 6
+    })
+    expect(settled(settle([{ seq: 1, spent: 4, outcome: failed("Unknown", "") }]))[0]).toMatchObject({
+      _tag: "Retry",
+      spent: 5
+    })
   })
   it("waits at least as long as a throttling sink asks, at most an hour", () => {
     const until = (retryAfter: number) => {
@@ -145,7 +165,9 @@ describe("settle", () => {
   })
   it("backs off from a second to a minute when a throttling sink asks for nothing", () => {
     const until = (throttleStreak: number) => {
-      const fact = settle([{ seq: 1, spent: 0, outcome: failed("Throttled", "") }], { control: control({ throttleStreak }) })[1]
+      const fact = settle([{ seq: 1, spent: 0, outcome: failed("Throttled", "") }], {
+        control: control({ throttleStreak })
+      })[1]
       return fact?._tag === "ThrottledUntil" ? fact.until - NOW : undefined
     }
     expect([0, 1, 2, 9].map(until)).toEqual([1000, 2000, 4000, 60_000])
@@ -153,7 +175,8 @@ describe("settle", () => {
 
   const paused = control({ pause: { reason: "Unauthorized", detail: "", probeAt: NOW } })
   it("a probe that is delivered ends the pause, one that fails otherwise prolongs it", () => {
-    const after = (outcome: Delivery.Settled["outcome"]) => settle([{ seq: 1, spent: 0, outcome }], { control: paused })[1]
+    const after = (outcome: Delivery.Settled["outcome"]) =>
+      settle([{ seq: 1, spent: 0, outcome }], { control: paused })[1]
     expect(after(delivered({}))).toEqual({ _tag: "Resumed" })
     expect(after(failed("Unavailable", ""))).toMatchObject({ _tag: "Paused", probeAt: NOW + Delivery.PROBE_INTERVAL })
   })
@@ -166,7 +189,9 @@ describe("configure", () => {
   const wanted = (change: Partial<Delivery.Wanted["connections"][number]> = {}, version = 2, isPaused = false) => ({
     version,
     paused: isPaused,
-    connections: [{ id: "conn_1", sourceId: "src_1", route: "0123abcde", enabled: true, deleted: false, head: 41, ...change }]
+    connections: [
+      { id: "conn_1", sourceId: "src_1", route: "0123abcde", enabled: true, deleted: false, head: 41, ...change }
+    ]
   })
   const tags = (facts: ReadonlyArray<Delivery.Fact>) => facts.map(({ _tag }) => _tag)
   it("starts a new connection at the log's head", () => {
@@ -183,7 +208,10 @@ describe("configure", () => {
     const known = [connection("conn_1", { cursor: 7 })]
     const off = Delivery.configure(Delivery.initialControl, known, wanted({ enabled: false }))
     expect(tags(off)).toEqual(["ConfigChanged", "ConnectionChanged"])
-    const state = [...off].reduce(Delivery.evolve, { ...Delivery.initialState, connections: new Map([["conn_1", known[0]!]]) })
+    const state = [...off].reduce(Delivery.evolve, {
+      ...Delivery.initialState,
+      connections: new Map([["conn_1", known[0]!]])
+    })
     expect(state.connections.get("conn_1")).toMatchObject({ cursor: 7, enabled: false })
   })
   it("probes at once what was paused for the old credentials", () => {
@@ -194,6 +222,9 @@ describe("configure", () => {
     const pausing = Delivery.configure(Delivery.initialControl, [], wanted({ deleted: true }, 2, true))
     expect(tags(pausing)).toEqual(["ConfigChanged", "Paused"])
     const state = pausing.reduce(Delivery.evolve, Delivery.initialState)
-    expect(tags(Delivery.configure(state.control, [], wanted({ deleted: true }, 3)))).toEqual(["ConfigChanged", "Resumed"])
+    expect(tags(Delivery.configure(state.control, [], wanted({ deleted: true }, 3)))).toEqual([
+      "ConfigChanged",
+      "Resumed"
+    ])
   })
 })

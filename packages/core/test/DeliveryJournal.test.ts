@@ -1,7 +1,7 @@
+import { describe, expect, it } from "@effect/vitest"
 import * as Delivery from "@hookstream/core/Delivery"
 import { type DeliveryStore, makeMemory, makeStore } from "@hookstream/core/DeliveryJournal"
 import { Reason } from "@hookstream/core/Sink"
-import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { nodeSql } from "./NodeSql.ts"
 import { cases } from "./suites/DeliveryJournalCases.ts"
@@ -21,18 +21,47 @@ const Millis = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1000 }))
 const Conn = Schema.Literals(["conn_1", "conn_2"])
 const Failure = { attempt: Seq, latency: Millis, reason: Reason, detail: Schema.Literal("why") }
 const Settlement = Schema.Union([
-  Schema.Struct({ _tag: Schema.Literal("Delivered"), seq: Seq, attempt: Seq, latency: Millis, receipt: Schema.Struct({}) }),
+  Schema.Struct({
+    _tag: Schema.Literal("Delivered"),
+    seq: Seq,
+    attempt: Seq,
+    latency: Millis,
+    receipt: Schema.Struct({})
+  }),
   Schema.Struct({ _tag: Schema.Literal("Retry"), seq: Seq, ...Failure, spent: Seq, due: Millis }),
   Schema.Struct({ _tag: Schema.Literal("Dead"), seq: Seq, ...Failure })
 ])
 const Window = { connection: Conn, lo: Seq, hi: Seq, seqs: Schema.NullOr(Schema.Array(Seq)) }
 const Fact = Schema.Union([
-  Schema.Struct({ _tag: Schema.Literal("ConnectionStarted"), connection: Conn, sourceId: Schema.Literal("src_1"), route: Schema.Literal("r"), after: Millis }),
-  Schema.Struct({ _tag: Schema.Literal("ConnectionChanged"), connection: Conn, enabled: Schema.Boolean, deleted: Schema.Boolean }),
+  Schema.Struct({
+    _tag: Schema.Literal("ConnectionStarted"),
+    connection: Conn,
+    sourceId: Schema.Literal("src_1"),
+    route: Schema.Literal("r"),
+    after: Millis
+  }),
+  Schema.Struct({
+    _tag: Schema.Literal("ConnectionChanged"),
+    connection: Conn,
+    enabled: Schema.Boolean,
+    deleted: Schema.Boolean
+  }),
   Schema.Struct({ _tag: Schema.Literal("WindowPlanned"), ...Window, configVersion: Seq }),
-  Schema.Struct({ _tag: Schema.Literal("WindowSettled"), connection: Conn, lo: Seq, hi: Seq, retry: Schema.Boolean, settled: Schema.Array(Settlement).check(Schema.isMaxLength(4)) }),
+  Schema.Struct({
+    _tag: Schema.Literal("WindowSettled"),
+    connection: Conn,
+    lo: Seq,
+    hi: Seq,
+    retry: Schema.Boolean,
+    settled: Schema.Array(Settlement).check(Schema.isMaxLength(4))
+  }),
   Schema.Struct({ _tag: Schema.Literal("WindowLost"), ...Window }),
-  Schema.Struct({ _tag: Schema.Literal("Paused"), reason: Schema.Literals(["user", "Unauthorized"]), detail: Schema.Literal(""), probeAt: Schema.NullOr(Millis) }),
+  Schema.Struct({
+    _tag: Schema.Literal("Paused"),
+    reason: Schema.Literals(["user", "Unauthorized"]),
+    detail: Schema.Literal(""),
+    probeAt: Schema.NullOr(Millis)
+  }),
   Schema.Struct({ _tag: Schema.Literal("Resumed") }),
   Schema.Struct({ _tag: Schema.Literal("ThrottledUntil"), until: Millis, streak: Seq }),
   Schema.Struct({ _tag: Schema.Literal("ConfigChanged"), version: Seq })
@@ -42,7 +71,10 @@ const Fact = Schema.Union([
 const plausible = (facts: ReadonlyArray<Delivery.Fact>) =>
   facts.map((fact) =>
     fact._tag === "WindowSettled"
-      ? { ...fact, settled: fact.settled.filter(({ seq }, i, all) => all.findIndex((other) => other.seq === seq) === i) }
+      ? {
+          ...fact,
+          settled: fact.settled.filter(({ seq }, i, all) => all.findIndex((other) => other.seq === seq) === i)
+        }
       : fact
   )
 /** State with its maps in one order. */

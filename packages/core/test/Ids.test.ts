@@ -1,6 +1,6 @@
+import { describe, expect, it } from "@effect/vitest"
 import * as IdKeys from "@hookstream/core/IdKeys"
 import * as Ids from "@hookstream/core/Ids"
-import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 
 const Millis = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 48 - 1 }))

@@ -6,7 +6,14 @@ import { nodeSql } from "./NodeSql.ts"
 const config = (version: number, ...destinations: ReadonlyArray<string>): LogConfig => ({
   ...{ version, deleted: false, destinations },
   source: {
-    ...({ kind: "source", id: `src_${"0".repeat(32)}`, workspace: "00000001", version: 1, name: "s", slug: "s" } as const),
+    ...({
+      kind: "source",
+      id: `src_${"0".repeat(32)}`,
+      workspace: "00000001",
+      version: 1,
+      name: "s",
+      slug: "s"
+    } as const),
     ...({ description: null, status: "active", createdAt: 1, updatedAt: 1 } as const)
   }
 })

@@ -1,17 +1,21 @@
+import { describe, expect, it } from "@effect/vitest"
 import * as Delivery from "@hookstream/core/Delivery"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import * as EventLog from "@hookstream/core/EventLog"
 import * as Pump from "@hookstream/core/Pump"
 import { defaultPolicy } from "@hookstream/core/RetryPolicy"
-import { delivered, type Outcome, type OutboundEvent, SinkError } from "@hookstream/core/Sink"
-import { describe, expect, it } from "@effect/vitest"
+import { delivered, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/Sink"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 
 const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 
 /** A destination with one connection, a log of `events` events, and a sink that answers as `answer` says. */
-const given = (events: number, answer: (outbound: OutboundEvent) => Effect.Effect<Outcome, SinkError>, retry = defaultPolicy) => {
+const given = (
+  events: number,
+  answer: (outbound: OutboundEvent) => Effect.Effect<Outcome, SinkError>,
+  retry = defaultPolicy
+) => {
   const store = EventLog.makeMemory(log)
   const journal = DeliveryJournal.makeMemory()
   const sent: Array<string> = []
@@ -35,7 +39,14 @@ const given = (events: number, answer: (outbound: OutboundEvent) => Effect.Effec
     }
   }
   const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, store]])))
-  return { run: Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer)), journal, sent, most: () => most, layer, settings }
+  return {
+    run: Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer)),
+    journal,
+    sent,
+    most: () => most,
+    layer,
+    settings
+  }
 }
 const ok = () => Effect.succeed(delivered({}))
 const down = () => Effect.fail(new SinkError({ reason: "Unavailable", detail: "down" }))
@@ -76,7 +87,11 @@ describe("the pump", () => {
     Effect.gen(function* () {
       const { run, journal } = given(3, ({ event }) => (event.seq === 2 ? Effect.die("poison") : ok()))
       yield* run
-      expect(journal.statuses(log.sourceId, [1, 2, 3]).map(({ status }) => status)).toEqual(["delivered", "dead", "delivered"])
+      expect(journal.statuses(log.sourceId, [1, 2, 3]).map(({ status }) => status)).toEqual([
+        "delivered",
+        "dead",
+        "delivered"
+      ])
     })
   )
   it.effect("an answer that does not come in time is a failed try with an unknown end", () =>

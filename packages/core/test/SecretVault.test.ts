@@ -1,7 +1,7 @@
+import { describe, expect, it } from "@effect/vitest"
 import * as SealedConfig from "@hookstream/core/SealedConfig"
 import * as SecretVault from "@hookstream/core/SecretVault"
 import { Secret } from "@hookstream/core/Sink"
-import { describe, expect, it } from "@effect/vitest"
 import { Effect, Redacted, Result, Schema } from "effect"
 
 const key = (n: number) => `${n}:${Buffer.alloc(32, n).toString("base64")}`

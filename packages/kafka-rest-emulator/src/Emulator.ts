@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net"
 import type { FaultPlan } from "./Fault.ts"
 import { endOfValue, skipSpace } from "./internal/JsonText.ts"
-import { readRecord, RecordError } from "./ProduceRecord.ts"
+import { RecordError, readRecord } from "./ProduceRecord.ts"
 import { type StoredRecord, Topic } from "./Topic.ts"
 
 export interface EmulatorOptions {
@@ -73,7 +73,10 @@ const readBody = async (request: IncomingMessage): Promise<Buffer> => {
 const mediaType = (header: string | undefined): "ok" | "charset" | "other" => {
   const [type, ...params] = (header ?? "").split(";").map((part) => part.trim().toLowerCase())
   if (type !== "application/json") return "other"
-  const charset = params.find((param) => param.startsWith("charset="))?.slice(8).replaceAll('"', "")
+  const charset = params
+    .find((param) => param.startsWith("charset="))
+    ?.slice(8)
+    .replaceAll('"', "")
   return charset === undefined || charset === "utf-8" || charset === "iso-8859-1" ? "ok" : "charset"
 }
 
@@ -126,7 +129,13 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
     return receipts
   }
 
-  const produceCall = async (request: IncomingMessage, response: ServerResponse, cluster: string, name: string, body: Buffer) => {
+  const produceCall = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    cluster: string,
+    name: string,
+    body: Buffer
+  ) => {
     const media = mediaType(request.headers["content-type"])
     if (media === "other") return fail(response, 415, 415, "HTTP 415 Unsupported Media Type")
     if (media === "charset") return fail(response, 400, 400, "Bad Request: unsupported charset")
@@ -168,12 +177,19 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
     const reading = /^\/topics\/([^/]+)\/records$/.exec(url.pathname)
     if (reading !== null && request.method === "GET") {
       const topic = topics.get(decodeURIComponent(reading[1]!))
-      return topic === undefined ? fail(response, 404, 40403, "no such topic") : readCall(response, topic, url.searchParams)
+      return topic === undefined
+        ? fail(response, 404, 40403, "no such topic")
+        : readCall(response, topic, url.searchParams)
     }
     const body = await readBody(request)
     const { authorization, ...shown } = request.headers
     const headers = { ...shown, ...(authorization === undefined ? {} : { authorization: authorization.split(" ")[0] }) }
-    seen.push({ method: request.method ?? "", url: url.pathname, headers: headers as Record<string, string>, body: body.toString("utf8") })
+    seen.push({
+      method: request.method ?? "",
+      url: url.pathname,
+      headers: headers as Record<string, string>,
+      body: body.toString("utf8")
+    })
     if (seen.length > SEEN_MAX) seen.shift()
 
     const match = path.exec(url.pathname)
@@ -191,11 +207,17 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
         : fail(response, 405, 405, "HTTP 405 Method Not Allowed")
     }
     if (request.method !== "GET") return fail(response, 405, 405, "HTTP 405 Method Not Allowed")
-    if (name === undefined) return json(response, 200, { kind: "KafkaClusterList", data: [{ kind: "KafkaCluster", cluster_id: cluster }] })
+    if (name === undefined)
+      return json(response, 200, { kind: "KafkaClusterList", data: [{ kind: "KafkaCluster", cluster_id: cluster }] })
     const topic = topics.get(name)
     return topic === undefined
       ? fail(response, 404, 40403, "This server does not host this topic-partition.")
-      : json(response, 200, { kind: "KafkaTopic", cluster_id: cluster, topic_name: name, partitions_count: topic.partitions })
+      : json(response, 200, {
+          kind: "KafkaTopic",
+          cluster_id: cluster,
+          topic_name: name,
+          partitions_count: topic.partitions
+        })
   }
 
   const server = createServer((request, response) => {
@@ -220,7 +242,10 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
       const deadline = Date.now() + timeoutMs
       while (recordsOf(topic).length < count) {
         const left = deadline - Date.now()
-        if (left <= 0) throw new RangeError(`topic ${topic} has ${recordsOf(topic).length} of ${count} records after ${timeoutMs} ms`)
+        if (left <= 0)
+          throw new RangeError(
+            `topic ${topic} has ${recordsOf(topic).length} of ${count} records after ${timeoutMs} ms`
+          )
         await topics.get(topic)?.next(left)
       }
       return recordsOf(topic)

@@ -7,7 +7,13 @@ export interface ProduceCall {
 
 export type Fault =
   /** Answers this instead of reading the records. */
-  | { readonly _tag: "Respond"; readonly status: number; readonly body: string; readonly contentType?: string; readonly headers?: Record<string, string> }
+  | {
+      readonly _tag: "Respond"
+      readonly status: number
+      readonly body: string
+      readonly contentType?: string
+      readonly headers?: Record<string, string>
+    }
   /** Refuses every record with this receipt, under HTTP 200. */
   | { readonly _tag: "Receipt"; readonly code: number; readonly message: string }
   /** Cuts the connection, before the records are produced or after. */

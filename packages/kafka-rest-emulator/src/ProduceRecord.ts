@@ -34,7 +34,8 @@ const isObject = (value: unknown): value is Json => typeof value === "object" &&
 const object = (value: unknown, what: string, fields: ReadonlyArray<string>): Json => {
   if (!isObject(value)) throw new RecordError(400, `Cannot construct instance of ${what}`)
   for (const field of Object.keys(value)) {
-    if (!fields.includes(field)) throw new RecordError(400, `Unrecognized field "${field}" (class ${what}), not marked as ignorable`)
+    if (!fields.includes(field))
+      throw new RecordError(400, `Unrecognized field "${field}" (class ${what}), not marked as ignorable`)
   }
   return value
 }
@@ -58,7 +59,10 @@ const side = (value: unknown, raw: string | undefined, what: string): RecordSide
     throw new RecordError(422, "Error: 42206 : Payload error. Schemas are not supported by this emulator.")
   }
   if (type !== "JSON" && type !== "STRING" && type !== "BINARY") {
-    throw new RecordError(400, `Bad Request: Cannot deserialize value of type EmbeddedFormat from ${JSON.stringify(type)}`)
+    throw new RecordError(
+      400,
+      `Bad Request: Cannot deserialize value of type EmbeddedFormat from ${JSON.stringify(type)}`
+    )
   }
   if (data === undefined) throw new RecordError(400, 'Bad Request: Missing required property "data"')
   const written = memberText(raw!, "data")!
@@ -66,10 +70,12 @@ const side = (value: unknown, raw: string | undefined, what: string): RecordSide
   if (data === null) return make(null)
   // The proxy parses and writes again: white space goes, numbers pass through double.
   if (type === "JSON") return make(Buffer.from(JSON.stringify(data)))
-  if (typeof data !== "string") throw new RecordError(400, `Bad Request: data=${JSON.stringify(data)} is not a ${type} string.`)
+  if (typeof data !== "string")
+    throw new RecordError(400, `Bad Request: data=${JSON.stringify(data)} is not a ${type} string.`)
   if (type === "STRING") return make(Buffer.from(data))
   const bytes = base64(data, false)
-  if (bytes === undefined) throw new RecordError(400, `Bad Request: data=${JSON.stringify(data)} is not a valid base64 string.`)
+  if (bytes === undefined)
+    throw new RecordError(400, `Bad Request: data=${JSON.stringify(data)} is not a valid base64 string.`)
   return make(bytes)
 }
 
@@ -78,7 +84,8 @@ const header = (value: unknown): ProduceRecord["headers"][number] => {
   if (typeof name !== "string") throw new RecordError(400, 'Bad Request: Missing required property "name"')
   if (data === undefined || data === null) return { name, value: null }
   const bytes = typeof data === "string" ? base64(data, true) : undefined
-  if (bytes === undefined) throw new RecordError(400, `Bad Request: Cannot access contents of header "${name}": not valid base64`)
+  if (bytes === undefined)
+    throw new RecordError(400, `Bad Request: Cannot access contents of header "${name}": not valid base64`)
   return { name, value: bytes }
 }
 

@@ -54,7 +54,8 @@ export class Topic {
     const count = this.partitions
     if (partition !== null) {
       if (partition < 0) throw new RecordError(40402, `Partition ${partition} is invalid`)
-      if (partition >= count) throw new RecordError(40401, `Partition ${partition} of topic ${this.name} not present in metadata`)
+      if (partition >= count)
+        throw new RecordError(40401, `Partition ${partition} of topic ${this.name} not present in metadata`)
       return partition
     }
     return key?.bytes == null ? this.#next++ % count : partitionOf(key.bytes, count)
@@ -72,7 +73,10 @@ export class Topic {
       ...{ n: this.records.length, topic: this.name, partition, offset },
       timestamp: new Date(record.timestamp ?? Date.now()).toISOString(),
       key: stored(record.key),
-      headers: record.headers.map(({ name, value }) => ({ name, value: value === null ? null : Buffer.from(value).toString("utf8") })),
+      headers: record.headers.map(({ name, value }) => ({
+        name,
+        value: value === null ? null : Buffer.from(value).toString("utf8")
+      })),
       value: stored(record.value),
       raw_value_data: record.value?.raw ?? null,
       raw_request: raw

@@ -30,7 +30,8 @@ const readArgs = () => {
 
 const args = readArgs()
 const port = Number(args.port)
-if (!Number.isInteger(port) || port < 0 || port > 65_535) fail(`--port must be a number from 0 to 65535, not "${args.port}"`)
+if (!Number.isInteger(port) || port < 0 || port > 65_535)
+  fail(`--port must be a number from 0 to 65535, not "${args.port}"`)
 if (args.topic.length === 0) fail("--topic is required: topics are not created by producing to them")
 const topics = args.topic.map((text) => {
   const match = /^([a-zA-Z0-9._-]{1,249})(?::([1-9]\d{0,3}))?$/.exec(text)

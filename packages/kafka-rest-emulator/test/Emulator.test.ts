@@ -27,7 +27,10 @@ const post = async (body: string, options: { path?: string; type?: string; base?
 const receipts = async (body: string) => {
   const { status, text } = await post(body)
   expect(status).toBe(200)
-  return text.split("\r\n").slice(0, -1).map((line) => JSON.parse(line))
+  return text
+    .split("\r\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line))
 }
 const codes = async (body: string) => (await receipts(body)).map(({ error_code }) => error_code)
 const value = (data: string, type = "JSON") => `{"value":{"type":"${type}","data":${data}}}`
@@ -37,19 +40,34 @@ const stored = () => emulator.records(topic)
 describe("a produce request", () => {
   it("answers one receipt for each record, whatever stands between them", async () => {
     const all = await receipts(`${good}${good}\n\r\n  ${good} `)
-    expect(all.map(({ partition_id, offset }) => [partition_id, offset])).toEqual([[0, 0], [1, 0], [2, 0]])
-    expect(all[0]).toMatchObject({ error_code: 200, cluster_id: "c1", topic_name: topic, value: { type: "JSON", size: 7 } })
+    expect(all.map(({ partition_id, offset }) => [partition_id, offset])).toEqual([
+      [0, 0],
+      [1, 0],
+      [2, 0]
+    ])
+    expect(all[0]).toMatchObject({
+      error_code: 200,
+      cluster_id: "c1",
+      topic_name: topic,
+      value: { type: "JSON", size: 7 }
+    })
     expect(all[0]).not.toHaveProperty("key")
   })
   it("keeps the exact text of value.data beside what Kafka would hold", async () => {
     await receipts(value('{ "n": 12345678901234567890, "n": 1.0 }'))
-    expect(stored()[0]).toMatchObject({ raw_value_data: '{ "n": 12345678901234567890, "n": 1.0 }', value: { text: '{"n":1}' } })
+    expect(stored()[0]).toMatchObject({
+      raw_value_data: '{ "n": 12345678901234567890, "n": 1.0 }',
+      value: { text: '{"n":1}' }
+    })
   })
   it("puts a key where Kafka's partitioner does, with growing offsets", async () => {
     const keyed = `{"key":{"type":"STRING","data":"foobar"},"value":null}`
     const all = await receipts(keyed + keyed)
     const partition = (-790332482 & 0x7fffffff) % 3
-    expect(all.map(({ partition_id, offset }) => [partition_id, offset])).toEqual([[partition, 0], [partition, 1]])
+    expect(all.map(({ partition_id, offset }) => [partition_id, offset])).toEqual([
+      [partition, 0],
+      [partition, 1]
+    ])
     expect(stored()[0]).toMatchObject({ key: { text: "foobar" }, value: null })
   })
   it("takes data: null as Kafka's null", async () => {
@@ -57,9 +75,17 @@ describe("a produce request", () => {
     expect(stored()[0]!.value).toEqual({ type: "JSON", text: null, base64: null })
   })
   it("decodes BINARY, STRING and headers", async () => {
-    await receipts(`{"value":{"type":"BINARY","data":"/+8="},"headers":[{"name":"a","value":"w6k="},{"name":"b","value":null}]}`)
+    await receipts(
+      `{"value":{"type":"BINARY","data":"/+8="},"headers":[{"name":"a","value":"w6k="},{"name":"b","value":null}]}`
+    )
     await receipts(value('"\\u00e9"', "STRING"))
-    expect(stored()[0]).toMatchObject({ value: { base64: "/+8=" }, headers: [{ name: "a", value: "é" }, { name: "b", value: null }] })
+    expect(stored()[0]).toMatchObject({
+      value: { base64: "/+8=" },
+      headers: [
+        { name: "a", value: "é" },
+        { name: "b", value: null }
+      ]
+    })
     expect(stored()[1]!.value!.text).toBe("é")
   })
   it("takes the timestamp of a record, a number as seconds", async () => {
@@ -119,12 +145,15 @@ describe("a produce request", () => {
 
 describe("the server", () => {
   it("asks for Basic credentials and knows its cluster, as Confluent Cloud does", async () => {
-    const cloud = await startEmulator({ topics: [{ name: "t" }], clusterId: "lkc-1", credentials: { apiKey: "k", apiSecret: "s" } })
+    const cloud = await startEmulator({
+      topics: [{ name: "t" }],
+      clusterId: "lkc-1",
+      credentials: { apiKey: "k", apiSecret: "s" }
+    })
     const call = (path: string, authorization?: string) =>
-      fetch(`${cloud.url}${path}`, { headers: authorization === undefined ? {} : { authorization } }).then(async (response) => [
-        response.status,
-        ((await response.json()) as { error_code?: number }).error_code
-      ])
+      fetch(`${cloud.url}${path}`, { headers: authorization === undefined ? {} : { authorization } }).then(
+        async (response) => [response.status, ((await response.json()) as { error_code?: number }).error_code]
+      )
     const right = `Basic ${btoa("k:s")}`
     expect(await call("/kafka/v3/clusters/lkc-1/topics/t")).toEqual([401, 40101])
     expect(await call("/kafka/v3/clusters/lkc-1/topics/t", `Basic ${btoa("k:x")}`)).toEqual([401, 40101])
@@ -137,7 +166,8 @@ describe("the server", () => {
   })
   it("reads records back from a number on, and waits for the next", async () => {
     await receipts(good + good)
-    const read = (query: string) => fetch(`${emulator.url}/topics/${topic}/records?${query}`).then((response) => response.json())
+    const read = (query: string) =>
+      fetch(`${emulator.url}/topics/${topic}/records?${query}`).then((response) => response.json())
     expect(await read("from=1")).toMatchObject({ records: [{ n: 1, topic }], next: 2 })
     const waiting = read("from=2&wait=5000")
     await receipts(good)
@@ -149,7 +179,9 @@ describe("the server", () => {
   })
   it("survives a client that goes away in mid-body", async () => {
     const socket = connect(emulator.port, "127.0.0.1")
-    socket.write(`POST /v3/clusters/c/topics/${topic}/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`)
+    socket.write(
+      `POST /v3/clusters/c/topics/${topic}/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`
+    )
     await new Promise((resolve) => setTimeout(resolve, 50))
     socket.destroy()
     expect(await codes(good)).toEqual([200])

@@ -46,7 +46,9 @@ export class Destination extends DurableObject<Env> {
   #open(): Stores {
     const sql = sqlOf(this.ctx.storage)
     const journal = DeliveryJournal.makeStore(sql)
-    sql.exec("CREATE TABLE IF NOT EXISTS destination_config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)")
+    sql.exec(
+      "CREATE TABLE IF NOT EXISTS destination_config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)"
+    )
     return {
       journal,
       config: () => {

@@ -45,7 +45,9 @@ const layerRegistry = (env: Env): Layer.Layer<Registry> => {
   const never = (error: NotFoundError | ConflictError) => Effect.die(error)
   return Layer.succeed(Registry, {
     createWorkspace: (workspace, key) =>
-      change<void>(() => object(workspace).createWorkspace(workspace, key)).pipe(Effect.catchTag("NotFoundError", never)),
+      change<void>(() => object(workspace).createWorkspace(workspace, key)).pipe(
+        Effect.catchTag("NotFoundError", never)
+      ),
     authenticate: (workspace, hash) => ask(() => object(workspace).authenticate(hash)),
     createKey: (workspace, key) => ask(() => object(workspace).createKey(key)),
     listKeys: (workspace) => ask(() => object(workspace).listKeys()),
@@ -53,7 +55,9 @@ const layerRegistry = (env: Env): Layer.Layer<Registry> => {
       change<void>(() => object(workspace).removeKey(id)).pipe(Effect.catchTag("ConflictError", never)),
     create: (entity, idempotency) => change(() => object(entity.workspace).create(entity, idempotency)),
     get: (workspace, kind, id) =>
-      change<EntityOf<typeof kind>>(() => object(workspace).get(kind, id)).pipe(Effect.catchTag("ConflictError", never)),
+      change<EntityOf<typeof kind>>(() => object(workspace).get(kind, id)).pipe(
+        Effect.catchTag("ConflictError", never)
+      ),
     list: (workspace, kind, page) => ask(() => object(workspace).list(kind, page)),
     update: (entity) => change(() => object(entity.workspace).update(entity)),
     remove: (workspace, kind, id) =>

@@ -59,7 +59,10 @@ export class Workspace extends DurableObject<Env> {
       : failure(new NotFoundError({ message: `there is no API key ${id}` }))
   }
 
-  async create(entity: Registry.Entity, idempotency: Registry.Idempotency | undefined): Promise<Reply<Registry.Entity>> {
+  async create(
+    entity: Registry.Entity,
+    idempotency: Registry.Idempotency | undefined
+  ): Promise<Reply<Registry.Entity>> {
     if (entity.kind === "source" && !(await this.env.SOURCE_LOG.getByName(routeOf(entity.id)).claim(entity.id))) {
       return failure(new ConflictError({ reason: "route", message: "this log belongs to another source" }))
     }
@@ -121,7 +124,9 @@ export class Workspace extends DurableObject<Env> {
 
   async #tellDestination(destination: string): Promise<void> {
     const config = this.#require().destinationConfig(destination)
-    const sources = new Set(config.connections.filter(({ deleted }) => !deleted).map(({ connection }) => connection.sourceId))
+    const sources = new Set(
+      config.connections.filter(({ deleted }) => !deleted).map(({ connection }) => connection.sourceId)
+    )
     const heads = await Promise.all(
       [...sources].map(async (id) => [id, (await this.env.SOURCE_LOG.getByName(routeOf(id)).stats()).count] as const)
     )

@@ -31,7 +31,9 @@ describe("who may call", () => {
   })
   it("a workspace is made with the root key only", async () => {
     for (const headers of [{}, { "X-Root-Key": "wrong" }]) {
-      expect((await apiClient(rig.gateway.url, headers as Record<string, string>).call("POST", "/v1/workspaces", {})).status).toBe(401)
+      expect(
+        (await apiClient(rig.gateway.url, headers as Record<string, string>).call("POST", "/v1/workspaces", {})).status
+      ).toBe(401)
     }
   })
   it("a key has its scopes, is shown once, and is dead when deleted", async () => {
@@ -52,11 +54,18 @@ describe("who may call", () => {
     const { source, destination, connection } = await connect(rig)
     const { event_id } = await rig.client.need("POST", new URL(source.ingest_url).pathname, {})
     const other = (await newWorkspace(rig.gateway.url, rig.gateway.rootKey)).client
-    const theirs = [`sources/${source.id}`, `destinations/${destination.id}`, `connections/${connection.id}`, `events/${event_id}`]
+    const theirs = [
+      `sources/${source.id}`,
+      `destinations/${destination.id}`,
+      `connections/${connection.id}`,
+      `events/${event_id}`
+    ]
     for (const path of theirs) expect((await other.call("GET", `/v1/${path}`)).status, path).toBe(404)
     expect((await other.call("GET", `/v1/events?source_id=${source.id}`)).status).toBe(404)
     expect((await other.call("DELETE", `/v1/sources/${source.id}`)).status).toBe(404)
-    expect((await other.call("POST", "/v1/connections", { source_id: source.id, destination_id: destination.id })).status).toBe(404)
+    expect(
+      (await other.call("POST", "/v1/connections", { source_id: source.id, destination_id: destination.id })).status
+    ).toBe(404)
   })
 })
 
@@ -120,7 +129,11 @@ describe("bad input", () => {
     ["/v1/sources", { name: "n", ip_allowlist: ["1.2.3.4"] }, "ip_allowlist"],
     ["/v1/sources", { name: "n", json_schema: {} }, "json_schema"],
     ["/v1/connections", { source_id: `src_${ID}`, destination_id: `dst_${ID}`, filter_rules: [{}] }, "filter_rules"],
-    ["/v1/connections", { source_id: `src_${ID}`, destination_id: `dst_${ID}`, transform_expression: "$" }, "transform_expression"]
+    [
+      "/v1/connections",
+      { source_id: `src_${ID}`, destination_id: `dst_${ID}`, transform_expression: "$" },
+      "transform_expression"
+    ]
   ])("%s refuses what is not built yet: %j", async (path, body, field) => {
     const answer = await call("POST", path, body)
     expect([answer.status, answer.body.issues]).toEqual([400, [{ path: field, message: "not supported yet" }]])
@@ -253,12 +266,24 @@ describe("events", () => {
       ...{ body: '{"big": 12345678901234567890}', body_kind: "json", content_type: "application/json" },
       deliveries: { waiting: 0, retrying: 0, delivered: 1, dead: 0 }
     })
-    const shown = Object.fromEntries(event.headers.map(({ name, value }: { name: string; value: string }) => [name, value]))
+    const shown = Object.fromEntries(
+      event.headers.map(({ name, value }: { name: string; value: string }) => [name, value])
+    )
     expect(shown).toMatchObject({ authorization: "****", "stripe-signature": "****", "x-delivery": "d1" })
     expect(event.attempts).toMatchObject([
       {
-        ...{ connection_id: connection.id, destination_id: destination.id, attempt: 1, status: "delivered", is_dlq: false },
-        receipt: { partition: expect.any(Number), offset: expect.stringMatching(/^\d+$/), timestamp: expect.any(String) }
+        ...{
+          connection_id: connection.id,
+          destination_id: destination.id,
+          attempt: 1,
+          status: "delivered",
+          is_dlq: false
+        },
+        receipt: {
+          partition: expect.any(Number),
+          offset: expect.stringMatching(/^\d+$/),
+          timestamp: expect.any(String)
+        }
       }
     ])
     const view = (await rig.client.need("GET", `/v1/destinations/${destination.id}`)).destination
@@ -267,7 +292,10 @@ describe("events", () => {
   it("are listed newest first, of one source or merged, page by page", async () => {
     const { client } = await newWorkspace(rig.gateway.url, rig.gateway.rootKey)
     const ids: Array<string> = []
-    const sources = [await client.need("POST", "/v1/sources", { name: "A" }), await client.need("POST", "/v1/sources", { name: "B" })]
+    const sources = [
+      await client.need("POST", "/v1/sources", { name: "A" }),
+      await client.need("POST", "/v1/sources", { name: "B" })
+    ]
     for (let i = 0; i < 5; i++) {
       const { event_id } = await client.need("POST", new URL(sources[i % 2]!.source.ingest_url).pathname, { i })
       ids.unshift(event_id)
@@ -304,7 +332,9 @@ describe("the description", () => {
       ...["/v1/destinations", "/v1/destinations/{id}", "/v1/events", "/v1/events/{id}", "/v1/health"],
       ...["/v1/ingest/{source_id}", "/v1/sources", "/v1/sources/{id}", "/v1/workspaces"]
     ])
-    expect(Object.keys(body.paths["/v1/destinations"].post.responses)).toEqual(expect.arrayContaining(["201", "400", "401", "409"]))
+    expect(Object.keys(body.paths["/v1/destinations"].post.responses)).toEqual(
+      expect.arrayContaining(["201", "400", "401", "409"])
+    )
   })
   it("health needs no key", async () => {
     expect((await apiClient(rig.gateway.url, {}).call("GET", "/v1/health")).body).toEqual({ status: "ok" })

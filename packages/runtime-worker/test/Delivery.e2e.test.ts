@@ -11,15 +11,28 @@ beforeEach(() => rig.emulator.setFault(undefined))
 afterAll(() => rig.close())
 
 const post = (source: { readonly ingest_url: string }, body: string | Uint8Array, type = "application/json") =>
-  fetch(rig.gateway.url + new URL(source.ingest_url).pathname, { method: "POST", headers: { "Content-Type": type }, body })
-const send = async (source: { readonly ingest_url: string }, body: string | Uint8Array, type?: string): Promise<string> => {
+  fetch(rig.gateway.url + new URL(source.ingest_url).pathname, {
+    method: "POST",
+    headers: { "Content-Type": type },
+    body
+  })
+const send = async (
+  source: { readonly ingest_url: string },
+  body: string | Uint8Array,
+  type?: string
+): Promise<string> => {
   const response = await post(source, body, type)
   expect(response.status).toBe(200)
   return ((await response.json()) as { event_id: string }).event_id
 }
 const header = (record: StoredRecord, name: string) => record.headers.find((one) => one.name === name)?.value
-const recordsOf = (event: string) => rig.emulator.records(TOPIC).filter((one) => header(one, "hookstream-event-id") === event)
-const landed = (event: string) => eventually(() => recordsOf(event), (found) => found.length > 0)
+const recordsOf = (event: string) =>
+  rig.emulator.records(TOPIC).filter((one) => header(one, "hookstream-event-id") === event)
+const landed = (event: string) =>
+  eventually(
+    () => recordsOf(event),
+    (found) => found.length > 0
+  )
 const eventOf = async (id: string) => (await rig.client.need("GET", `/v1/events/${id}`)).event
 const destinationOf = async (id: string) => (await rig.client.need("GET", `/v1/destinations/${id}`)).destination
 
@@ -65,7 +78,10 @@ describe("a webhook becomes a record", () => {
     })
     await rig.client.need("POST", "/v1/connections", { source_id: source.id, destination_id: destination.id })
     const after = await send(source, '"after"')
-    const records = await eventually(() => recordsOf(after), (found) => found.length === 2)
+    const records = await eventually(
+      () => recordsOf(after),
+      (found) => found.length === 2
+    )
     expect(records).toHaveLength(2)
     expect(recordsOf(before)).toHaveLength(1)
     expect((await eventOf(after)).deliveries.delivered).toBe(2)
@@ -80,8 +96,17 @@ describe("when the sink fails", () => {
     let failures = 2
     rig.emulator.setFault(() => (failures-- > 0 ? { _tag: "Receipt", code: 50302, message: "broker away" } : undefined))
     const id = await send(source, "{}")
-    const event = await eventually(() => eventOf(id), ({ status }) => status === "delivered")
-    expect(event.attempts.map((one: { attempt: number; status: string; reason: string }) => [one.attempt, one.status, one.reason])).toEqual([
+    const event = await eventually(
+      () => eventOf(id),
+      ({ status }) => status === "delivered"
+    )
+    expect(
+      event.attempts.map((one: { attempt: number; status: string; reason: string }) => [
+        one.attempt,
+        one.status,
+        one.reason
+      ])
+    ).toEqual([
       [1, "failed", "Unavailable"],
       [2, "failed", "Unavailable"],
       [3, "delivered", null]
@@ -93,13 +118,18 @@ describe("when the sink fails", () => {
     const { source, destination } = await connect(rig, { ...retry, retry_max_attempts: 1 })
     rig.emulator.setFault(() => ({ _tag: "Respond", status: 500, body: '{"error_code":500,"message":"no"}' }))
     const id = await send(source, "{}")
-    const event = await eventually(() => eventOf(id), ({ status }) => status === "failed")
+    const event = await eventually(
+      () => eventOf(id),
+      ({ status }) => status === "failed"
+    )
     expect(event.attempts.map((one: { is_dlq: boolean }) => one.is_dlq)).toEqual([false, true])
     expect(await destinationOf(destination.id)).toMatchObject({ pending: 0, dead: 1 })
   })
   it("a record that the proxy calls malformed is dead at once, its neighbours are not", async () => {
     const { source } = await connect(rig, retry)
-    rig.emulator.setFault(({ body }) => (body.includes("poison") ? { _tag: "Receipt", code: 400, message: "bad" } : undefined))
+    rig.emulator.setFault(({ body }) =>
+      body.includes("poison") ? { _tag: "Receipt", code: 400, message: "bad" } : undefined
+    )
     const ids = await Promise.all(['"a"', '"poison"', '"b"'].map((body) => send(source, body)))
     const statuses = await eventually(
       () => Promise.all(ids.map(async (id) => (await eventOf(id)).status)),
@@ -112,27 +142,53 @@ describe("when the sink fails", () => {
     let cuts = 1
     rig.emulator.setFault(() => (cuts-- > 0 ? { _tag: "Cut", after: "produce" } : undefined))
     const id = await send(source, "{}")
-    const records = await eventually(() => recordsOf(id), (found) => found.length === 2)
+    const records = await eventually(
+      () => recordsOf(id),
+      (found) => found.length === 2
+    )
     expect(records).toHaveLength(2)
-    expect((await eventually(() => eventOf(id), ({ status }) => status === "delivered")).attempts[0].reason).toBe("Unknown")
+    expect(
+      (
+        await eventually(
+          () => eventOf(id),
+          ({ status }) => status === "delivered"
+        )
+      ).attempts[0].reason
+    ).toBe("Unknown")
   })
   it("wrong credentials pause the destination with the reason; new ones start it again, and nothing is lost", async () => {
     const { source, destination } = await connect(rig, {}, { api_secret: "a-wrong-secret" })
     const ids = await Promise.all([1, 2, 3].map((n) => send(source, String(n))))
-    const paused = await eventually(() => destinationOf(destination.id), ({ status }) => status === "paused")
+    const paused = await eventually(
+      () => destinationOf(destination.id),
+      ({ status }) => status === "paused"
+    )
     expect(paused.paused_reason).toContain("check api_key and api_secret")
-    await rig.client.need("PATCH", `/v1/destinations/${destination.id}`, { config: { api_secret: kafkaConfig(rig.emulator).api_secret } })
+    await rig.client.need("PATCH", `/v1/destinations/${destination.id}`, {
+      config: { api_secret: kafkaConfig(rig.emulator).api_secret }
+    })
     for (const id of ids) expect(await landed(id)).toHaveLength(1)
-    expect(await eventually(() => destinationOf(destination.id), ({ status }) => status === "active")).toMatchObject({
+    expect(
+      await eventually(
+        () => destinationOf(destination.id),
+        ({ status }) => status === "active"
+      )
+    ).toMatchObject({
       ...{ status: "active", paused_reason: null, pending: 0, dead: 0 }
     })
   })
   it("a paused destination keeps its place and goes on from there", async () => {
     const { source, destination } = await connect(rig)
     const path = `/v1/destinations/${destination.id}`
-    expect((await rig.client.need("PATCH", path, { status: "paused" })).destination).toMatchObject({ status: "paused", paused_reason: "user" })
+    expect((await rig.client.need("PATCH", path, { status: "paused" })).destination).toMatchObject({
+      status: "paused",
+      paused_reason: "user"
+    })
     const ids = [await send(source, "1"), await send(source, "2")]
-    const waiting = await eventually(() => destinationOf(destination.id), ({ lag }) => lag[0].lag === 2)
+    const waiting = await eventually(
+      () => destinationOf(destination.id),
+      ({ lag }) => lag[0].lag === 2
+    )
     expect(waiting.lag[0].lag).toBe(2)
     expect(ids.flatMap(recordsOf)).toEqual([])
     await rig.client.need("PATCH", path, { status: "active" })
@@ -155,11 +211,21 @@ describe("when the gateway is stopped and started again", () => {
     const { source, destination } = await connect(rig, { retry_backoff_type: "fixed", retry_intervals: [1] })
     rig.emulator.setFault(() => ({ _tag: "Respond", status: 503, body: "" }))
     const id = await send(source, '{"kept":true}')
-    await eventually(() => destinationOf(destination.id), ({ pending }) => pending === 1)
+    await eventually(
+      () => destinationOf(destination.id),
+      ({ pending }) => pending === 1
+    )
     await rig.gateway.stop()
     rig.emulator.setFault(undefined)
     rig.gateway = await startGateway({ dir: rig.dir, port: Number(new URL(rig.gateway.url).port) })
     expect(await landed(id)).toHaveLength(1)
-    expect((await eventually(() => eventOf(id), ({ status }) => status === "delivered")).status).toBe("delivered")
+    expect(
+      (
+        await eventually(
+          () => eventOf(id),
+          ({ status }) => status === "delivered"
+        )
+      ).status
+    ).toBe("delivered")
   })
 })

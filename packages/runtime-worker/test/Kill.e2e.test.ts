@@ -24,7 +24,10 @@ it("killed under load and started again, every acknowledged event becomes a reco
     const writer = async (n: number) => {
       for (let i = 0; writing; i++) {
         try {
-          const response = await fetch(rig.gateway.url + path, { method: "POST", body: JSON.stringify({ round, n, i }) })
+          const response = await fetch(rig.gateway.url + path, {
+            method: "POST",
+            body: JSON.stringify({ round, n, i })
+          })
           if (response.status === 200) acknowledged.add(((await response.json()) as { event_id: string }).event_id)
         } catch {
           // The connection broke: this one was not acknowledged.
@@ -41,11 +44,17 @@ it("killed under load and started again, every acknowledged event becomes a reco
   }
 
   const seen = () =>
-    new Set(rig.emulator.records(TOPIC).map(({ headers }) => headers.find(({ name }) => name === "hookstream-event-id")?.value))
+    new Set(
+      rig.emulator
+        .records(TOPIC)
+        .map(({ headers }) => headers.find(({ name }) => name === "hookstream-event-id")?.value)
+    )
   const lost = () => [...acknowledged].filter((id) => !seen().has(id))
   await eventually(lost, (ids) => ids.length === 0, 45_000)
   const records = rig.emulator.records(TOPIC).length
-  console.log(`acknowledged ${acknowledged.size}, lost ${lost().length}, records ${records}, duplicates ${records - seen().size}`)
+  console.log(
+    `acknowledged ${acknowledged.size}, lost ${lost().length}, records ${records}, duplicates ${records - seen().size}`
+  )
   expect(acknowledged.size).toBeGreaterThan(100)
   expect(lost()).toEqual([])
 
@@ -54,7 +63,10 @@ it("killed under load and started again, every acknowledged event becomes a reco
   const twice = [...counts].filter(([, all]) => all.length > 1).map(([id]) => id!)
   for (const id of twice.slice(0, 20)) {
     const { event } = await rig.client.need("GET", `/v1/events/${id}`)
-    expect(event.attempts.map(({ status }: { status: string }) => status), id).toContain("unknown")
+    expect(
+      event.attempts.map(({ status }: { status: string }) => status),
+      id
+    ).toContain("unknown")
   }
   const view = await eventually(
     async () => (await rig.client.need("GET", `/v1/destinations/${destination.id}`)).destination,

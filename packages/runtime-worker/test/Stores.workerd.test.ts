@@ -1,5 +1,5 @@
-import { createTestHarness } from "wrangler"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { createTestHarness } from "wrangler"
 import { cases as deliveryJournal } from "../../core/test/suites/DeliveryJournalCases.ts"
 import { cases as eventLog } from "../../core/test/suites/EventLogCases.ts"
 import { cases as registry } from "../../core/test/suites/RegistryCases.ts"

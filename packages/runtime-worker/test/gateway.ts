@@ -55,7 +55,11 @@ export const connect = async ({ client, emulator }: Rig, settings: object = {}, 
 }
 
 /** Asks until `done` holds for the answer; the last answer otherwise. */
-export const eventually = async <A>(ask: () => Promise<A> | A, done: (answer: A) => boolean, ms = 20_000): Promise<A> => {
+export const eventually = async <A>(
+  ask: () => Promise<A> | A,
+  done: (answer: A) => boolean,
+  ms = 20_000
+): Promise<A> => {
   let answer = await ask()
   for (const until = Date.now() + ms; !done(answer) && Date.now() < until; answer = await ask()) {
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -25,7 +25,10 @@ export const BootstrapServers = Schema.String.check(
 
 /** The first host of a bootstrap list, without its protocol and port; `undefined` when there is none. */
 export const firstHost = (bootstrapServers: string): string | undefined => {
-  const first = bootstrapServers.split(",")[0]!.trim().replace(/^[A-Za-z][A-Za-z0-9_+.-]*:\/\//, "")
+  const first = bootstrapServers
+    .split(",")[0]!
+    .trim()
+    .replace(/^[A-Za-z][A-Za-z0-9_+.-]*:\/\//, "")
   // A host is a name, an IPv4 address or an IPv6 address in brackets; whatever follows it may only be a port.
   return /^(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@[\]]+)(:\d{1,5})?$/.exec(first)?.[1]
 }
@@ -45,7 +48,8 @@ const Key = Schema.Literals(["event_id", "source_id", "none"]).annotate({
 export const KafkaConfig = Schema.Struct({
   bootstrap_servers: BootstrapServers.annotate({
     title: "Bootstrap server",
-    description: "The REST endpoint is derived from it: the same host, by HTTPS on port 443. Of a list the first host counts.",
+    description:
+      "The REST endpoint is derived from it: the same host, by HTTPS on port 443. Of a list the first host counts.",
     examples: ["pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"]
   }),
   cluster_id: NonEmpty.annotate({
@@ -53,7 +57,11 @@ export const KafkaConfig = Schema.Struct({
     description: "In the Confluent Cloud console under Cluster settings",
     examples: ["lkc-xxxxx"]
   }),
-  topic: Topic.annotate({ title: "Topic", description: "It must exist: hookstream does not create topics", examples: ["webhook-events"] }),
+  topic: Topic.annotate({
+    title: "Topic",
+    description: "It must exist: hookstream does not create topics",
+    examples: ["webhook-events"]
+  }),
   api_key: NonEmpty.annotate({
     title: "API key",
     description: "A Confluent API key with DeveloperWrite on the topic",
@@ -69,7 +77,11 @@ export const KafkaConfig = Schema.Struct({
     })
   ),
   key: Schema.optionalKey(
-    Key.annotate({ title: "Record key", description: "What the record's key is. Default: event_id", examples: ["source_id"] })
+    Key.annotate({
+      title: "Record key",
+      description: "What the record's key is. Default: event_id",
+      examples: ["source_id"]
+    })
   ),
   value_format: onlyDefault("How the body becomes the record's value", "json"),
   key_type: onlyDefault("How the key is written", "string"),

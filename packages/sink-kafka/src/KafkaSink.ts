@@ -47,7 +47,10 @@ const refused = (response: HttpClientResponse.HttpClientResponse, body: string):
 
 /** A connection that failed may have carried the request: the outcome is unknown. */
 const unreachable = (host: string) => () =>
-  new Sink.SinkError({ reason: "Unknown", detail: `${host} could not be reached, or the connection broke before its answer` })
+  new Sink.SinkError({
+    reason: "Unknown",
+    detail: `${host} could not be reached, or the connection broke before its answer`
+  })
 
 const driver = Effect.fnUntraced(function* (config: KafkaConfig) {
   const client = yield* HttpClient.HttpClient

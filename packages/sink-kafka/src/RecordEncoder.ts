@@ -32,8 +32,7 @@ const isNull = (body: Uint8Array): boolean => body.length <= NULL_MAX && decoder
 /** The value up to where the headers begin, in one piece or with the body between two. */
 const value = ({ body, bodyKind }: Event): ReadonlyArray<Uint8Array> => {
   if (bodyKind === "json" && !isNull(body)) return [JSON_START, body]
-  const [type, data] =
-    bodyKind === "binary" ? ["BINARY", Base64.encode(body)] : ["STRING", decoder.decode(body)]
+  const [type, data] = bodyKind === "binary" ? ["BINARY", Base64.encode(body)] : ["STRING", decoder.decode(body)]
   return [encoder.encode(`{"value":{"type":"${type}","data":${JSON.stringify(data)}`)]
 }
 

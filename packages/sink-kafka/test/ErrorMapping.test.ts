@@ -12,8 +12,22 @@ const statuses = {
 // kafka-rest-v3 §6b, a row for each line.
 const codes = {
   ...{ 400: "Malformed", 40002: "Rejected", 40101: "Unauthorized", 40301: "Unauthorized" },
-  ...{ 40401: "Misconfigured", 40402: "Malformed", 40403: "Misconfigured", 408: "Unknown", 413: "TooLarge", 422: "Malformed" },
-  ...{ 429: "Throttled", 42901: "Throttled", 500: "Unavailable", 50002: "Rejected", 50003: "Unknown", 50302: "Unavailable" },
+  ...{
+    40401: "Misconfigured",
+    40402: "Malformed",
+    40403: "Misconfigured",
+    408: "Unknown",
+    413: "TooLarge",
+    422: "Malformed"
+  },
+  ...{
+    429: "Throttled",
+    42901: "Throttled",
+    500: "Unavailable",
+    50002: "Rejected",
+    50003: "Unknown",
+    50302: "Unavailable"
+  },
   // Not in the table: by the status that the code begins with.
   ...{ 40399: "Unauthorized", 41801: "Rejected", 50399: "Unknown", 42999: "Throttled" }
 }

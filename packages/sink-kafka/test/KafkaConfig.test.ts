@@ -24,11 +24,23 @@ describe("a Kafka configuration", () => {
     ["topic", "", "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"],
     ["topic", "a/b", "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"],
     ["topic", "..", "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"],
-    ["topic", "t".repeat(250), "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"],
+    [
+      "topic",
+      "t".repeat(250),
+      "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"
+    ],
     ["bootstrap_servers", "", 'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'],
     ["bootstrap_servers", ":9092", 'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'],
-    ["bootstrap_servers", "SASL_SSL://:9092", 'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'],
-    ["bootstrap_servers", "host/path:9092", 'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'],
+    [
+      "bootstrap_servers",
+      "SASL_SSL://:9092",
+      'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'
+    ],
+    [
+      "bootstrap_servers",
+      "host/path:9092",
+      'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'
+    ],
     ["api_secret", "", "must not be empty"],
     ["key", "payload.id", 'must be "event_id", "source_id" or "none": paths are not supported yet'],
     ["value_format", "binary", "not supported yet"],
@@ -40,7 +52,9 @@ describe("a Kafka configuration", () => {
     expect(issues({ ...config, [field]: value })).toEqual({ [field]: message })
   })
   it("may spell out the defaults of what is not built yet", () => {
-    expect(issues({ ...config, value_format: "json", key_type: "string", batch: { max_records: 1 }, key: "event_id" })).toEqual({})
+    expect(
+      issues({ ...config, value_format: "json", key_type: "string", batch: { max_records: 1 }, key: "event_id" })
+    ).toEqual({})
   })
 
   const validate = (change: object, allowPrivateNetworks = false) =>

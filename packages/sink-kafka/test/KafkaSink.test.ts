@@ -1,9 +1,9 @@
 import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
-import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import type { SinkDriver } from "@hookstream/core/Sink"
+import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
-import { Effect, Layer, Result, Schema } from "effect"
+import { Effect, Layer, type Result, Schema } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { config, event, outbound } from "./support.ts"
@@ -15,7 +15,9 @@ const client = Layer.mergeAll(
 )
 const send = (change: object, body = '{"a": 1.0}'): Promise<Result.Result<unknown, unknown>> =>
   Effect.gen(function* () {
-    const driver: SinkDriver = yield* KafkaSink.driver(Schema.decodeUnknownSync(KafkaSink.config)({ ...config, ...change }))
+    const driver: SinkDriver = yield* KafkaSink.driver(
+      Schema.decodeUnknownSync(KafkaSink.config)({ ...config, ...change })
+    )
     return yield* Effect.result(driver.send([outbound(body)]))
   }).pipe(Effect.scoped, Effect.provide(client), Effect.runPromise)
 
@@ -46,16 +48,26 @@ describe("the Kafka sink against the emulator", () => {
     const [record] = emulator.records(config.topic)
     expect(record).toMatchObject({ raw_value_data: '{"a": 1.0}', key: { text: event("").id } })
     expect(result).toMatchObject({
-      success: [{ _tag: "Delivered", receipt: { partition: record!.partition, offset: String(record!.offset), topic: config.topic } }]
+      success: [
+        {
+          _tag: "Delivered",
+          receipt: { partition: record!.partition, offset: String(record!.offset), topic: config.topic }
+        }
+      ]
     })
   })
   it("sends the headers of the contract and no others of its own", async () => {
     await send({ rest_endpoint: emulator.url })
     const { method, url, headers } = emulator.requests().at(-1)!
     expect([method, url]).toEqual(["POST", "/v3/clusters/lkc-xxxxx/topics/webhook-events/records"])
-    expect(headers).toMatchObject({ "content-type": "application/json", accept: "application/json", authorization: "Basic" })
+    expect(headers).toMatchObject({
+      "content-type": "application/json",
+      accept: "application/json",
+      authorization: "Basic"
+    })
     expect(Number(headers["content-length"])).toBeGreaterThan(0)
-    for (const name of ["transfer-encoding", "content-encoding", "traceparent", "b3"]) expect(headers).not.toHaveProperty(name)
+    for (const name of ["transfer-encoding", "content-encoding", "traceparent", "b3"])
+      expect(headers).not.toHaveProperty(name)
   })
   it.each([
     ["wrong credentials", { api_secret: "wrong-secret-value" }, "Unauthorized"],
@@ -68,11 +80,21 @@ describe("the Kafka sink against the emulator", () => {
   })
   it("of a missing topic says so, with what to do", async () => {
     const result = await send({ rest_endpoint: emulator.url, topic: "missing" })
-    expect(result).toMatchObject({ success: [{ reason: "Misconfigured", detail: expect.stringContaining("the topic must exist") }] })
+    expect(result).toMatchObject({
+      success: [{ reason: "Misconfigured", detail: expect.stringContaining("the topic must exist") }]
+    })
   })
   it.each([
-    ["a gateway's HTML page", { _tag: "Respond", status: 502, body: "<html>bad gateway</html>", contentType: "text/html" }, "Unknown"],
-    ["a throttling with Retry-After", { _tag: "Respond", status: 429, body: "<html/>", headers: { "Retry-After": "7" } }, "Throttled"],
+    [
+      "a gateway's HTML page",
+      { _tag: "Respond", status: 502, body: "<html>bad gateway</html>", contentType: "text/html" },
+      "Unknown"
+    ],
+    [
+      "a throttling with Retry-After",
+      { _tag: "Respond", status: 429, body: "<html/>", headers: { "Retry-After": "7" } },
+      "Throttled"
+    ],
     ["a connection cut before its answer", { _tag: "Cut", after: "produce" }, "Unknown"]
   ] as const)("takes %s as %s", async (_, fault, reason) => {
     emulator.setFault(() => fault)

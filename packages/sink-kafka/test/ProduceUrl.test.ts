@@ -1,6 +1,6 @@
+import { describe, expect, it } from "@effect/vitest"
 import { firstHost } from "@hookstream/sink-kafka/KafkaConfig"
 import { produceUrl } from "@hookstream/sink-kafka/ProduceUrl"
-import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { config } from "./support.ts"
 
@@ -16,12 +16,16 @@ describe("the produce URL", () => {
       "https://pkc-xxxxx.us-east-1.aws.confluent.cloud/kafka/v3/clusters/lkc-xxxxx/topics/webhook-events/records"
     )
   })
-  it.prop("has the first host of any bootstrap list, by https, without its port", [Schema.NonEmptyArray(Server), Topic], ([servers, topic]) => {
-    const bootstrap_servers = servers.map(({ protocol, host, port }) => `${protocol}${host}${port}`).join(", ")
-    const url = produceUrl({ ...config, bootstrap_servers, topic })
-    expect(url).toBe(`https://${servers[0].host}/kafka/v3/clusters/lkc-xxxxx/topics/${topic}/records`)
-    expect(new URL(url).port).toBe("")
-  })
+  it.prop(
+    "has the first host of any bootstrap list, by https, without its port",
+    [Schema.NonEmptyArray(Server), Topic],
+    ([servers, topic]) => {
+      const bootstrap_servers = servers.map(({ protocol, host, port }) => `${protocol}${host}${port}`).join(", ")
+      const url = produceUrl({ ...config, bootstrap_servers, topic })
+      expect(url).toBe(`https://${servers[0].host}/kafka/v3/clusters/lkc-xxxxx/topics/${topic}/records`)
+      expect(new URL(url).port).toBe("")
+    }
+  )
   it.each([
     ["http://127.0.0.1:8082", "http://127.0.0.1:8082/v3"],
     ["https://proxy.example.com/", "https://proxy.example.com/v3"],
@@ -33,7 +37,10 @@ describe("the produce URL", () => {
   it("cannot be bent by a cluster id", () => {
     expect(produceUrl({ ...config, cluster_id: "../../x?y#z" })).toContain("/clusters/..%2F..%2Fx%3Fy%23z/topics/")
   })
-  it.each(["", ":9092", "://", "a b", "user@host", "host:port", "host:9092/x", "[::1", "::1"])("has no host in %j", (text) => {
-    expect(firstHost(text)).toBeUndefined()
-  })
+  it.each(["", ":9092", "://", "a b", "user@host", "host:port", "host:9092/x", "[::1", "::1"])(
+    "has no host in %j",
+    (text) => {
+      expect(firstHost(text)).toBeUndefined()
+    }
+  )
 })

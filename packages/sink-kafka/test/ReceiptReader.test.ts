@@ -1,5 +1,5 @@
-import { readOutcomes, splitObjects } from "@hookstream/sink-kafka/ReceiptReader"
 import { describe, expect, it } from "@effect/vitest"
+import { readOutcomes, splitObjects } from "@hookstream/sink-kafka/ReceiptReader"
 import { Schema } from "effect"
 
 const Space = Schema.Literals(["", " ", "\n", "\r\n", " \t\r\n "])
@@ -29,14 +29,23 @@ describe("receipts", () => {
     ])
   })
   it("keep offsets beyond 2^53 exact", () => {
-    expect(readOutcomes(receipt("9223372036854775807"), 1)[0]).toMatchObject({ receipt: { offset: "9223372036854775807" } })
+    expect(readOutcomes(receipt("9223372036854775807"), 1)[0]).toMatchObject({
+      receipt: { offset: "9223372036854775807" }
+    })
   })
   it("of proxies 7.0 to 7.2 have no error_code", () => {
-    expect(readOutcomes('{"partition_id":0,"offset":5}', 1)[0]).toMatchObject({ _tag: "Delivered", receipt: { offset: "5" } })
+    expect(readOutcomes('{"partition_id":0,"offset":5}', 1)[0]).toMatchObject({
+      _tag: "Delivered",
+      receipt: { offset: "5" }
+    })
   })
   it("belong to their records by position", () => {
     const outcomes = readOutcomes(`${receipt("1")} {"error_code":429,"message":"slow"} ${receipt("2")}`, 3)
-    expect(outcomes.map((one) => (one._tag === "Delivered" ? one.receipt["offset"] : one.reason))).toEqual(["1", "Throttled", "2"])
+    expect(outcomes.map((one) => (one._tag === "Delivered" ? one.receipt["offset"] : one.reason))).toEqual([
+      "1",
+      "Throttled",
+      "2"
+    ])
   })
   it("that are missing leave their records unknown; further ones are ignored", () => {
     expect(readOutcomes(receipt("1"), 2)[1]).toMatchObject({ _tag: "Failed", reason: "Unknown" })

@@ -1,6 +1,6 @@
+import { describe, expect, it } from "@effect/vitest"
 import { ProduceRequest } from "@hookstream/sink-kafka/ProduceRequest"
 import * as RecordEncoder from "@hookstream/sink-kafka/RecordEncoder"
-import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { bytes, event, outbound, text } from "./support.ts"
 
@@ -9,7 +9,19 @@ const base64 = (value: string) => Buffer.from(value).toString("base64")
 const { id, sourceId } = event("")
 
 /** Pieces of JSON text, as senders write it: a parser that writes again would change most of them. */
-const Leaf = Schema.Literals(["null", "true", "12345678901234567890123", "1.0", "-0", "1E400", "0.1e-7", '"\\u0041\\/"', '"\\ud800"', '"\u2028é漢😀"', '""'])
+const Leaf = Schema.Literals([
+  "null",
+  "true",
+  "12345678901234567890123",
+  "1.0",
+  "-0",
+  "1E400",
+  "0.1e-7",
+  '"\\u0041\\/"',
+  '"\\ud800"',
+  '"\u2028é漢😀"',
+  '""'
+])
 const Space = Schema.Literals(["", " ", "\n", "\r\n\t"])
 const Tree = Schema.Struct({
   depth: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 400 })),
@@ -59,7 +71,10 @@ describe("the record", () => {
   })
   it("is keyed by the event id, or by the source id when asked", () => {
     expect(JSON.parse(text(encode(outbound("{}")))).key).toEqual({ type: "STRING", data: id })
-    expect(JSON.parse(text(RecordEncoder.make({ key: "source_id" })(outbound("{}")))).key).toEqual({ type: "STRING", data: sourceId })
+    expect(JSON.parse(text(RecordEncoder.make({ key: "source_id" })(outbound("{}")))).key).toEqual({
+      type: "STRING",
+      data: sourceId
+    })
   })
   it("has headers in padded standard base64", () => {
     for (const { value } of JSON.parse(text(encode(outbound("{}")))).headers) {

@@ -1,4 +1,4 @@
-import { Registry, type EntityOf, type Kind, type PageRequest } from "@hookstream/core/Registry"
+import { type EntityOf, type Kind, type PageRequest, Registry } from "@hookstream/core/Registry"
 import * as Effect from "effect/Effect"
 import { badRequest } from "../ApiError.ts"
 import { Caller } from "../Authorization.ts"

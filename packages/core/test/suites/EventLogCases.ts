@@ -19,7 +19,12 @@ export const append = (
   body: string | Uint8Array,
   options: { readonly now?: number; readonly token?: string; readonly repeated?: boolean } = {}
 ) =>
-  store.append({ event: newEvent(body), token: options.token ?? `token-${tokens++}`, now: options.now ?? 1000, repeated: options.repeated ?? false })
+  store.append({
+    event: newEvent(body),
+    token: options.token ?? `token-${tokens++}`,
+    now: options.now ?? 1000,
+    repeated: options.repeated ?? false
+  })
 const ALL = { maxEvents: 1000, maxBytes: 1e9 }
 const seqs = (events: ReadonlyArray<{ readonly seq: number }>) => events.map(({ seq }) => seq)
 
@@ -46,7 +51,10 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
   "numbers events from 1 without gaps, and time never goes back": (store) => {
     const events = [3000, 2000, 4000].map((now) => append(store, "x", { now }))
     equal(seqs(events), [1, 2, 3])
-    equal(events.map(({ receivedAt }) => receivedAt), [3000, 3000, 4000])
+    equal(
+      events.map(({ receivedAt }) => receivedAt),
+      [3000, 3000, 4000]
+    )
     equal(store.head(), 3)
     equal(store.stats(), { count: 3, lastAt: 4000 })
   },

@@ -10,10 +10,26 @@ import * as Result from "effect/Result"
 const base = { workspace: "00000001", version: 0, createdAt: 1, updatedAt: 1 }
 const hex = (n: number) => String(n).padStart(32, "0")
 const source = (n: number): Source => ({
-  ...({ kind: "source", id: `src_${hex(n)}`, name: `s${n}`, slug: `s${n}`, description: null, status: "active", ...base } as const)
+  ...({
+    kind: "source",
+    id: `src_${hex(n)}`,
+    name: `s${n}`,
+    slug: `s${n}`,
+    description: null,
+    status: "active",
+    ...base
+  } as const)
 })
 const destination = (n: number): Destination => ({
-  ...({ kind: "destination", id: `dst_${hex(n)}`, name: `d${n}`, slug: `d${n}`, type: "kafka", config: {}, ...base } as const),
+  ...({
+    kind: "destination",
+    id: `dst_${hex(n)}`,
+    name: `d${n}`,
+    slug: `d${n}`,
+    type: "kafka",
+    config: {},
+    ...base
+  } as const),
   ...({ retry: defaultPolicy, timeoutMs: 1, maxInFlight: 1, maxPending: 1, status: "active" } as const)
 })
 const connection = (n: number, sourceId: number, destinationId: number): Connection => ({
@@ -82,7 +98,10 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     equal(store.outbox(), [])
     store.create(connection(1, 1, 1))
     const sent = store.outbox()
-    equal(sent.map(({ target }) => target), [source(1).id, destination(1).id])
+    equal(
+      sent.map(({ target }) => target),
+      [source(1).id, destination(1).id]
+    )
     store.update({ ...(store.get("connection", connection(1, 1, 1).id) as Connection), enabled: false })
     for (const one of sent) store.acknowledged(one)
     equal(store.outbox().length, 2)
@@ -95,7 +114,10 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     store.create(connection(1, 1, 1))
     const before = [store.logConfig(source(1).id), store.destinationConfig(destination(1).id)] as const
     equal(before[0].destinations, [destination(1).id])
-    equal(before[1].connections.map(({ connection: { id }, deleted }) => [id, deleted]), [[connection(1, 1, 1).id, false]])
+    equal(
+      before[1].connections.map(({ connection: { id }, deleted }) => [id, deleted]),
+      [[connection(1, 1, 1).id, false]]
+    )
     store.remove("connection", connection(1, 1, 1).id, 2)
     const after = [store.logConfig(source(1).id), store.destinationConfig(destination(1).id)] as const
     equal([after[0].destinations, after[1].connections.map(({ deleted }) => deleted)], [[], [true]])
@@ -110,7 +132,10 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     equal(store.get("connection", connection(1, 1, 1).id), undefined)
     equal(ids(store.connectionsOf(source(1).id)), [1])
     equal(store.logConfig(source(1).id).deleted, true)
-    equal(store.outbox().map(({ target }) => target), [source(1).id, destination(1).id])
+    equal(
+      store.outbox().map(({ target }) => target),
+      [source(1).id, destination(1).id]
+    )
     equal(store.remove("source", source(1).id, 3), false)
   }
 }

@@ -5,7 +5,12 @@ import * as Effect from "effect/Effect"
 export type Reply<A> =
   | { readonly ok: true; readonly value: A }
   | { readonly ok: false; readonly error: "not_found" | "unavailable"; readonly message: string }
-  | { readonly ok: false; readonly error: "conflict"; readonly reason: ConflictError["reason"]; readonly message: string }
+  | {
+      readonly ok: false
+      readonly error: "conflict"
+      readonly reason: ConflictError["reason"]
+      readonly message: string
+    }
 
 export const ok = <A>(value: A): Reply<A> => ({ ok: true, value })
 
@@ -20,9 +25,7 @@ export const failure = (error: NotFoundError | ConflictError | UnavailableError)
   }
 }
 
-export const fromReply = <A>(
-  reply: Reply<A>
-): Effect.Effect<A, NotFoundError | ConflictError | UnavailableError> => {
+export const fromReply = <A>(reply: Reply<A>): Effect.Effect<A, NotFoundError | ConflictError | UnavailableError> => {
   if (reply.ok) return Effect.succeed(reply.value)
   const { message } = reply
   switch (reply.error) {

@@ -1,7 +1,7 @@
 import type * as Pump from "@hookstream/core/Pump"
 import type { DestinationConfig } from "@hookstream/core/Registry"
 import * as SealedConfig from "@hookstream/core/SealedConfig"
-import { SinkError, type SinkDriver } from "@hookstream/core/Sink"
+import { type SinkDriver, SinkError } from "@hookstream/core/Sink"
 import { SinkRegistry } from "@hookstream/core/SinkRegistry"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -18,7 +18,10 @@ const driverOf = Effect.fnUntraced(function* ({ destination }: DestinationConfig
   const sinks = yield* SinkRegistry
   const sink = sinks.get(destination.type)
   if (sink === undefined) return misconfigured(`this deployment has no sink of type ${destination.type}`)
-  const opened = yield* SealedConfig.open({ workspace: destination.workspace, object: destination.id }, destination.config)
+  const opened = yield* SealedConfig.open(
+    { workspace: destination.workspace, object: destination.id },
+    destination.config
+  )
   const config = yield* Schema.decodeUnknownEffect(sink.config)(opened)
   return yield* sink.driver(config)
 })
@@ -34,7 +37,12 @@ export const makeSettings = (env: Env, config: DestinationConfig): Promise<Pump.
         Effect.succeed(misconfigured("the stored configuration does not fit this version: save it again"))
       ),
       Effect.map((driver) => ({
-        ...{ destinationId: config.destination.id, configVersion: config.version, driver, retry: config.destination.retry },
+        ...{
+          destinationId: config.destination.id,
+          configVersion: config.version,
+          driver,
+          retry: config.destination.retry
+        },
         ...{ timeoutMs: config.destination.timeoutMs, maxInFlight: config.destination.maxInFlight },
         maxPending: config.destination.maxPending
       }))

@@ -1,0 +1,26 @@
+/** Fails when the Worker grows beyond its budget: the gzip size as `wrangler deploy --dry-run --minify` prints it. */
+import { execFileSync } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const ROOT = join(import.meta.dirname, "..")
+/** KiB. A Worker's start pays for every byte of it. */
+const BUDGET = 160
+
+const outdir = mkdtempSync(join(tmpdir(), "hookstream-bundle-"))
+try {
+  const output = execFileSync(
+    process.execPath,
+    [
+      ...[join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "deploy", "--dry-run", "--minify"],
+      ...["--outdir", outdir, "--cwd", join(ROOT, "packages/runtime-worker")]
+    ],
+    { encoding: "utf8", env: { ...process.env, WRANGLER_SEND_METRICS: "false", NO_COLOR: "1" } }
+  )
+  const size = Number(/gzip: ([\d.]+) KiB/.exec(output)?.[1])
+  console.log(`Worker bundle: ${size} KiB gzip, budget ${BUDGET} KiB`)
+  if (!(size <= BUDGET)) process.exitCode = 1
+} finally {
+  rmSync(outdir, { recursive: true })
+}
