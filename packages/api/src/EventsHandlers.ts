@@ -1,6 +1,6 @@
 import { Deliveries } from "@hookstream/core/Deliveries"
 import type { Attempt, DeliveryStatus } from "@hookstream/core/DeliveryJournal"
-import { type Event, isSecretHeader } from "@hookstream/core/Event"
+import { type Event, isSecretHeader, MAX_BODY_BYTES } from "@hookstream/core/Event"
 import { EventLog } from "@hookstream/core/EventLog"
 import * as Ids from "@hookstream/core/Ids"
 import { Registry } from "@hookstream/core/Registry"
@@ -117,7 +117,7 @@ const get = Effect.fn("Events.get")(function* (id: string) {
   const log = yield* EventLog
   const deliveries = yield* Deliveries
   const parts = Ids.parseEventId(id)
-  const event = parts === undefined ? undefined : (yield* log.get(parts.route, [parts.seq]))[0]
+  const event = parts === undefined ? undefined : (yield* log.get(parts.route, [parts.seq], MAX_BODY_BYTES)).events[0]
   if (event === undefined || event.id !== id || Ids.workspaceOf(event.sourceId) !== workspace) {
     return yield* notFound(`there is no event ${id}`)
   }

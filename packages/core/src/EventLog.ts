@@ -24,6 +24,12 @@ export interface LogPage {
   readonly head: number
 }
 
+/** Events found by their sequence, in order. Sequences above `through` were not looked at: the bytes were spent. */
+export interface Found {
+  readonly events: ReadonlyArray<Event>
+  readonly through: number
+}
+
 export interface LogStats {
   /** Events ever accepted. */
   readonly count: number
@@ -46,8 +52,12 @@ export class EventLog extends Context.Service<
   {
     /** Events with a sequence above `after`, in order. */
     readonly read: (route: Route, after: number, limits: ReadLimits) => Effect.Effect<LogPage, UnavailableError>
-    /** The events of the named sequences that the log still holds, in order of sequence. */
-    readonly get: (route: Route, seqs: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
+    /** The events of the named sequences that the log still holds, bounded by bytes. */
+    readonly get: (
+      route: Route,
+      seqs: ReadonlyArray<number>,
+      maxBytes: number
+    ) => Effect.Effect<Found, UnavailableError>
     /** Newest first, below sequence `before`, bodies left out. */
     readonly list: (
       route: Route,
@@ -62,7 +72,8 @@ export class EventLog extends Context.Service<
 export interface EventLogStore {
   readonly append: (append: Append) => Event
   readonly read: (after: number, limits: ReadLimits) => LogPage
-  readonly get: (seqs: ReadonlyArray<number>) => ReadonlyArray<Event>
+  /** At least one event whatever its size, where one is held. */
+  readonly get: (seqs: ReadonlyArray<number>, maxBytes: number) => Found
   /** Newest first, below `before`; bodies are left out (empty). */
   readonly list: (before: number, limit: number) => ReadonlyArray<Event>
   readonly head: () => number
@@ -84,6 +95,21 @@ export const CHUNK_BYTES = 1024 * 1024
 const TOKEN_LOOKBACK = 5000
 
 const META_COLUMNS = "seq, at, kind, method, content_type, source_ip, query, headers, size"
+
+/** The named events in order, until their bodies together exceed `maxBytes`. */
+const takeBytes = (seqs: ReadonlyArray<number>, maxBytes: number, find: (seq: number) => Event | undefined): Found => {
+  const events: Array<Event> = []
+  let bytes = 0
+  let through = 0
+  for (const seq of [...seqs].sort((a, b) => a - b)) {
+    const event = find(seq)
+    bytes += event?.body.length ?? 0
+    if (events.length > 0 && bytes > maxBytes) break
+    if (event !== undefined) events.push(event)
+    through = seq
+  }
+  return { events, through }
+}
 
 /** Opens the log in `sql`, making its tables when they are missing. */
 export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly route: Route }): EventLogStore => {
@@ -171,8 +197,8 @@ export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly
       const rows = sql.exec("SELECT * FROM events WHERE seq > ? AND seq <= ? ORDER BY seq", after, last)
       return { events: rows.map(load), head: head() }
     },
-    get: (seqs) =>
-      [...seqs].sort((a, b) => a - b).flatMap((seq) => sql.exec("SELECT * FROM events WHERE seq = ?", seq).map(load)),
+    get: (seqs, maxBytes) =>
+      takeBytes(seqs, maxBytes, (seq) => sql.exec("SELECT * FROM events WHERE seq = ?", seq).map(load)[0]),
     list: (before, limit) =>
       sql
         .exec(
@@ -198,7 +224,7 @@ const service = (storeOf: (route: Route) => EventLogStore | undefined): EventLog
     })
   return {
     read: (route, after, limits) => use(route, (store) => store.read(after, limits)),
-    get: (route, seqs) => use(route, (store) => store.get(seqs)),
+    get: (route, seqs, maxBytes) => use(route, (store) => store.get(seqs, maxBytes)),
     list: (route, before, limit) => use(route, (store) => store.list(before, limit)),
     stats: (route) => use(route, (store) => store.stats())
   }
@@ -234,7 +260,7 @@ export const makeMemory = (log: { readonly sourceId: SourceId; readonly route: R
       }
       return { events, head: rows.length }
     },
-    get: (seqs) => [...seqs].sort((a, b) => a - b).flatMap((seq) => rows[seq - 1]?.event ?? []),
+    get: (seqs, maxBytes) => takeBytes(seqs, maxBytes, (seq) => rows[seq - 1]?.event),
     list: (before, limit) =>
       rows
         .slice(0, Math.max(0, before - 1))

@@ -60,13 +60,39 @@ const send = Effect.fnUntraced(function* (settings: Settings, outbound: Outbound
   return { outcome, latency: (yield* Clock.currentTimeMillis) - startedAt }
 })
 
-/** Sends the events of a window and settles it. `spent` holds the tries spent on each pending event. */
-const runWindow = Effect.fnUntraced(function* (
-  settings: Settings,
-  window: Delivery.Window,
-  events: ReadonlyArray<Event>,
-  spent: ReadonlyMap<number, number>
-) {
+/** A window with what its log holds of it. */
+interface Batch {
+  readonly window: Delivery.Window
+  readonly events: ReadonlyArray<Event>
+  /** Tries spent on each pending event. */
+  readonly spent: ReadonlyMap<number, number>
+}
+
+/** Loads the events of a step; `undefined` when the log has less than was said. */
+const load = Effect.fnUntraced(function* (step: Extract<Delivery.Plan, { readonly _tag: "Read" | "Retry" }>) {
+  const log = yield* EventLog
+  const { id: connection, route, cursor } = step.connection
+  if (step._tag === "Read") {
+    const limits = { maxEvents: step.maxEvents, maxBytes: Delivery.WINDOW_BYTES }
+    const { events } = yield* log.read(route, cursor, limits)
+    const last = events.at(-1)
+    if (last === undefined) return undefined
+    return {
+      window: { connection, lo: cursor + 1, hi: last.seq, seqs: null },
+      events,
+      spent: new Map()
+    } satisfies Batch
+  }
+  const all = step.items.map(({ seq }) => seq)
+  const { events, through } = yield* log.get(route, all, Delivery.WINDOW_BYTES)
+  const items = step.items.filter(({ seq }) => seq <= through)
+  const seqs = items.map(({ seq }) => seq)
+  const window = { connection, lo: seqs[0]!, hi: through, seqs }
+  return { window, events, spent: new Map(items.map((item) => [item.seq, item.spent])) } satisfies Batch
+})
+
+/** Sends the events of a window and settles it. */
+const runWindow = Effect.fnUntraced(function* (settings: Settings, { window, events, spent }: Batch) {
   const journal = yield* DeliveryJournal
   const { connection, lo, hi, seqs } = window
   const { configVersion, destinationId } = settings
@@ -103,7 +129,6 @@ const runWindow = Effect.fnUntraced(function* (
  */
 export const run = Effect.fn("Pump.run")(function* (current: Effect.Effect<Settings | undefined>) {
   const journal = yield* DeliveryJournal
-  const log = yield* EventLog
   const startedAt = yield* Clock.currentTimeMillis
   let lastServed: string | undefined
 
@@ -123,30 +148,14 @@ export const run = Effect.fn("Pump.run")(function* (current: Effect.Effect<Setti
     }
     const { connection } = step
     lastServed = connection.id
-    const seqs = step._tag === "Retry" ? step.items.map(({ seq }) => seq) : null
-    const events = yield* (
-      seqs === null
-        ? Effect.map(
-            log.read(connection.route, connection.cursor, {
-              maxEvents: step._tag === "Read" ? step.maxEvents : 0,
-              maxBytes: Delivery.WINDOW_BYTES
-            }),
-            (page) => page.events
-          )
-        : log.get(connection.route, seqs)
-    ).pipe(Effect.catch((error) => Effect.as(Effect.logWarning("a log could not be read", { ...error }), undefined)))
-    if (events === undefined || (seqs === null && events.length === 0)) return now + LOG_RETRY
+    const batch = yield* load(step).pipe(
+      Effect.catch((error) => Effect.as(Effect.logWarning("a log could not be read", { ...error }), undefined))
+    )
+    if (batch === undefined) return now + LOG_RETRY
 
     // Every change from outside (paused, disabled, reconfigured) has a new version: what was planned before it is planned again.
     if ((yield* journal.control).configVersion !== view.control.configVersion) continue
 
-    const window = {
-      connection: connection.id,
-      lo: seqs === null ? connection.cursor + 1 : seqs[0]!,
-      hi: seqs === null ? events.at(-1)!.seq : seqs.at(-1)!,
-      seqs
-    }
-    const spent = new Map(step._tag === "Retry" ? step.items.map((item) => [item.seq, item.spent]) : [])
-    yield* runWindow(settings, window, events, spent)
+    yield* runWindow(settings, batch)
   }
 })

@@ -219,7 +219,7 @@ export const makeStore = (sql: Sql): RegistryStore => {
         return owner === undefined
       }),
     addKey: ({ hash, ...key }) => {
-      sql.exec("INSERT INTO api_keys VALUES (?, ?, ?, ?)", hash, key.id, key.createdAt, JSON.stringify(key))
+      sql.exec("INSERT OR REPLACE INTO api_keys VALUES (?, ?, ?, ?)", hash, key.id, key.createdAt, JSON.stringify(key))
     },
     keyByHash: (hash) => {
       const found = sql.exec("SELECT key FROM api_keys WHERE hash = ?", hash)[0]

@@ -14,7 +14,8 @@ const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 const given = (
   events: number,
   answer: (outbound: OutboundEvent) => Effect.Effect<Outcome, SinkError>,
-  retry = defaultPolicy
+  retry = defaultPolicy,
+  size = 1
 ) => {
   const store = EventLog.makeMemory(log)
   const journal = DeliveryJournal.makeMemory()
@@ -22,7 +23,14 @@ const given = (
   let inFlight = 0
   let most = 0
   for (let i = 0; i < events; i++) {
-    const event = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null, body: Uint8Array.of(48) }
+    const event = {
+      method: "POST",
+      headers: [],
+      query: "",
+      contentType: null,
+      sourceIp: null,
+      body: new Uint8Array(size)
+    }
     store.append({ event, token: String(i), now: 0 })
   }
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
@@ -139,6 +147,30 @@ describe("the pump", () => {
       yield* TestClock.adjust("60 seconds")
       expect(yield* Fiber.join(fiber)).toBe(50_000)
       expect(sent).toHaveLength(Delivery.WINDOW_EVENTS)
+    })
+  )
+  it.effect("an event that its log no longer holds is a dead letter, with that reason", () =>
+    Effect.gen(function* () {
+      const { run, journal } = given(1, down, { ...defaultPolicy, jitter: false })
+      yield* run
+      const lost = { reason: "Unavailable", detail: "", spent: 1, due: 0, attempt: 1, latency: 0 } as const
+      const settled = [{ _tag: "Retry", seq: 7, ...lost } as const]
+      journal.commit([{ _tag: "WindowSettled", connection: "conn_1", lo: 7, hi: 7, retry: true, settled }], 0)
+      yield* run
+      expect(journal.attempts(log.sourceId, 7).at(-1)).toMatchObject({ reason: "Rejected", isDeadLetter: true })
+    })
+  )
+  it.effect("large events that are due together are sent in several windows, none taken for gone", () =>
+    Effect.gen(function* () {
+      let up = false
+      const big = Delivery.WINDOW_BYTES / 2 + 1
+      const { run, journal, sent } = given(4, () => (up ? ok() : down()), { ...defaultPolicy, jitter: false }, big)
+      yield* run
+      up = true
+      yield* TestClock.adjust("30 seconds")
+      yield* run
+      expect(sent).toHaveLength(8)
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
     })
   )
   it.effect("a log that cannot be read is asked again soon, and nothing is skipped", () =>

@@ -151,7 +151,12 @@ export class Destination extends DurableObject<Env> {
     const config = this.#stores!.config()
     if (config === undefined || config.deleted) return undefined
     if (this.#settings?.version !== config.version) {
-      this.#settings = { version: config.version, settings: makeSettings(this.env, config) }
+      const settings = makeSettings(this.env, config)
+      this.#settings = { version: config.version, settings }
+      // A failure is not remembered: the next run tries again.
+      settings.catch(() => {
+        this.#settings = undefined
+      })
     }
     return await this.#settings.settings
   }
@@ -174,9 +179,15 @@ export class Destination extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#alarm.rang()
     if (this.#stores === undefined) return
-    const due = this.#nextDue()
-    // While the run goes on another alarm stands behind it.
-    if (due !== null && due <= Date.now()) this.#alarm.atLatest(Date.now() + SAFETY_NET)
+    try {
+      const due = this.#nextDue()
+      // While the run goes on another alarm stands behind it.
+      if (due !== null && due <= Date.now()) this.#alarm.atLatest(Date.now() + SAFETY_NET)
+    } catch (error) {
+      // An alarm that fails six times is deleted for good: nothing is thrown out of here.
+      console.error({ message: "the destination's alarm failed; it rings again", error })
+      this.#alarm.atLatest(Date.now() + AFTER_FAILURE)
+    }
     await this.#run()
   }
 }

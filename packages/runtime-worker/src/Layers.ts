@@ -22,7 +22,7 @@ const layerEventLog = (env: Env): Layer.Layer<EventLog> => {
   const log = (route: string) => env.SOURCE_LOG.getByName(route)
   return Layer.succeed(EventLog, {
     read: (route, after, limits) => call("the event log", () => log(route).read(after, limits)),
-    get: (route, seqs) => call("the event log", () => log(route).get(seqs)),
+    get: (route, seqs, maxBytes) => call("the event log", () => log(route).get(seqs, maxBytes)),
     list: (route, before, limit) => call("the event log", () => log(route).list(before, limit)),
     stats: (route) => call("the event log", () => log(route).stats())
   })

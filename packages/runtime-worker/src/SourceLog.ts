@@ -99,8 +99,8 @@ export class SourceLog extends DurableObject<Env> {
     return this.#require().events.read(after, limits)
   }
 
-  get(seqs: ReadonlyArray<number>): ReadonlyArray<Event> {
-    return this.#stores?.events.get(seqs) ?? []
+  get(seqs: ReadonlyArray<number>, maxBytes: number): EventLog.Found {
+    return this.#stores?.events.get(seqs, maxBytes) ?? { events: [], through: 0 }
   }
 
   list(before: number, limit: number): ReadonlyArray<Event> {

@@ -46,7 +46,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(parseEventId(event.id), { receivedAt: 5000, seq: 1, route: log.route })
     const [read] = store.read(0, ALL).events
     equal({ ...read, body: new TextDecoder().decode(read!.body) }, { ...event, body: '{"a": 1e2 }' })
-    equal(store.get([1])[0]!.id, event.id)
+    equal(store.get([1], 1e9).events[0]!.id, event.id)
   },
   "numbers events from 1 without gaps, and time never goes back": (store) => {
     const events = [3000, 2000, 4000].map((now) => append(store, "x", { now }))
@@ -74,7 +74,14 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
   },
   "gets the events asked for in order, leaving out what it does not hold": (store) => {
     for (const body of ["a", "b", "c"]) append(store, body)
-    equal(seqs(store.get([3, 1, 99])), [1, 3])
+    equal(seqs(store.get([3, 1, 99], 1e9).events), [1, 3])
+    equal(store.get([99], 1e9), { events: [], through: 99 })
+  },
+  "gets no more bytes at once than asked for, but never nothing": (store) => {
+    for (const body of ["aaaa", "bbbb", "cccc"]) append(store, body)
+    const found = store.get([1, 2, 3], 8)
+    equal([seqs(found.events), found.through], [[1, 2], 2])
+    equal(seqs(store.get([2, 3], 1).events), [2])
   },
   "lists newest first, without bodies": (store) => {
     for (const body of ["a", "b", "c"]) append(store, body)
