@@ -223,7 +223,7 @@ export const evolve = (before: State, fact: Fact): State => {
       const dead = new Map(state.dead)
       for (const one of fact.settled) {
         const key = eventKey(connection, one.seq)
-        pending.delete(key)
+        if (fact.retry) pending.delete(key)
         if (one._tag === "Retry") {
           const { seq, spent, due, reason, detail } = one
           pending.set(key, { connection, seq, spent, due, reason, detail })

@@ -86,11 +86,18 @@ const comparable = (state: Delivery.State) => ({
 })
 
 describe("the journal's fold", () => {
-  it.prop("gives the state that the tables hold", [Schema.Array(Fact)], ([generated]) => {
-    const facts = plausible(generated)
-    const store = makeStore(nodeSql())
-    for (const fact of facts) store.commit([fact], 1)
-    expect(store.facts()).toEqual(facts)
-    expect(comparable(store.state())).toEqual(comparable(store.facts().reduce(Delivery.evolve, Delivery.initialState)))
-  })
+  it.prop(
+    "gives the state that the tables hold",
+    [Schema.Array(Fact)],
+    ([generated]) => {
+      const facts = plausible(generated)
+      const store = makeStore(nodeSql())
+      for (const fact of facts) store.commit([fact], 1)
+      expect(store.facts()).toEqual(facts)
+      expect(comparable(store.state())).toEqual(
+        comparable(store.facts().reduce(Delivery.evolve, Delivery.initialState))
+      )
+    },
+    { arbitrary: { runs: 500 } }
+  )
 })
