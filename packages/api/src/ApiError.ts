@@ -71,16 +71,17 @@ export const notFound = Effect.fnUntraced(function* (error: string) {
   const { requestId: request_id } = yield* RequestInfo
   return yield* new NotFound({ error, status: 404, request_id })
 })
+export const conflict = Effect.fnUntraced(function* (error: string) {
+  const { requestId: request_id } = yield* RequestInfo
+  return yield* new Conflict({ error, status: 409, request_id })
+})
 
 const onUnavailable = Effect.fnUntraced(function* (error: UnavailableError) {
   const { requestId: request_id } = yield* RequestInfo
   return yield* new ServiceUnavailable({ error: error.message, status: 503, request_id })
 })
 const onNotFound = (error: NotFoundError) => notFound(error.message)
-const onConflict = Effect.fnUntraced(function* (error: ConflictError) {
-  const { requestId: request_id } = yield* RequestInfo
-  return yield* new Conflict({ error: error.message, status: 409, request_id })
-})
+const onConflict = (error: ConflictError) => conflict(error.message)
 
 /** Core's errors as the API's, for `Effect.catchTags`: of a list, of a read, of a change. */
 export const ofList = { UnavailableError: onUnavailable }

@@ -1,4 +1,6 @@
 /** `/v1/connections`. */
+import * as EventPath from "@hookstream/core/EventPath"
+import { FilterRule } from "@hookstream/core/Filter"
 import { ConnectionId, DestinationId, SourceId } from "@hookstream/core/Ids"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -6,6 +8,16 @@ import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
 import { created, Description, idempotencyHeader, Name, notYet, pageOf, pageQuery, Removed, Time } from "./Fields.ts"
+
+const EventPathText = Schema.String.check(
+  Schema.makeFilter((path: string) => EventPath.compile(path) !== undefined, {
+    message: `must be a path: ${EventPath.SYNTAX}`
+  })
+)
+
+const Rules = Schema.Array(FilterRule)
+  .check(Schema.isMaxLength(50, { message: "must have at most 50 rules" }))
+  .annotate({ description: "All must hold for an event to be delivered. Default: none, so every event is" })
 
 const settings = {
   name: Schema.optionalKey(Schema.NullOr(Name)),
@@ -15,8 +27,14 @@ const settings = {
       description: "A disabled connection goes on where it stood when enabled again. Default: true"
     })
   ),
-  ordering_key: notYet(),
-  filter_rules: notYet([]),
+  ordering_key: Schema.optionalKey(
+    Schema.NullOr(EventPathText).annotate({
+      description:
+        "What keeps the order where the destination's `ordering` is `key`. Without it all events of the connection share one key",
+      examples: ["payload.data.object.customer"]
+    })
+  ),
+  filter_rules: Schema.optionalKey(Rules),
   transform_expression: notYet("")
 }
 
@@ -30,8 +48,19 @@ export const ConnectionView = Schema.Struct({
   name: Schema.NullOr(Schema.String),
   description: Schema.NullOr(Schema.String),
   enabled: Schema.Boolean,
+  ordering_key: Schema.NullOr(Schema.String),
+  filter_rules: Schema.Array(FilterRule),
   created_at: Time,
   updated_at: Time
+})
+
+export const SampleEvent = Schema.Struct({
+  payload: Schema.optionalKey(Schema.Json),
+  headers: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  query: Schema.optionalKey(Schema.String),
+  method: Schema.optionalKey(Schema.String),
+  content_type: Schema.optionalKey(Schema.String),
+  source_ip: Schema.optionalKey(Schema.String)
 })
 
 const One = Schema.Struct({ connection: ConnectionView })
@@ -61,6 +90,14 @@ export class ConnectionsApi extends HttpApiGroup.make("connections")
       params,
       success: Removed,
       error: [NotFound, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.post("test", "/v1/connections/test", {
+      payload: Schema.Struct({ filter_rules: Rules, event: SampleEvent, transform_expression: notYet("") }),
+      success: Schema.Struct({
+        passes: Schema.Boolean,
+        failed_rule: Schema.NullOr(Schema.Int).annotate({ description: "The first rule that does not hold, from 0" })
+      }),
+      error: BadRequest
     })
   )
   .middleware(Authorization) {}

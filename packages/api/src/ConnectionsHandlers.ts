@@ -1,4 +1,7 @@
 import type { Connection } from "@hookstream/core/Connection"
+import type { Event } from "@hookstream/core/Event"
+import * as EventPath from "@hookstream/core/EventPath"
+import * as Filter from "@hookstream/core/Filter"
 import * as Ids from "@hookstream/core/Ids"
 import { Registry } from "@hookstream/core/Registry"
 import * as Clock from "effect/Clock"
@@ -7,6 +10,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Api } from "./Api.ts"
 import { ofChange, ofList, ofRead } from "./ApiError.ts"
 import { Caller } from "./Authorization.ts"
+import type { SampleEvent } from "./ConnectionsApi.ts"
 import { time } from "./Fields.ts"
 import { find, idempotency, page, remove } from "./internal/entities.ts"
 
@@ -15,8 +19,21 @@ const view = (connection: Connection) => ({
   source_id: connection.sourceId,
   destination_id: connection.destinationId,
   ...{ name: connection.name, description: connection.description, enabled: connection.enabled },
+  ordering_key: connection.orderingKey,
+  filter_rules: connection.filterRules,
   created_at: time(connection.createdAt),
   updated_at: time(connection.updatedAt)
+})
+
+const encoder = new TextEncoder()
+
+/** An event as if it had come by ingest, of what the caller gave. */
+const sample = (given: typeof SampleEvent.Type): Event => ({
+  ...{ id: "evt_", sourceId: "src_", seq: 1, receivedAt: 0, bodyKind: given.payload === undefined ? "utf8" : "json" },
+  ...{ method: given.method ?? "POST", query: given.query ?? "", contentType: given.content_type ?? null },
+  sourceIp: given.source_ip ?? null,
+  headers: Object.entries(given.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const),
+  body: encoder.encode(given.payload === undefined ? "" : JSON.stringify(given.payload))
 })
 
 export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
@@ -37,6 +54,7 @@ export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
               updatedAt: now
             } as const),
             ...{ sourceId: payload.source_id, destinationId: payload.destination_id, enabled: payload.enabled ?? true },
+            ...{ orderingKey: payload.ordering_key ?? null, filterRules: payload.filter_rules ?? [] },
             ...{ name: payload.name ?? null, description: payload.description ?? null }
           },
           yield* idempotency("connection", headers, payload)
@@ -65,10 +83,18 @@ export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
           name: payload.name === undefined ? before.name : payload.name,
           description: payload.description === undefined ? before.description : payload.description,
           enabled: payload.enabled ?? before.enabled,
+          orderingKey: payload.ordering_key === undefined ? before.orderingKey : payload.ordering_key,
+          filterRules: payload.filter_rules ?? before.filterRules,
           updatedAt: yield* Clock.currentTimeMillis
         })
         return { connection: view(connection) }
       }).pipe(Effect.catchTags(ofChange))
     )
     .handle("remove", ({ params }) => remove("connection", params.id).pipe(Effect.catchTags(ofRead)))
+    .handle("test", ({ payload }) =>
+      Effect.sync(() => {
+        const failed = Filter.compile(payload.filter_rules)(EventPath.viewOf(sample(payload.event)))
+        return { passes: failed === undefined, failed_rule: failed ?? null }
+      })
+    )
 )

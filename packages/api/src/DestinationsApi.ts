@@ -1,12 +1,13 @@
 /** `/v1/destinations`. */
-import { DestinationStatus } from "@hookstream/core/Destination"
-import { ConnectionId, DestinationId, SourceId } from "@hookstream/core/Ids"
+import { DestinationStatus, Ordering } from "@hookstream/core/Destination"
+import { ConnectionId, DestinationId, EventId, SourceId } from "@hookstream/core/Ids"
+import { Reason } from "@hookstream/core/Sink"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
-import { created, idempotencyHeader, Name, notYet, pageOf, pageQuery, Removed, Slug, Time } from "./Fields.ts"
+import { created, idempotencyHeader, Name, pageOf, pageQuery, Removed, Slug, Time } from "./Fields.ts"
 
 const whole = (minimum: number, maximum: number) =>
   Schema.Finite.check(
@@ -42,11 +43,24 @@ const settings = {
     whole(1, 100_000).annotate({ description: "Events waiting for a retry above which reading stops. Default: 10000" })
   ),
   status: Schema.optionalKey(DestinationStatus.annotate({ description: "Default: active" })),
-  ordering: notYet("none"),
-  circuit_breaker_enabled: notYet(false),
-  circuit_breaker_threshold: notYet(),
-  circuit_breaker_reset_ms: notYet(),
-  rate_limit_per_second: notYet()
+  ordering: Schema.optionalKey(
+    Ordering.annotate({
+      description:
+        "`key`: events of a key one after another, and none passes an earlier one that waits; `strict`: so all events of a connection. Default: none"
+    })
+  ),
+  circuit_breaker_enabled: Schema.optionalKey(Schema.Boolean.annotate({ description: "Default: true" })),
+  circuit_breaker_threshold: Schema.optionalKey(
+    whole(1, 1000).annotate({ description: "Consecutive failed requests that open the circuit. Default: 5" })
+  ),
+  circuit_breaker_reset_ms: Schema.optionalKey(
+    whole(1000, 86_400_000).annotate({ description: "Between two probes of an open circuit. Default: 60000" })
+  ),
+  rate_limit_per_second: Schema.optionalKey(
+    Schema.NullOr(
+      Schema.Finite.check(Schema.isBetween({ minimum: 0.1, maximum: 10_000 }, { message: "must be from 0.1 to 10000" }))
+    ).annotate({ description: "Requests per second. Default: no limit" })
+  )
 }
 
 const configFields = {
@@ -67,6 +81,22 @@ export const DestinationPatch = Schema.Struct({
   ),
   ...configFields,
   ...settings
+})
+
+export const CircuitView = Schema.Struct({
+  state: Schema.Literals(["closed", "open", "half_open"]),
+  consecutive_failures: Schema.Int,
+  opened_at: Schema.NullOr(Time),
+  next_probe_at: Schema.NullOr(Time)
+})
+
+const DeadLetterView = Schema.Struct({
+  event_id: Schema.NullOr(EventId).annotate({ description: "`null` when the event itself is no longer stored" }),
+  connection_id: ConnectionId,
+  source_id: SourceId,
+  attempts: Schema.Int,
+  reason: Reason,
+  error: Schema.String
 })
 
 const Lag = Schema.Struct({
@@ -90,9 +120,14 @@ export const DestinationView = Schema.Struct({
   timeout_ms: Schema.Int,
   max_in_flight: Schema.Int,
   max_pending: Schema.Int,
-  ordering: Schema.Literal("none"),
+  ordering: Ordering,
+  circuit_breaker_enabled: Schema.Boolean,
+  circuit_breaker_threshold: Schema.Int,
+  circuit_breaker_reset_ms: Schema.Int,
+  rate_limit_per_second: Schema.NullOr(Schema.Finite),
   status: DestinationStatus,
   paused_reason: Schema.NullOr(Schema.String),
+  circuit: CircuitView,
   lag: Schema.Array(Lag),
   pending: Schema.Int,
   dead: Schema.Int,
@@ -104,6 +139,7 @@ export const DestinationView = Schema.Struct({
 
 const One = Schema.Struct({ destination: DestinationView })
 const params = { id: DestinationId }
+const readErrors = [BadRequest, NotFound, ServiceUnavailable] as const
 
 export class DestinationsApi extends HttpApiGroup.make("destinations")
   .add(
@@ -129,6 +165,41 @@ export class DestinationsApi extends HttpApiGroup.make("destinations")
       params,
       success: Removed,
       error: [NotFound, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.post("pause", "/v1/destinations/:id/pause", {
+      params,
+      success: One,
+      error: [NotFound, Conflict, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.post("resume", "/v1/destinations/:id/resume", {
+      params,
+      success: One,
+      error: [NotFound, Conflict, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.get("circuit", "/v1/destinations/:id/circuit", {
+      params,
+      success: Schema.Struct({ circuit: CircuitView }),
+      error: readErrors
+    }),
+    HttpApiEndpoint.post("resetCircuit", "/v1/destinations/:id/circuit/reset", {
+      params,
+      success: Schema.Struct({ circuit: CircuitView }),
+      error: readErrors
+    }),
+    HttpApiEndpoint.get("deadLetters", "/v1/destinations/:id/dlq", {
+      params,
+      query: pageQuery,
+      success: pageOf("dead_letters", DeadLetterView),
+      error: readErrors
+    }),
+    HttpApiEndpoint.post("redrive", "/v1/destinations/:id/dlq/redrive", {
+      params,
+      payload: Schema.Struct({
+        connection_id: Schema.optionalKey(ConnectionId),
+        reason: Schema.optionalKey(Reason)
+      }).annotate({ description: "Which dead letters get all their tries again; without a field all" }),
+      success: Schema.Struct({ redriven: Schema.Int }),
+      error: readErrors
     })
   )
   .middleware(Authorization) {}

@@ -1,5 +1,8 @@
+import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
 import { Deliveries } from "@hookstream/core/Deliveries"
-import type { Destination } from "@hookstream/core/Destination"
+import type { Summary } from "@hookstream/core/DeliveryJournal"
+import type { Destination, Ordering } from "@hookstream/core/Destination"
+import { EventLog } from "@hookstream/core/EventLog"
 import * as Ids from "@hookstream/core/Ids"
 import { Registry } from "@hookstream/core/Registry"
 import { defaultPolicy, type RetryPolicy } from "@hookstream/core/RetryPolicy"
@@ -17,7 +20,7 @@ import { badRequest, type Issue, issuesOf, ofChange, ofList, ofRead, summaryOf }
 import { Caller } from "./Authorization.ts"
 import { Deployment } from "./Deployment.ts"
 import { DestinationInput, DestinationPatch } from "./DestinationsApi.ts"
-import { slugOf, time, timeOrNull } from "./Fields.ts"
+import { DEFAULT_LIMIT, slugOf, time, timeOrNull } from "./Fields.ts"
 import { find, idempotency, page, remove } from "./internal/entities.ts"
 
 const STRICT = { errors: "all", onExcessProperty: "error" } as const
@@ -27,7 +30,8 @@ type Settings = Omit<typeof DestinationPatch.Type, "type" | "config" | "provider
 
 const view = Effect.fnUntraced(function* (destination: Destination) {
   const deliveries = yield* Deliveries
-  const { control, connections, pending, dead, nextDue, lastError } = yield* deliveries.summary(destination.id)
+  const summary = yield* deliveries.summary(destination.id)
+  const { control, connections, pending, dead, nextDue, lastError } = summary
   const pause = control.pause
   return {
     ...{ id: destination.id, name: destination.name, slug: destination.slug, type: destination.type },
@@ -40,7 +44,12 @@ const view = Effect.fnUntraced(function* (destination: Destination) {
     timeout_ms: destination.timeoutMs,
     max_in_flight: destination.maxInFlight,
     max_pending: destination.maxPending,
-    ordering: "none" as const,
+    ordering: destination.ordering,
+    circuit_breaker_enabled: destination.breaker.enabled,
+    circuit_breaker_threshold: destination.breaker.threshold,
+    circuit_breaker_reset_ms: destination.breaker.resetMs,
+    rate_limit_per_second: destination.ratePerSecond,
+    circuit: circuitView(summary),
     status: pause === null ? destination.status : ("paused" as const),
     paused_reason: pause === null ? null : pause.reason === "user" ? "user" : `${pause.reason}: ${pause.detail}`,
     lag: connections
@@ -62,6 +71,19 @@ const retryOf = (settings: Settings, before: RetryPolicy): RetryPolicy => ({
   jitter: settings.retry_jitter ?? before.jitter
 })
 
+const breakerOf = (settings: Settings, before: CircuitBreaker.BreakerSettings): CircuitBreaker.BreakerSettings => ({
+  enabled: settings.circuit_breaker_enabled ?? before.enabled,
+  threshold: settings.circuit_breaker_threshold ?? before.threshold,
+  resetMs: settings.circuit_breaker_reset_ms ?? before.resetMs
+})
+
+const circuitView = ({ control: { breaker } }: Summary) => ({
+  state: breaker.state,
+  consecutive_failures: breaker.state === "closed" ? breaker.failures : 0,
+  opened_at: breaker.state === "closed" ? null : time(breaker.since),
+  next_probe_at: breaker.state === "closed" ? null : time(breaker.until)
+})
+
 /** The request's JSON. HttpApi would stop at the first layer of errors; here those of the config belong to the same answer. */
 const readJson = (request: HttpServerRequest) =>
   request.json.pipe(Effect.catch(() => badRequest("the body must be a JSON object")))
@@ -71,12 +93,12 @@ const decode = <A>(schema: Schema.Codec<A, unknown>, input: unknown): Result.Res
   Result.mapError(Schema.decodeUnknownResult(schema)(input, STRICT), (error) => issuesOf(error))
 
 /** What is wrong with a config, by its sink's Schema and rules; the decoded config when nothing is. */
-const checkConfig = Effect.fnUntraced(function* (sink: Sink, config: unknown) {
+const checkConfig = Effect.fnUntraced(function* (sink: Sink, config: unknown, ordering: Ordering) {
   const { allowPrivateNetworks } = yield* Deployment
   const decoded = Schema.decodeUnknownResult(sink.config)(config, STRICT)
   const issues = Result.isFailure(decoded)
     ? issuesOf(decoded.failure)
-    : sink.validate(decoded.success, { allowPrivateNetworks })
+    : sink.validate(decoded.success, { allowPrivateNetworks, ordering })
   return {
     decoded: Result.getOrUndefined(decoded),
     issues: issues.map(({ path, message }) => ({ path: path === "" ? "config" : `config.${path}`, message }))
@@ -88,6 +110,10 @@ const refuse = (issues: ReadonlyArray<Issue>) => badRequest(summaryOf(issues), i
 const own = (input: unknown, key: string): unknown =>
   typeof input === "object" && input !== null ? Reflect.get(input, key) : undefined
 const configOf = (input: unknown): unknown => own(input, "config") ?? own(input, "provider_config")
+
+/** The ordering that is asked for; where the input is wrong, whatever was there before. */
+const orderingOf = (input: Result.Result<{ readonly ordering?: Ordering }, unknown>, before: Ordering): Ordering =>
+  Result.isSuccess(input) ? (input.success.ordering ?? before) : before
 
 const create = Effect.fn("Destinations.create")(function* (
   headers: { readonly "idempotency-key"?: string },
@@ -102,7 +128,9 @@ const create = Effect.fn("Destinations.create")(function* (
   const sink = typeof type === "string" ? sinks.get(type) : undefined
   const config = configOf(input)
   const { decoded, issues: configIssues } =
-    sink === undefined || config === undefined ? { decoded: undefined, issues: [] } : yield* checkConfig(sink, config)
+    sink === undefined || config === undefined
+      ? { decoded: undefined, issues: [] }
+      : yield* checkConfig(sink, config, orderingOf(base, "none"))
   const issues = [...(Result.isFailure(base) ? base.failure : []), ...configIssues]
   if (typeof type === "string" && sink === undefined) {
     issues.push({ path: "type", message: `not supported yet: use one of ${sinks.types.join(", ")}` })
@@ -122,6 +150,9 @@ const create = Effect.fn("Destinations.create")(function* (
       timeoutMs: settings.timeout_ms ?? sink.defaultTimeoutMs,
       maxInFlight: settings.max_in_flight ?? 4,
       maxPending: settings.max_pending ?? 10_000,
+      ordering: settings.ordering ?? "none",
+      breaker: breakerOf(settings, CircuitBreaker.defaultSettings),
+      ratePerSecond: settings.rate_limit_per_second ?? null,
       status: settings.status ?? "active"
     },
     yield* idempotency("destination", headers, input)
@@ -144,26 +175,76 @@ const update = Effect.fn("Destinations.update")(function* (id: string, input: un
   }
   const changes = configOf(input)
   const place = { workspace, object: before.id }
-  let config = before.config
-  if (typeof changes === "object" && changes !== null && !Array.isArray(changes)) {
-    const patched = SealedConfig.patch(yield* SealedConfig.open(place, before.config), changes as JsonObject)
-    const checked = yield* checkConfig(sink, patched)
-    issues.push(...checked.issues)
-    if (checked.issues.length === 0) config = yield* SealedConfig.seal(place, patched, checked.decoded)
-  }
+  const opened = yield* SealedConfig.open(place, before.config)
+  const isChange = typeof changes === "object" && changes !== null && !Array.isArray(changes)
+  const wanted = isChange ? SealedConfig.patch(opened, changes as JsonObject) : opened
+  const checked = yield* checkConfig(sink, wanted, orderingOf(base, before.ordering))
+  issues.push(...checked.issues)
   if (Result.isFailure(base) || issues.length > 0) return yield* refuse(issues)
 
   const { success: settings } = base
   return yield* registry.update<"destination">({
     ...before,
-    ...{ name: settings.name ?? before.name, slug: settings.slug ?? before.slug, config },
+    ...{ name: settings.name ?? before.name, slug: settings.slug ?? before.slug },
+    config: isChange ? yield* SealedConfig.seal(place, wanted, checked.decoded) : before.config,
     retry: retryOf(settings, before.retry),
     timeoutMs: settings.timeout_ms ?? before.timeoutMs,
     maxInFlight: settings.max_in_flight ?? before.maxInFlight,
     maxPending: settings.max_pending ?? before.maxPending,
+    ordering: settings.ordering ?? before.ordering,
+    breaker: breakerOf(settings, before.breaker),
+    ratePerSecond: settings.rate_limit_per_second === undefined ? before.ratePerSecond : settings.rate_limit_per_second,
     status: settings.status ?? before.status,
     updatedAt: yield* Clock.currentTimeMillis
   })
+})
+
+const setStatus = Effect.fn("Destinations.setStatus")(function* (id: string, status: Destination["status"]) {
+  const registry = yield* Registry
+  const before = yield* find("destination", id)
+  const updatedAt = yield* Clock.currentTimeMillis
+  const destination = yield* registry.update<"destination">({ ...before, status, updatedAt })
+  return { destination: yield* view(destination) }
+})
+
+/** Asks a destination of the caller's workspace. */
+const onDestination = Effect.fnUntraced(function* <A, E>(
+  id: string,
+  ask: (deliveries: Deliveries["Service"], id: string) => Effect.Effect<A, E>
+) {
+  yield* find("destination", id)
+  return yield* ask(yield* Deliveries, id)
+})
+
+const deadLetters = Effect.fn("Destinations.deadLetters")(function* (
+  id: string,
+  { cursor, limit = DEFAULT_LIMIT }: { readonly cursor?: string; readonly limit?: number }
+) {
+  const log = yield* EventLog
+  const { connections } = yield* onDestination(id, (deliveries) => deliveries.summary(id))
+  const from = /^(conn_[0-9a-f]{32})\.(\d{1,12})$/.exec(cursor ?? "")
+  if (cursor !== undefined && from === null)
+    return yield* badRequest("cursor must be the `cursor` of an earlier answer")
+  const before = from === null ? null : { connection: from[1]!, seq: Number(from[2]) }
+  const { letters, next } = yield* onDestination(id, (deliveries) => deliveries.deadLetters(id, before, limit))
+  const sources = new Map(connections.map((connection) => [connection.id, connection]))
+  const views = yield* Effect.forEach(
+    letters,
+    Effect.fnUntraced(function* ({ connection, seq, attempt, reason, detail }) {
+      const { sourceId, route } = sources.get(connection)!
+      const event = (yield* log.list(route, seq + 1, 1))[0]
+      return {
+        event_id: event?.seq === seq ? event.id : null,
+        ...{ connection_id: connection, source_id: sourceId, attempts: attempt, reason, error: detail }
+      }
+    }),
+    { concurrency: 8 }
+  )
+  return {
+    dead_letters: views,
+    cursor: next === null ? null : `${next.connection}.${next.seq}`,
+    has_more: next !== null
+  }
 })
 
 export const layer = HttpApiBuilder.group(Api, "destinations", (handlers) =>
@@ -199,4 +280,30 @@ export const layer = HttpApiBuilder.group(Api, "destinations", (handlers) =>
       )
     )
     .handle("remove", ({ params }) => remove("destination", params.id).pipe(Effect.catchTags(ofRead)))
+    .handle("pause", ({ params }) => setStatus(params.id, "paused").pipe(Effect.catchTags(ofChange)))
+    .handle("resume", ({ params }) => setStatus(params.id, "active").pipe(Effect.catchTags(ofChange)))
+    .handle("circuit", ({ params }) =>
+      onDestination(params.id, (deliveries, id) => deliveries.summary(id)).pipe(
+        Effect.map((summary) => ({ circuit: circuitView(summary) })),
+        Effect.catchTags(ofRead)
+      )
+    )
+    .handle("resetCircuit", ({ params }) =>
+      onDestination(params.id, (deliveries, id) => deliveries.resetCircuit(id)).pipe(
+        Effect.map((summary) => ({ circuit: circuitView(summary) })),
+        Effect.catchTags(ofRead)
+      )
+    )
+    .handle("deadLetters", ({ params, query }) => deadLetters(params.id, query).pipe(Effect.catchTags(ofRead)))
+    .handle("redrive", ({ params, payload }) =>
+      onDestination(params.id, (deliveries, id) =>
+        deliveries.redrive(id, {
+          ...(payload.connection_id === undefined ? {} : { connection: payload.connection_id }),
+          ...(payload.reason === undefined ? {} : { reason: payload.reason })
+        })
+      ).pipe(
+        Effect.map((redriven) => ({ redriven })),
+        Effect.catchTags(ofRead)
+      )
+    )
 )

@@ -5,7 +5,7 @@ import { Reason, Receipt } from "@hookstream/core/Sink"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
-import { BadRequest, NotFound, ServiceUnavailable } from "./ApiError.ts"
+import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
 import { notYet, pageOf, pageQuery, Time } from "./Fields.ts"
 
@@ -27,6 +27,7 @@ const summary = {
     waiting: Schema.Int,
     retrying: Schema.Int,
     delivered: Schema.Int,
+    filtered: Schema.Int,
     dead: Schema.Int
   })
 }
@@ -36,7 +37,7 @@ export const AttemptView = Schema.Struct({
   connection_id: ConnectionId,
   destination_id: DestinationId,
   attempt: Schema.NullOr(Schema.Int),
-  status: Schema.Literals(["delivered", "failed", "unknown"]),
+  status: Schema.Literals(["delivered", "failed", "unknown", "dead"]),
   settled_at: Time,
   latency_ms: Schema.NullOr(Schema.Finite),
   reason: Schema.NullOr(Reason),
@@ -46,6 +47,23 @@ export const AttemptView = Schema.Struct({
   receipt: Schema.NullOr(Receipt).annotate({
     description: "The sink's proof; of Kafka partition, offset (a string: it may pass 2^53) and timestamp"
   })
+})
+
+export const TimelineEntry = Schema.Struct({
+  at: Time,
+  type: Schema.Literals([
+    ...(["accepted", "delivered", "failed", "unknown", "dead", "filtered", "held", "postponed", "redriven"] as const)
+  ]),
+  connection_id: Schema.NullOr(ConnectionId),
+  destination_id: Schema.NullOr(DestinationId),
+  what: Schema.String.annotate({ description: "The entry in a sentence" }),
+  attempt: Schema.NullOr(Schema.Int),
+  latency_ms: Schema.NullOr(Schema.Finite),
+  reason: Schema.NullOr(Reason),
+  error: Schema.NullOr(Schema.String),
+  failed_rule: Schema.NullOr(Schema.Int),
+  next_attempt_at: Schema.NullOr(Time),
+  receipt: Schema.NullOr(Receipt)
 })
 
 export const EventView = Schema.Struct({
@@ -82,6 +100,16 @@ export class EventsApi extends HttpApiGroup.make("events")
       params: { id: EventId },
       success: Schema.Struct({ event: EventView }),
       error: [NotFound, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.get("timeline", "/v1/events/:id/timeline", {
+      params: { id: EventId },
+      success: Schema.Struct({ timeline: Schema.Array(TimelineEntry) }),
+      error: [NotFound, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.post("retry", "/v1/events/:id/retry", {
+      params: { id: EventId },
+      success: Schema.Struct({ retried: Schema.Int }).annotate({ description: "On how many connections" }),
+      error: [NotFound, Conflict, ServiceUnavailable]
     })
   )
   .middleware(Authorization) {}

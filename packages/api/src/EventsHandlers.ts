@@ -1,5 +1,5 @@
 import { Deliveries } from "@hookstream/core/Deliveries"
-import type { Attempt, DeliveryStatus } from "@hookstream/core/DeliveryJournal"
+import type { DeliveryStatus, Entry } from "@hookstream/core/DeliveryJournal"
 import { type Event, isSecretHeader, MAX_BODY_BYTES } from "@hookstream/core/Event"
 import { EventLog } from "@hookstream/core/EventLog"
 import * as Ids from "@hookstream/core/Ids"
@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Api } from "./Api.ts"
-import { badRequest, notFound, ofList, ofRead } from "./ApiError.ts"
+import { badRequest, conflict, notFound, ofList, ofRead } from "./ApiError.ts"
 import { Caller } from "./Authorization.ts"
 import { DEFAULT_LIMIT, time, timeOrNull } from "./Fields.ts"
 import { find } from "./internal/entities.ts"
@@ -35,7 +35,7 @@ const summarise = (event: Event, statuses: ReadonlyArray<DeliveryStatus>) => {
     statuses.filter((one) => one.seq === event.seq && one.status === status).length
   const deliveries = {
     ...{ waiting: count("waiting"), retrying: count("retrying") },
-    ...{ delivered: count("delivered"), dead: count("dead") }
+    ...{ delivered: count("delivered"), filtered: count("filtered"), dead: count("dead") }
   }
   const { waiting, retrying, delivered, dead } = deliveries
   const status =
@@ -52,12 +52,31 @@ const summarise = (event: Event, statuses: ReadonlyArray<DeliveryStatus>) => {
   }
 }
 
-const attemptView = (destinationId: string, attempt: Attempt) => ({
-  connection_id: attempt.connection,
+const TRIES: ReadonlyArray<Entry["type"]> = ["delivered", "failed", "unknown", "dead"]
+
+const attemptView = (destinationId: string, entry: Entry) => ({
+  connection_id: entry.connection,
   destination_id: destinationId,
-  ...{ attempt: attempt.attempt, status: attempt.status, settled_at: time(attempt.at), latency_ms: attempt.latency },
-  ...{ reason: attempt.reason, error: attempt.detail, next_attempt_at: timeOrNull(attempt.nextAt) },
-  ...{ is_dlq: attempt.isDeadLetter, receipt: attempt.receipt }
+  ...{ attempt: entry.attempt, status: entry.type as "delivered" | "failed" | "unknown" | "dead" },
+  ...{ settled_at: time(entry.at), latency_ms: entry.latency, reason: entry.reason, error: entry.detail },
+  ...{ next_attempt_at: timeOrNull(entry.nextAt), is_dlq: entry.type === "dead", receipt: entry.receipt }
+})
+
+const SENTENCES: { readonly [T in Entry["type"]]: string } = {
+  delivered: "The sink confirmed it",
+  failed: "The try failed",
+  unknown: "hookstream was stopped during the try: its outcome is unknown",
+  dead: "The try failed and none is left: a dead letter",
+  filtered: "A filter rule of the connection does not hold",
+  held: "It waits behind an earlier event of its ordering key",
+  postponed: "Sending stopped before its turn",
+  redriven: "Somebody asked to try it again"
+}
+
+const timelineView = (destinationId: string, entry: Entry) => ({
+  ...{ at: time(entry.at), type: entry.type, connection_id: entry.connection, destination_id: destinationId },
+  ...{ what: SENTENCES[entry.type], attempt: entry.attempt, latency_ms: entry.latency, reason: entry.reason },
+  ...{ error: entry.detail, failed_rule: entry.rule, next_attempt_at: timeOrNull(entry.nextAt), receipt: entry.receipt }
 })
 
 const list = Effect.fn("Events.list")(function* (query: {
@@ -112,24 +131,36 @@ const list = Effect.fn("Events.list")(function* (query: {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
-const get = Effect.fn("Events.get")(function* (id: string) {
+/** An event of the caller's workspace. */
+const findEvent = Effect.fnUntraced(function* (id: string) {
   const { workspace } = yield* Caller
   const log = yield* EventLog
-  const deliveries = yield* Deliveries
   const parts = Ids.parseEventId(id)
   const event = parts === undefined ? undefined : (yield* log.get(parts.route, [parts.seq], MAX_BODY_BYTES)).events[0]
   if (event === undefined || event.id !== id || Ids.workspaceOf(event.sourceId) !== workspace) {
     return yield* notFound(`there is no event ${id}`)
   }
-  const { destinations, statuses } = yield* deliveriesOf(event.sourceId, [event.seq])
-  const attempts = yield* Effect.forEach(
+  return event
+})
+
+/** What every destination tells of an event, in order of time. */
+const story = Effect.fnUntraced(function* (event: Event, destinations: ReadonlyArray<string>) {
+  const deliveries = yield* Deliveries
+  const found = yield* Effect.forEach(
     destinations,
     (destination) =>
-      Effect.map(deliveries.attempts(destination, event.sourceId, event.seq), (found) =>
-        found.map((attempt) => attemptView(destination, attempt))
+      Effect.map(deliveries.timeline(destination, event.sourceId, event.seq), (entries) =>
+        entries.map((entry) => ({ destination, entry }))
       ),
     { concurrency: 8 }
   )
+  return found.flat().sort((a, b) => a.entry.at - b.entry.at)
+})
+
+const get = Effect.fn("Events.get")(function* (id: string) {
+  const event = yield* findEvent(id)
+  const { destinations, statuses } = yield* deliveriesOf(event.sourceId, [event.seq])
+  const told = yield* story(event, destinations)
   return {
     event: {
       ...summarise(event, statuses),
@@ -137,13 +168,42 @@ const get = Effect.fn("Events.get")(function* (id: string) {
       query: event.query,
       body_kind: event.bodyKind,
       body: event.bodyKind === "binary" ? Base64.encode(event.body) : decoder.decode(event.body),
-      attempts: attempts.flat().sort((a, b) => (a.settled_at < b.settled_at ? -1 : 1))
+      attempts: told
+        .filter(({ entry }) => TRIES.includes(entry.type))
+        .map(({ destination, entry }) => attemptView(destination, entry))
     }
   }
+})
+
+const timeline = Effect.fn("Events.timeline")(function* (id: string) {
+  const event = yield* findEvent(id)
+  const { destinations } = yield* deliveriesOf(event.sourceId, [event.seq])
+  const told = yield* story(event, destinations)
+  const nothing = { attempt: null, latency_ms: null, reason: null, error: null, failed_rule: null, receipt: null }
+  const accepted = {
+    ...{ at: time(event.receivedAt), type: "accepted" as const, connection_id: null, destination_id: null },
+    ...{ what: "It was written to the log", next_attempt_at: null, ...nothing }
+  }
+  return { timeline: [accepted, ...told.map(({ destination, entry }) => timelineView(destination, entry))] }
+})
+
+const retry = Effect.fn("Events.retry")(function* (id: string) {
+  const event = yield* findEvent(id)
+  const deliveries = yield* Deliveries
+  const { destinations } = yield* deliveriesOf(event.sourceId, [event.seq])
+  const counts = yield* Effect.forEach(destinations, (one) => deliveries.retry(one, event.sourceId, event.seq), {
+    concurrency: 8
+  })
+  const retried = counts.reduce((a, b) => a + b, 0)
+  if (retried === 0)
+    return yield* conflict("there is nothing to try again: on no connection is the event dead or waiting for a retry")
+  return { retried }
 })
 
 export const layer = HttpApiBuilder.group(Api, "events", (handlers) =>
   handlers
     .handle("list", ({ query }) => list(query).pipe(Effect.catchTags(ofRead)))
     .handle("get", ({ params }) => get(params.id).pipe(Effect.catchTags(ofList)))
+    .handle("timeline", ({ params }) => timeline(params.id).pipe(Effect.catchTags(ofList)))
+    .handle("retry", ({ params }) => retry(params.id).pipe(Effect.catchTags(ofList)))
 )

@@ -1,5 +1,6 @@
 /** A connection: source → destination. A delivery is one event on its way over one connection. */
 import * as Schema from "effect/Schema"
+import { FilterRule } from "./Filter.ts"
 import * as Ids from "./Ids.ts"
 
 export const Connection = Schema.Struct({
@@ -13,6 +14,9 @@ export const Connection = Schema.Struct({
   destinationId: Ids.DestinationId,
   /** A disabled connection keeps its cursor: enabled again, it goes on where it stood. */
   enabled: Schema.Boolean,
+  /** Path of the ordering key; `null`: all events of the connection share one. */
+  orderingKey: Schema.NullOr(Schema.String),
+  filterRules: Schema.Array(FilterRule),
   createdAt: Schema.Finite,
   updatedAt: Schema.Finite
 })

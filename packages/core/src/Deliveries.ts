@@ -1,24 +1,47 @@
-/** What destinations tell of their deliveries: the read side of their journals, wherever they live. */
+/** What destinations tell of their deliveries, and what a person may ask of them, wherever they live. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { Attempt, DeliveryStatus, Summary } from "./DeliveryJournal.ts"
+import type { DeadPage, DeliveryStatus, Entry, Summary } from "./DeliveryJournal.ts"
 import type { UnavailableError } from "./Errors.ts"
-import type { DestinationId, SourceId } from "./Ids.ts"
+import type { ConnectionId, DestinationId, SourceId } from "./Ids.ts"
+import type { Reason } from "./Sink.ts"
+
+/** Which dead letters; without a field all. */
+export interface RedriveFilter {
+  readonly connection?: ConnectionId
+  readonly reason?: Reason
+}
 
 export class Deliveries extends Context.Service<
   Deliveries,
   {
-    /** The tries of one event, oldest first. */
-    readonly attempts: (
+    /** Everything that the journal tells of one event, oldest first. */
+    readonly timeline: (
       destination: DestinationId,
       source: SourceId,
       seq: number
-    ) => Effect.Effect<ReadonlyArray<Attempt>, UnavailableError>
+    ) => Effect.Effect<ReadonlyArray<Entry>, UnavailableError>
     readonly statuses: (
       destination: DestinationId,
       source: SourceId,
       seqs: ReadonlyArray<number>
     ) => Effect.Effect<ReadonlyArray<DeliveryStatus>, UnavailableError>
     readonly summary: (destination: DestinationId) => Effect.Effect<Summary, UnavailableError>
+    /** Newest first. */
+    readonly deadLetters: (
+      destination: DestinationId,
+      before: DeadPage["next"],
+      limit: number
+    ) => Effect.Effect<DeadPage, UnavailableError>
+    /** Brings dead letters back with all their tries; answers how many. */
+    readonly redrive: (destination: DestinationId, filter: RedriveFilter) => Effect.Effect<number, UnavailableError>
+    /** Tries an event again now, dead or waiting for its retry; answers on how many connections. */
+    readonly retry: (
+      destination: DestinationId,
+      source: SourceId,
+      seq: number
+    ) => Effect.Effect<number, UnavailableError>
+    /** Closes the circuit by hand. */
+    readonly resetCircuit: (destination: DestinationId) => Effect.Effect<Summary, UnavailableError>
   }
 >()("@hookstream/core/Deliveries") {}

@@ -1,244 +1,37 @@
 /**
  * The decider of delivery: what a destination does next, and what follows from what a sink said. Pure: time and randomness are
- * arguments, state changes only by facts.
+ * arguments.
  *
- * `plan` chooses, `settle` turns outcomes into facts, `evolve` folds facts into state. The durable form of the state is in
- * `DeliveryJournal.ts`; it is written in the same transaction as its facts.
+ * `plan` chooses, `settle` turns outcomes into facts; `evolve` (in `DeliveryFacts.ts`) folds facts into state.
  */
+import * as CircuitBreaker from "./CircuitBreaker.ts"
+import {
+  type ConnectionState,
+  type Control,
+  evolveControl,
+  type Fact,
+  isOutage,
+  observations,
+  type PauseReason,
+  type Pending,
+  type Settlement,
+  type Window
+} from "./DeliveryFacts.ts"
+import type { Ordering } from "./Destination.ts"
 import type { ConnectionId, Route, SourceId } from "./Ids.ts"
+import * as RateLimit from "./RateLimit.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
-import type { Outcome, Reason, Receipt } from "./Sink.ts"
+import type { Outcome, Reason } from "./Sink.ts"
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Facts
-
-/** What became of one event in a settled window. `attempt` counts from 1; times are milliseconds. */
-export type Settlement =
-  | {
-      readonly _tag: "Delivered"
-      readonly seq: number
-      readonly attempt: number
-      readonly latency: number
-      readonly receipt: Receipt
-    }
-  | {
-      readonly _tag: "Retry"
-      readonly seq: number
-      readonly attempt: number
-      readonly latency: number
-      readonly reason: Reason
-      readonly detail: string
-      /** Tries spent so far: a try that spends none is repeated under the same number. */
-      readonly spent: number
-      readonly due: number
-    }
-  | {
-      readonly _tag: "Dead"
-      readonly seq: number
-      readonly attempt: number
-      readonly latency: number
-      readonly reason: Reason
-      readonly detail: string
-    }
-
-/** Why a destination does not send. `user` lasts until it is resumed; the others are probed. */
-export type PauseReason = "user" | "Unauthorized" | "Misconfigured"
-
-export type Fact =
-  | {
-      readonly _tag: "ConnectionStarted"
-      readonly connection: ConnectionId
-      readonly sourceId: SourceId
-      readonly route: Route
-      /** Events after this sequence are delivered. */
-      readonly after: number
-    }
-  | {
-      readonly _tag: "ConnectionChanged"
-      readonly connection: ConnectionId
-      readonly enabled: boolean
-      readonly deleted: boolean
-    }
-  | {
-      /** Sends are about to start for `lo..hi` of the log, or for the pending events `seqs` among them. */
-      readonly _tag: "WindowPlanned"
-      readonly connection: ConnectionId
-      readonly lo: number
-      readonly hi: number
-      readonly seqs: ReadonlyArray<number> | null
-      readonly configVersion: number
-    }
-  | {
-      readonly _tag: "WindowSettled"
-      readonly connection: ConnectionId
-      readonly lo: number
-      readonly hi: number
-      /** Pending events: the cursor stays. */
-      readonly retry: boolean
-      readonly settled: ReadonlyArray<Settlement>
-    }
-  | {
-      /** The process ended between planning and settling: the outcome of every event of the window is unknown. */
-      readonly _tag: "WindowLost"
-      readonly connection: ConnectionId
-      readonly lo: number
-      readonly hi: number
-      readonly seqs: ReadonlyArray<number> | null
-    }
-  | { readonly _tag: "Paused"; readonly reason: PauseReason; readonly detail: string; readonly probeAt: number | null }
-  | { readonly _tag: "Resumed" }
-  | { readonly _tag: "ThrottledUntil"; readonly until: number; readonly streak: number }
-  | { readonly _tag: "ConfigChanged"; readonly version: number }
-
-// ---------------------------------------------------------------------------------------------------------------------
-// State
-
-export interface ConnectionState {
-  readonly id: ConnectionId
-  readonly sourceId: SourceId
-  readonly route: Route
-  /** Events up to here came before the connection: they are not its own. */
-  readonly after: number
-  /** Every event after `after` and up to here is delivered, pending or dead. */
-  readonly cursor: number
-  /** The log's last known sequence: a hint from the log, not a fact. */
-  readonly head: number
-  readonly enabled: boolean
-  readonly deleted: boolean
-}
-
-export interface Pending {
-  readonly connection: ConnectionId
-  readonly seq: number
-  /** Tries spent. */
-  readonly spent: number
-  readonly due: number
-  readonly reason: Reason
-  readonly detail: string
-}
-
-/** The events whose sends run together: `lo..hi` of a log, or (`seqs`) pending events among them. */
-export interface Window {
-  readonly connection: ConnectionId
-  readonly lo: number
-  readonly hi: number
-  readonly seqs: ReadonlyArray<number> | null
-}
-
-export interface DeadLetter {
-  readonly connection: ConnectionId
-  readonly seq: number
-  /** Tries made. */
-  readonly attempt: number
-  readonly reason: Reason
-  readonly detail: string
-}
-
-/** The state of a destination that is not per event. */
-export interface Control {
-  readonly configVersion: number
-  readonly pause: { readonly reason: PauseReason; readonly detail: string; readonly probeAt: number | null } | null
-  /** Nothing is sent before this time; 0 when not throttled. */
-  readonly throttledUntil: number
-  /** Throttlings in a row without `Retry-After` asked for. */
-  readonly throttleStreak: number
-  /** The window whose sends have started and whose outcomes are not yet known. */
-  readonly window: Window | null
-}
-
-export const initialControl: Control = {
-  configVersion: 0,
-  pause: null,
-  throttledUntil: 0,
-  throttleStreak: 0,
-  window: null
-}
-
-/** The fold of a control's facts; facts about single events leave it as it is. */
-export const evolveControl = (control: Control, fact: Fact): Control => {
-  switch (fact._tag) {
-    case "WindowPlanned":
-      return { ...control, window: { connection: fact.connection, lo: fact.lo, hi: fact.hi, seqs: fact.seqs } }
-    case "WindowSettled": {
-      const delivered = fact.settled.some(({ _tag }) => _tag === "Delivered")
-      return { ...control, window: null, throttleStreak: delivered ? 0 : control.throttleStreak }
-    }
-    case "WindowLost":
-      return { ...control, window: null }
-    case "Paused":
-      return { ...control, pause: { reason: fact.reason, detail: fact.detail, probeAt: fact.probeAt } }
-    case "Resumed":
-      return { ...control, pause: null }
-    case "ThrottledUntil":
-      return { ...control, throttledUntil: fact.until, throttleStreak: fact.streak }
-    case "ConfigChanged": {
-      // A new configuration may be the mend: what was paused for the old one is probed at once.
-      const { pause } = control
-      const probing = pause === null || pause.reason === "user" ? pause : { ...pause, probeAt: 0 }
-      return { ...control, configVersion: fact.version, pause: probing }
-    }
-    default:
-      return control
-  }
-}
-
-/** The whole state of a destination. */
-export interface State {
-  readonly control: Control
-  readonly connections: ReadonlyMap<ConnectionId, ConnectionState>
-  /** By {@link eventKey}. */
-  readonly pending: ReadonlyMap<string, Pending>
-  readonly dead: ReadonlyMap<string, DeadLetter>
-}
-
-export const initialState: State = {
-  control: initialControl,
-  connections: new Map(),
-  pending: new Map(),
-  dead: new Map()
-}
-
-export const eventKey = (connection: ConnectionId, seq: number): string => `${connection}/${seq}`
-
-const withConnection = (state: State, id: ConnectionId, change: Partial<ConnectionState>): State => {
-  const connection = state.connections.get(id)
-  if (connection === undefined) return state
-  return { ...state, connections: new Map(state.connections).set(id, { ...connection, ...change }) }
-}
-
-/** The fold of the journal. `DeliveryJournal`'s SQL does the same in tables; a test compares the two. */
-export const evolve = (before: State, fact: Fact): State => {
-  const state = { ...before, control: evolveControl(before.control, fact) }
-  switch (fact._tag) {
-    case "ConnectionStarted": {
-      const { connection: id, sourceId, route, after } = fact
-      const started = { id, sourceId, route, after, cursor: after, head: after, enabled: true, deleted: false }
-      return { ...state, connections: new Map(state.connections).set(id, started) }
-    }
-    case "ConnectionChanged":
-      return withConnection(state, fact.connection, { enabled: fact.enabled, deleted: fact.deleted })
-    case "WindowSettled": {
-      const { connection } = fact
-      const pending = new Map(state.pending)
-      const dead = new Map(state.dead)
-      for (const one of fact.settled) {
-        const key = eventKey(connection, one.seq)
-        if (fact.retry) pending.delete(key)
-        if (one._tag === "Retry") {
-          const { seq, spent, due, reason, detail } = one
-          pending.set(key, { connection, seq, spent, due, reason, detail })
-        } else if (one._tag === "Dead") {
-          const { seq, attempt, reason, detail } = one
-          dead.set(key, { connection, seq, attempt, reason, detail })
-        }
-      }
-      return fact.retry
-        ? { ...state, pending, dead }
-        : withConnection({ ...state, pending, dead }, connection, { cursor: fact.hi })
-    }
-    default:
-      return state
-  }
+/** What a destination is set to. */
+export interface Policy {
+  readonly ordering: Ordering
+  readonly retry: RetryPolicy.RetryPolicy
+  readonly breaker: CircuitBreaker.BreakerSettings
+  /** Requests per second, `null` without a limit. */
+  readonly ratePerSecond: number | null
+  /** Events pending (waiting for a retry or behind their key) above which reading stops. */
+  readonly maxPending: number
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -247,24 +40,40 @@ export const evolve = (before: State, fact: Fact): State => {
 /** What `plan` looks at: bounded, whatever the backlog. */
 export interface View {
   readonly control: Control
-  /** In the order in which they should take their turn. */
-  readonly connections: ReadonlyArray<ConnectionState>
-  /** Pending events of enabled connections that are due, oldest due first, at most as many as one window holds. */
+  /** In the order in which they should take their turn, with the number of their pending events. */
+  readonly connections: ReadonlyArray<ConnectionState & { readonly pending: number }>
+  /**
+   * Pending events of enabled connections that are due, oldest due first, each followed by those that wait behind its key; at
+   * most as many as one window holds.
+   */
   readonly due: ReadonlyArray<Pending>
+  /** Pending events of enabled connections that wait behind nothing, due or not, oldest first: a probe is one of them. */
+  readonly oldest: ReadonlyArray<Pending>
   /** When the next pending event that is not due yet will be. */
   readonly nextDue: number | null
   readonly pendingCount: number
 }
 
 export type Plan =
+  /** A process ended between planning and settling this window. */
   | { readonly _tag: "Recover"; readonly window: Window }
-  | { readonly _tag: "Retry"; readonly connection: ConnectionState; readonly items: ReadonlyArray<Pending> }
-  | { readonly _tag: "Read"; readonly connection: ConnectionState; readonly maxEvents: number }
+  | {
+      readonly _tag: "Retry"
+      readonly connection: ConnectionState
+      readonly items: ReadonlyArray<Pending>
+      readonly probe: boolean
+    }
+  | {
+      readonly _tag: "Read"
+      readonly connection: ConnectionState
+      readonly maxEvents: number
+      readonly probe: boolean
+    }
   /** Nothing to do before `until` (`null`: before a wake-up or a change). */
   | {
       readonly _tag: "Wait"
       readonly until: number | null
-      readonly because: "idle" | "paused" | "throttled" | "retry due"
+      readonly because: "idle" | "paused" | "circuit open" | "throttled" | "rate limit" | "retry due"
     }
 
 /** Events a window holds at most, and what may be read for it. */
@@ -272,34 +81,76 @@ export const WINDOW_EVENTS = 100
 export const WINDOW_BYTES = 1024 * 1024
 /** A destination paused for its credentials or configuration tries one event again at this interval. */
 export const PROBE_INTERVAL = 5 * 60_000
+/** An event that was being sent at this many process ends is sent alone from then on: it may be what ends them. */
+export const ISOLATE_AFTER = 2
 
-/** Chooses the next step: recover, wait, retry what is due, read on. */
-export const plan = (view: View, now: number, limits: { readonly maxPending: number }): Plan => {
+const wait = (until: number | null, because: Extract<Plan, { readonly _tag: "Wait" }>["because"]): Plan => ({
+  _tag: "Wait",
+  until,
+  because
+})
+
+/** Whether this connection may read on: it is behind, and no earlier event holds it up. */
+const mayRead = (connection: View["connections"][number], ordering: Ordering): boolean =>
+  connection.enabled && connection.cursor < connection.head && (ordering !== "strict" || connection.pending === 0)
+
+/**
+ * One event to ask whether the sink is back: the pending ones in turn, then the next of a log, so that no single event that always
+ * fails keeps the circuit open.
+ */
+const probe = (view: View, ordering: Ordering, turn: number): Plan => {
+  const behind = view.connections.find((connection) => mayRead(connection, ordering))
+  const candidates = view.oldest.length + (behind === undefined ? 0 : 1)
+  if (candidates === 0) return wait(null, "idle")
+  const item = view.oldest[turn % candidates]
+  const connection = view.connections.find(({ id }) => id === item?.connection)
+  if (item !== undefined && connection !== undefined) return { _tag: "Retry", connection, items: [item], probe: true }
+  return behind === undefined ? wait(null, "idle") : { _tag: "Read", connection: behind, maxEvents: 1, probe: true }
+}
+
+/** What is due of one connection, in order of sequence; an event that may be what ends the process goes alone. */
+const retryItems = (view: View, connection: ConnectionState, size: number): ReadonlyArray<Pending> => {
+  const items = view.due.filter((one) => one.connection === connection.id)
+  const suspects = items.filter(({ restarts }) => restarts >= ISOLATE_AFTER)
+  const behindSuspect = new Set(suspects.flatMap(({ key }) => key ?? []))
+  const safe = items.filter((one) => !suspects.includes(one) && !(one.key !== null && behindSuspect.has(one.key)))
+  const suspect = suspects[0]
+  return (safe.length === 0 && suspect !== undefined ? [suspect] : safe).slice(0, size).sort((a, b) => a.seq - b.seq)
+}
+
+/** Chooses the next step: recover, wait, probe, retry what is due, read on. */
+export const plan = (
+  view: View,
+  now: number,
+  policy: Pick<Policy, "ordering" | "ratePerSecond" | "maxPending">
+): Plan => {
   const { control } = view
+  const { pause, breaker } = control
   if (control.window !== null) return { _tag: "Recover", window: control.window }
+  if (pause !== null && (pause.probeAt === null || pause.probeAt > now)) return wait(pause.probeAt, "paused")
+  if (control.throttledUntil > now) return wait(control.throttledUntil, "throttled")
 
-  const { pause } = control
-  if (pause !== null && (pause.probeAt === null || pause.probeAt > now)) {
-    return { _tag: "Wait", until: pause.probeAt, because: "paused" }
+  const allowed =
+    policy.ratePerSecond === null ? WINDOW_EVENTS : RateLimit.allowance(control.rateFullAt, policy.ratePerSecond, now)
+  if (allowed === 0) return wait(RateLimit.nextAt(control.rateFullAt, policy.ratePerSecond!, now), "rate limit")
+
+  if (breaker.state !== "closed") {
+    const step = probe(view, policy.ordering, breaker.probes)
+    return breaker.until > now && step._tag !== "Wait" ? wait(breaker.until, "circuit open") : step
   }
-  if (control.throttledUntil > now) return { _tag: "Wait", until: control.throttledUntil, because: "throttled" }
 
   // A paused destination that may probe sends one event only.
-  const size = pause === null ? WINDOW_EVENTS : 1
-  const first = view.due[0]
-  const retrying = view.connections.find(({ id }) => id === first?.connection)
+  const size = Math.min(pause === null ? WINDOW_EVENTS : 1, allowed)
+  const retrying = view.connections.find(({ id }) => id === view.due[0]?.connection)
   if (retrying !== undefined) {
-    const items = view.due.filter(({ connection }) => connection === retrying.id).slice(0, size)
-    return { _tag: "Retry", connection: retrying, items: [...items].sort((a, b) => a.seq - b.seq) }
+    return { _tag: "Retry", connection: retrying, items: retryItems(view, retrying, size), probe: false }
   }
-  const room = limits.maxPending - view.pendingCount
-  const behind = view.connections.find(({ enabled, cursor, head }) => enabled && cursor < head)
+  const room = policy.maxPending - view.pendingCount
+  const behind = view.connections.find((connection) => mayRead(connection, policy.ordering))
   if (behind !== undefined && room > 0) {
-    return { _tag: "Read", connection: behind, maxEvents: Math.min(size, room) }
+    return { _tag: "Read", connection: behind, maxEvents: Math.min(size, room), probe: false }
   }
-  return view.nextDue === null
-    ? { _tag: "Wait", until: null, because: "idle" }
-    : { _tag: "Wait", until: view.nextDue, because: "retry due" }
+  return view.nextDue === null ? wait(null, "idle") : wait(view.nextDue, "retry due")
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -323,19 +174,53 @@ const CONSEQUENCES: { readonly [R in Reason]: Consequence } = {
   Unknown: { spendsAttempt: true, next: "schedule" }
 }
 
+/** What came of an event of a window: the sink's word, or why it was not asked. */
+export type Result =
+  | Outcome
+  | { readonly _tag: "Filtered"; readonly rule: number }
+  /** An earlier event of its key is pending. */
+  | { readonly _tag: "Held" }
+  /** Sending stopped before its turn. */
+  | { readonly _tag: "NotStarted" }
+  /** The process ended while it was being sent; `behind`: after an earlier event of its key. */
+  | { readonly _tag: "Lost"; readonly behind: boolean }
+
+/** Whether the event is done with, so that the next of its key may follow at once. */
+export const isFinal = (result: Result): boolean =>
+  result._tag === "Delivered" ||
+  result._tag === "Filtered" ||
+  (result._tag === "Failed" && CONSEQUENCES[result.reason].next === "dead")
+
+/** Whether to start no further send of this window: the breaker will open, or the destination waits or pauses. */
+export const mustStop = (
+  control: Control,
+  results: ReadonlyArray<{ readonly event: string; readonly result: Result }>,
+  settings: CircuitBreaker.BreakerSettings
+): boolean => {
+  const sent = results.flatMap(({ event, result }) => {
+    if (result._tag === "Delivered") return [{ event, ok: true }]
+    return result._tag === "Failed" ? [{ event, ok: !isOutage(result.reason) }] : []
+  })
+  const last = results.at(-1)?.result
+  if (last?._tag === "Failed" && ["pause", "throttle"].includes(CONSEQUENCES[last.reason].next)) return true
+  return CircuitBreaker.mustOpen(CircuitBreaker.observe(control.breaker, sent), settings)
+}
+
 export interface Settled {
   readonly seq: number
   /** Tries spent before this one. */
   readonly spent: number
+  readonly restarts: number
+  readonly key: string | null
   readonly latency: number
-  readonly outcome: Outcome
+  readonly result: Result
 }
 
 export interface SettleContext {
   readonly now: number
-  readonly policy: RetryPolicy.RetryPolicy
+  readonly policy: Pick<Policy, "retry" | "breaker">
   readonly control: Control
-  /** The config that the sends used. An outcome of an older version pauses nothing. */
+  /** The config that the sends used. An outcome of an older version neither pauses nor opens the breaker. */
   readonly configVersion: number
   /** Uniform in [0, 1); asked once for each retry. */
   readonly random: () => number
@@ -345,72 +230,119 @@ const THROTTLE_MIN = 1000
 const THROTTLE_MAX = 60_000
 const RETRY_AFTER_MAX = 3_600_000
 
-const throttle = (outcomes: ReadonlyArray<Settled>, { now, control, random }: SettleContext) => {
-  const throttled = outcomes.flatMap(({ outcome }) =>
-    outcome._tag === "Failed" && outcome.reason === "Throttled" ? [outcome] : []
+const throttle = (settled: ReadonlyArray<Settled>, { now, control, random }: SettleContext) => {
+  const throttled = settled.flatMap(({ result }) =>
+    result._tag === "Failed" && result.reason === "Throttled" ? [result] : []
   )
   if (throttled.length === 0) return undefined
   const asked = Math.max(...throttled.map(({ retryAfter }) => retryAfter ?? 0))
   // Never before the time that was asked for, at most twice as late, so that many destinations do not return at once.
   if (asked > 0) {
-    return {
-      until: now + Math.round(Math.min(asked * (1 + random()), RETRY_AFTER_MAX)),
-      streak: control.throttleStreak
-    }
+    const later = Math.round(Math.min(asked * (1 + random()), RETRY_AFTER_MAX))
+    return { until: now + later, streak: control.throttleStreak }
   }
   const streak = control.throttleStreak + 1
   return { until: now + Math.min(THROTTLE_MIN * 2 ** (streak - 1), THROTTLE_MAX), streak }
 }
 
-/**
- * The facts that follow from a window's outcomes: one `WindowSettled`, and what it means for the whole destination.
- */
-export const settle = (
-  window: Window,
-  outcomes: ReadonlyArray<Settled>,
-  context: SettleContext
-): ReadonlyArray<Fact> => {
+/** What becomes of one event. */
+const settlement = (one: Settled, context: SettleContext, throttledUntil: number): Settlement => {
   const { now, policy, control, random } = context
-  const throttled = throttle(outcomes, context)
-  const current = context.configVersion === control.configVersion
-
-  const settlement = ({ seq, spent, latency, outcome }: Settled): Settlement => {
-    const attempt = spent + 1
-    if (outcome._tag === "Delivered") return { _tag: "Delivered", seq, attempt, latency, receipt: outcome.receipt }
-    const { reason, detail } = outcome
-    const { spendsAttempt, next } = CONSEQUENCES[reason]
-    const base = { seq, attempt, latency, reason, detail }
-    const retry = (due: number): Settlement => ({ ...base, _tag: "Retry", spent: spendsAttempt ? attempt : spent, due })
-    switch (next) {
-      case "dead":
-        return { ...base, _tag: "Dead" }
-      case "pause":
-        return retry(now)
-      case "throttle":
-        return retry(throttled?.until ?? now)
-      case "schedule": {
-        const delay = RetryPolicy.delayAfter(policy, attempt, random())
-        return delay === undefined ? { ...base, _tag: "Dead" } : retry(now + delay)
-      }
+  const { seq, spent, restarts, key, latency, result } = one
+  const attempt = spent + 1
+  /** Tries again after try number `tried` by the schedule, as far as there are tries left. */
+  const byPolicy = (
+    failure: { readonly reason: Reason; readonly detail: string },
+    tried: number,
+    due: (delay: number) => number | null,
+    ends: number
+  ) => {
+    const base = { seq, attempt, latency, key, ...failure }
+    const delay = tried === 0 ? 0 : RetryPolicy.delayAfter(policy.retry, tried, random())
+    if (delay === undefined) return { ...base, _tag: "Dead" } as const
+    return { ...base, _tag: "Retry", spent: tried, due: due(delay), restarts: ends } as const
+  }
+  switch (result._tag) {
+    case "Delivered":
+      return { _tag: "Delivered", seq, attempt, latency, receipt: result.receipt }
+    case "Filtered":
+      return { _tag: "Filtered", seq, rule: result.rule }
+    case "Held":
+      return { _tag: "Waiting", seq, key, spent, restarts, due: null }
+    case "NotStarted":
+      return { _tag: "Waiting", seq, key, spent, restarts, due: now }
+    case "Lost": {
+      // The first end is nobody's fault, at the second the event is watched alone, each further one spends a try.
+      const ends = restarts + 1
+      const detail = "hookstream was stopped before the outcome was known; the event is sent again"
+      return byPolicy(
+        { reason: "Unknown", detail },
+        ends > ISOLATE_AFTER ? attempt : spent,
+        () => (result.behind ? null : now),
+        ends
+      )
+    }
+    case "Failed": {
+      const { reason, detail } = result
+      const { spendsAttempt, next } = CONSEQUENCES[reason]
+      const base = { seq, attempt, latency, reason, detail, key }
+      const free = (due: number): Settlement => ({ ...base, _tag: "Retry", spent, due, restarts: 0 })
+      if (next === "dead") return { ...base, _tag: "Dead" }
+      if (next === "pause") return free(now)
+      if (next === "throttle") return free(throttledUntil)
+      // While the circuit is open the cause is the destination: a failed probe is no fault of the event.
+      if (control.breaker.state !== "closed" || !spendsAttempt) return free(now)
+      return byPolicy({ reason, detail }, attempt, (delay) => now + delay, 0)
     }
   }
+}
 
-  const { connection, lo, hi, seqs } = window
-  const settled = outcomes.map(settlement)
-  const facts: Array<Fact> = [{ _tag: "WindowSettled", connection, lo, hi, retry: seqs !== null, settled }]
-  if (throttled !== undefined) facts.push({ _tag: "ThrottledUntil", ...throttled })
-  if (!current || control.pause?.reason === "user") return facts
-
-  const refused = outcomes.find(
-    ({ outcome }) => outcome._tag === "Failed" && CONSEQUENCES[outcome.reason].next === "pause"
-  )?.outcome
-  if (refused?._tag === "Failed") {
-    const reason = refused.reason as PauseReason
-    facts.push({ _tag: "Paused", reason, detail: refused.detail, probeAt: now + PROBE_INTERVAL })
-  } else if (control.pause !== null) {
-    const mended = outcomes.some(({ outcome }) => outcome._tag === "Delivered")
-    facts.push(mended ? { _tag: "Resumed" } : { _tag: "Paused", ...control.pause, probeAt: now + PROBE_INTERVAL })
+/** What the outcomes mean for the breaker. `control` has seen them already. */
+const breakerFacts = (
+  control: Control,
+  settled: ReadonlyArray<Settlement>,
+  connection: ConnectionId,
+  { now, policy }: SettleContext
+): ReadonlyArray<Fact> => {
+  const { breaker } = control
+  const { resetMs } = policy.breaker
+  if (breaker.state === "closed") {
+    return CircuitBreaker.mustOpen(breaker, policy.breaker)
+      ? [{ _tag: "BreakerOpened", at: now, until: now + resetMs, probes: 0 }]
+      : []
   }
+  const seen = observations(connection, settled)
+  if (seen.some(({ ok }) => ok)) return [{ _tag: "BreakerClosed", at: now }]
+  // A probe that was filtered out, say, has asked nothing: the next one may go at once.
+  const until = seen.length === 0 ? now : now + resetMs
+  return [{ _tag: "BreakerOpened", at: now, until, probes: breaker.probes + 1 }]
+}
+
+/** What the outcomes mean for the pause of a destination that a user has not paused. */
+const pauseFacts = ({ pause }: Control, settled: ReadonlyArray<Settled>, now: number): ReadonlyArray<Fact> => {
+  const probeAt = now + PROBE_INTERVAL
+  const refused = settled.find(
+    ({ result }) => result._tag === "Failed" && CONSEQUENCES[result.reason].next === "pause"
+  )?.result
+  if (refused?._tag === "Failed") {
+    return [{ _tag: "Paused", reason: refused.reason as PauseReason, detail: refused.detail, probeAt }]
+  }
+  if (pause === null) return []
+  const mended = settled.some(({ result }) => result._tag === "Delivered")
+  return [mended ? { _tag: "Resumed" } : { _tag: "Paused", ...pause, probeAt }]
+}
+
+/** The facts that follow from a window's outcomes: one `WindowSettled`, and what it means for the whole destination. */
+export const settle = (window: Window, all: ReadonlyArray<Settled>, context: SettleContext): ReadonlyArray<Fact> => {
+  const { now, control } = context
+  const throttled = throttle(all, context)
+  const settled = all.map((one) => settlement(one, context, throttled?.until ?? now))
+  const fact: Fact = { _tag: "WindowSettled", ...window, at: now, settled }
+  const facts: Array<Fact> = [fact]
+  if (throttled !== undefined) facts.push({ _tag: "ThrottledUntil", ...throttled })
+  if (context.configVersion !== control.configVersion) return facts
+  facts.push(...breakerFacts(evolveControl(control, fact), settled, window.connection, context))
+  if (control.pause?.reason !== "user") facts.push(...pauseFacts(control, all, now))
   return facts
 }
 

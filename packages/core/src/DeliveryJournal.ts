@@ -8,67 +8,89 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Delivery from "./Delivery.ts"
+import * as Facts from "./DeliveryFacts.ts"
 import type { ConnectionId, SourceId } from "./Ids.ts"
 import type { Reason, Receipt } from "./Sink.ts"
 import { migrate, type Sql, type SqlRow } from "./Sql.ts"
 
-/** One try of a delivery, as the journal tells it. */
-export interface Attempt {
+/** One line of an event's story on one connection, as the journal tells it. */
+export interface Entry {
   readonly connection: ConnectionId
-  /** Milliseconds since 1970, when its outcome was settled. */
+  /** Milliseconds since 1970. */
   readonly at: number
-  /** From 1; `null` where the process ended before the outcome was known. */
+  /**
+   * `delivered`, `failed`, `unknown` (the process ended before the outcome was known) and `dead` are tries; `filtered`: a rule does
+   * not hold; `held`: an earlier event of its key is pending; `postponed`: sending stopped before its turn; `redriven`: a person asked.
+   */
+  readonly type: "delivered" | "failed" | "unknown" | "dead" | "filtered" | "held" | "postponed" | "redriven"
+  /** From 1. */
   readonly attempt: number | null
-  readonly status: "delivered" | "failed" | "unknown"
   readonly latency: number | null
   readonly receipt: Receipt | null
   readonly reason: Reason | null
   readonly detail: string | null
-  /** When the next try is due; `null` when there is none. */
+  /** Number of the filter rule, from 0. */
+  readonly rule: number | null
+  /** When the next try is due; `null` when none is. */
   readonly nextAt: number | null
-  readonly isDeadLetter: boolean
 }
 
 /** Where an event stands on one connection. */
 export interface DeliveryStatus {
   readonly connection: ConnectionId
   readonly seq: number
-  readonly status: "waiting" | "retrying" | "delivered" | "dead"
+  readonly status: "waiting" | "retrying" | "delivered" | "filtered" | "dead"
 }
 
 /** What a user wants to know of a destination at once. */
 export interface Summary {
-  readonly control: Delivery.Control
-  readonly connections: ReadonlyArray<Delivery.ConnectionState>
+  readonly control: Facts.Control
+  readonly connections: ReadonlyArray<Facts.ConnectionState>
   readonly pending: number
   readonly dead: number
   readonly nextDue: number | null
   readonly lastError: { readonly reason: Reason; readonly detail: string } | null
 }
 
+/** Dead letters below a position, newest first; `next` is where the following page begins. */
+export interface DeadPage {
+  readonly letters: ReadonlyArray<Facts.DeadLetter>
+  readonly next: { readonly connection: ConnectionId; readonly seq: number } | null
+}
+
 export interface DeliveryStore {
   /** Appends the facts and changes the projections, all in one transaction. `now` in milliseconds since 1970. */
-  readonly commit: (facts: ReadonlyArray<Delivery.Fact>, now: number) => void
+  readonly commit: (facts: ReadonlyArray<Facts.Fact>, now: number) => void
   /** A log has events up to `head`; lower heads change nothing. */
   readonly raiseHead: (sourceId: SourceId, head: number) => void
-  readonly control: () => Delivery.Control
+  readonly control: () => Facts.Control
   readonly view: (now: number) => Delivery.View
-  /** The tries of one event, oldest first. */
-  readonly attempts: (sourceId: SourceId, seq: number) => ReadonlyArray<Attempt>
+  /** The pending events among these. */
+  readonly pendingAmong: (connection: ConnectionId, seqs: ReadonlyArray<number>) => ReadonlyArray<Facts.Pending>
+  /** Which of these keys have a pending event. */
+  readonly blockedKeys: (connection: ConnectionId, keys: ReadonlyArray<string>) => ReadonlySet<string>
+  /** Everything that the journal tells of one event, oldest first. */
+  readonly timeline: (sourceId: SourceId, seq: number) => ReadonlyArray<Entry>
   readonly statuses: (sourceId: SourceId, seqs: ReadonlyArray<number>) => ReadonlyArray<DeliveryStatus>
+  readonly deadLetters: (before: DeadPage["next"], limit: number) => DeadPage
   readonly summary: () => Summary
   /** Every fact, oldest first. */
-  readonly facts: () => ReadonlyArray<Delivery.Fact>
+  readonly facts: () => ReadonlyArray<Facts.Fact>
   /** The whole state as the projections hold it. */
-  readonly state: () => Delivery.State
+  readonly state: () => Facts.State
 }
 
 export class DeliveryJournal extends Context.Service<
   DeliveryJournal,
   {
-    readonly commit: (facts: ReadonlyArray<Delivery.Fact>) => Effect.Effect<void>
-    readonly control: Effect.Effect<Delivery.Control>
+    readonly commit: (facts: ReadonlyArray<Facts.Fact>) => Effect.Effect<void>
+    readonly control: Effect.Effect<Facts.Control>
     readonly view: Effect.Effect<Delivery.View>
+    readonly pendingAmong: (
+      connection: ConnectionId,
+      seqs: ReadonlyArray<number>
+    ) => Effect.Effect<ReadonlyArray<Facts.Pending>>
+    readonly blockedKeys: (connection: ConnectionId, keys: ReadonlyArray<string>) => Effect.Effect<ReadonlySet<string>>
   }
 >()("@hookstream/core/DeliveryJournal") {}
 
@@ -77,139 +99,215 @@ export const make = (store: DeliveryStore): DeliveryJournal["Service"] => ({
   commit: (facts) =>
     Effect.clockWith((clock) => Effect.sync(() => store.commit(facts, clock.currentTimeMillisUnsafe()))),
   control: Effect.sync(store.control),
-  view: Effect.clockWith((clock) => Effect.sync(() => store.view(clock.currentTimeMillisUnsafe())))
+  view: Effect.clockWith((clock) => Effect.sync(() => store.view(clock.currentTimeMillisUnsafe()))),
+  pendingAmong: (connection, seqs) => Effect.sync(() => store.pendingAmong(connection, seqs)),
+  blockedKeys: (connection, keys) => Effect.sync(() => store.blockedKeys(connection, keys))
 })
 
 export const layer = (store: DeliveryStore): Layer.Layer<DeliveryJournal> => Layer.succeed(DeliveryJournal, make(store))
+
+/** The version of the facts that this code writes. */
+const FACT_VERSION = 1
+
+const nothing = { attempt: null, latency: null, receipt: null, reason: null, detail: null, rule: null, nextAt: null }
+
+const entryOf = (connection: ConnectionId, at: number, one: Facts.Settlement): Entry => {
+  const base = { ...nothing, connection, at }
+  switch (one._tag) {
+    case "Delivered":
+      return { ...base, type: "delivered", attempt: one.attempt, latency: one.latency, receipt: one.receipt }
+    case "Filtered":
+      return { ...base, type: "filtered", rule: one.rule }
+    case "Waiting":
+      return { ...base, type: one.due === null ? "held" : "postponed", nextAt: one.due }
+    case "Retry":
+    case "Dead": {
+      const { attempt, latency, reason, detail } = one
+      const type = one._tag === "Dead" ? "dead" : one.restarts > 0 ? "unknown" : "failed"
+      return { ...base, type, attempt, latency, reason, detail, nextAt: one._tag === "Retry" ? one.due : null }
+    }
+  }
+}
+
+/** What a fact tells of event `seq`. */
+const entriesIn = (fact: Facts.Fact, at: number, seq: number): ReadonlyArray<Entry> => {
+  if (fact._tag === "WindowSettled") {
+    return fact.settled.filter((one) => one.seq === seq).map((one) => entryOf(fact.connection, at, one))
+  }
+  if (fact._tag === "Redriven" && fact.seqs.includes(seq)) {
+    return [{ ...nothing, connection: fact.connection, at, type: "redriven", nextAt: fact.at }]
+  }
+  return []
+}
+
+/** The sequences that a fact is about, so that an event's facts are found without reading them all. */
+const rangeOf = (fact: Facts.Fact): readonly [lo: number | null, hi: number | null] => {
+  if (fact._tag === "WindowSettled") return [fact.lo, fact.hi]
+  return fact._tag === "Redriven" ? [Math.min(...fact.seqs), Math.max(...fact.seqs)] : [null, null]
+}
 
 const MIGRATIONS = [
   [
     `CREATE TABLE journal (
        n INTEGER PRIMARY KEY, at INTEGER NOT NULL, v INTEGER NOT NULL, type TEXT NOT NULL,
-       connection TEXT, lo INTEGER, hi INTEGER, fact TEXT NOT NULL)`,
+       connection TEXT, lo INTEGER, hi INTEGER, is_read INTEGER NOT NULL, fact TEXT NOT NULL)`,
+    // Windows read from a log never overlap, so the one of an event is the first that ends at or after it.
+    `CREATE INDEX journal_reads ON journal (connection, hi) WHERE is_read = 1`,
     `CREATE TABLE control (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL)`,
     `CREATE TABLE connections (
        id TEXT PRIMARY KEY, source_id TEXT NOT NULL, route TEXT NOT NULL, after INTEGER NOT NULL, cursor INTEGER NOT NULL,
        head INTEGER NOT NULL, enabled INTEGER NOT NULL, deleted INTEGER NOT NULL) WITHOUT ROWID`,
     `CREATE TABLE pending (
-       connection TEXT NOT NULL, seq INTEGER NOT NULL, spent INTEGER NOT NULL, due INTEGER NOT NULL, reason TEXT NOT NULL,
-       detail TEXT NOT NULL, PRIMARY KEY (connection, seq)) WITHOUT ROWID`,
-    `CREATE INDEX pending_due ON pending (due)`,
+       connection TEXT NOT NULL, seq INTEGER NOT NULL, key TEXT, spent INTEGER NOT NULL, due INTEGER,
+       restarts INTEGER NOT NULL, reason TEXT, detail TEXT NOT NULL, PRIMARY KEY (connection, seq)) WITHOUT ROWID`,
+    `CREATE INDEX pending_due ON pending (due) WHERE due IS NOT NULL`,
+    `CREATE INDEX pending_key ON pending (connection, key, seq) WHERE key IS NOT NULL`,
     `CREATE TABLE dead (
-       connection TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
-       PRIMARY KEY (connection, seq)) WITHOUT ROWID`
+       connection TEXT NOT NULL, seq INTEGER NOT NULL, key TEXT, attempt INTEGER NOT NULL, reason TEXT NOT NULL,
+       detail TEXT NOT NULL, PRIMARY KEY (connection, seq)) WITHOUT ROWID`
   ]
 ]
 
-/** The version of the facts that this code writes. */
-const FACT_VERSION = 1
+const ENABLED = "SELECT id FROM connections WHERE enabled = 1 AND deleted = 0"
 
-const attemptOf = (connection: ConnectionId, at: number, one: Delivery.Settlement): Attempt => ({
-  connection,
-  at,
-  attempt: one.attempt,
-  status: one._tag === "Delivered" ? "delivered" : "failed",
-  latency: one.latency,
-  receipt: one._tag === "Delivered" ? one.receipt : null,
-  reason: one._tag === "Delivered" ? null : one.reason,
-  detail: one._tag === "Delivered" ? null : one.detail,
-  nextAt: one._tag === "Retry" ? one.due : null,
-  isDeadLetter: one._tag === "Dead"
+const toConnection = (row: SqlRow): Facts.ConnectionState => ({
+  id: row["id"] as string,
+  sourceId: row["source_id"] as string,
+  route: row["route"] as string,
+  after: Number(row["after"]),
+  cursor: Number(row["cursor"]),
+  head: Number(row["head"]),
+  enabled: row["enabled"] === 1,
+  deleted: row["deleted"] === 1
 })
+const toPending = (row: SqlRow): Facts.Pending => ({
+  connection: row["connection"] as string,
+  seq: Number(row["seq"]),
+  key: row["key"] as string | null,
+  spent: Number(row["spent"]),
+  due: row["due"] === null ? null : Number(row["due"]),
+  restarts: Number(row["restarts"]),
+  reason: row["reason"] as Reason | null,
+  detail: row["detail"] as string
+})
+const toDead = (row: SqlRow): Facts.DeadLetter => ({
+  connection: row["connection"] as string,
+  seq: Number(row["seq"]),
+  key: row["key"] as string | null,
+  attempt: Number(row["attempt"]),
+  reason: row["reason"] as Reason,
+  detail: row["detail"] as string
+})
+const toFact = (row: SqlRow): Facts.Fact => JSON.parse(row["fact"] as string)
 
-/** The tries of event `seq` that a fact tells of. */
-const attemptsIn = (fact: Delivery.Fact, at: number, seq: number): ReadonlyArray<Attempt> => {
-  if (fact._tag === "WindowSettled") {
-    return fact.settled.filter((one) => one.seq === seq).map((one) => attemptOf(fact.connection, at, one))
+/** The change of the tables that a fact makes; `Facts.evolve` is the same on plain data. */
+const project = (sql: Sql, fact: Facts.Fact): void => {
+  switch (fact._tag) {
+    case "ConnectionStarted": {
+      const { connection, sourceId, route, after } = fact
+      const values = [connection, sourceId, route, after, after, after]
+      sql.exec("INSERT OR REPLACE INTO connections VALUES (?, ?, ?, ?, ?, ?, 1, 0)", ...values)
+      return
+    }
+    case "ConnectionChanged": {
+      const values = [fact.enabled ? 1 : 0, fact.deleted ? 1 : 0, fact.connection]
+      sql.exec("UPDATE connections SET enabled = ?, deleted = ? WHERE id = ?", ...values)
+      return
+    }
+    case "WindowSettled": {
+      const { connection } = fact
+      if (fact.seqs === null) sql.exec("UPDATE connections SET cursor = ? WHERE id = ?", fact.hi, connection)
+      for (const one of fact.settled) settleEvent(sql, connection, fact.seqs !== null, one)
+      const free = sql.exec(
+        `SELECT min(seq) AS seq FROM pending WHERE connection = ? AND key IS NOT NULL GROUP BY key HAVING count(due) = 0`,
+        connection
+      )
+      for (const { seq } of free) {
+        sql.exec("UPDATE pending SET due = ? WHERE connection = ? AND seq = ?", fact.at, connection, seq!)
+      }
+      return
+    }
+    case "BreakerClosed":
+      sql.exec("UPDATE pending SET due = ? WHERE due IS NOT NULL", fact.at)
+      return
+    case "Redriven":
+      for (const seq of fact.seqs) {
+        const at = [fact.connection, seq]
+        const letter = sql.exec("SELECT * FROM dead WHERE connection = ? AND seq = ?", ...at).map(toDead)[0]
+        if (letter === undefined) {
+          sql.exec("UPDATE pending SET due = ? WHERE connection = ? AND seq = ? AND due > ?", fact.at, ...at, fact.at)
+        } else {
+          sql.exec("DELETE FROM dead WHERE connection = ? AND seq = ?", ...at)
+          const values = [...at, letter.key, fact.at, letter.reason, letter.detail]
+          sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, 0, ?, 0, ?, ?)", ...values)
+        }
+      }
+      return
+    default:
+      return
   }
-  if (fact._tag === "WindowLost" && (fact.seqs?.includes(seq) ?? (fact.lo <= seq && seq <= fact.hi))) {
-    const detail = "hookstream was stopped before the outcome was known; the event is sent again"
-    const { connection } = fact
-    const unknown = { attempt: null, status: "unknown", latency: null, receipt: null, nextAt: null } as const
-    return [{ connection, at, ...unknown, reason: "Unknown", detail, isDeadLetter: false }]
-  }
-  return []
 }
 
-const statusOf = (
-  { id, after, cursor }: Delivery.ConnectionState,
-  seq: number,
-  is: { readonly pending: boolean; readonly dead: boolean }
-): ReadonlyArray<DeliveryStatus> => {
-  if (seq <= after) return []
-  const status = is.dead ? "dead" : is.pending ? "retrying" : seq <= cursor ? "delivered" : "waiting"
-  return [{ connection: id, seq, status }]
+const settleEvent = (sql: Sql, connection: ConnectionId, isRetry: boolean, one: Facts.Settlement): void => {
+  const { seq } = one
+  switch (one._tag) {
+    case "Retry": {
+      const values = [connection, seq, one.key, one.spent, one.due, one.restarts, one.reason, one.detail]
+      sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?)", ...values)
+      return
+    }
+    case "Waiting":
+      sql.exec(
+        `INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, NULL, '') ON CONFLICT (connection, seq) DO UPDATE
+         SET key = excluded.key, spent = excluded.spent, due = excluded.due, restarts = excluded.restarts`,
+        ...[connection, seq, one.key, one.spent, one.due, one.restarts]
+      )
+      return
+    default:
+      if (isRetry) sql.exec("DELETE FROM pending WHERE connection = ? AND seq = ?", connection, seq)
+      if (one._tag === "Dead") {
+        const values = [connection, seq, one.key, one.attempt, one.reason, one.detail]
+        sql.exec("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?)", ...values)
+      }
+  }
 }
 
 /** Opens the journal in `sql`, making its tables when they are missing. */
 export const makeStore = (sql: Sql): DeliveryStore => {
   migrate(sql, "DeliveryJournal", MIGRATIONS)
 
-  const control = (): Delivery.Control => {
+  const control = (): Facts.Control => {
     const row = sql.exec("SELECT state FROM control")[0]
-    return row === undefined ? Delivery.initialControl : JSON.parse(row["state"] as string)
+    return row === undefined ? Facts.initialControl : JSON.parse(row["state"] as string)
   }
-  const toConnection = (row: SqlRow): Delivery.ConnectionState => ({
-    id: row["id"] as string,
-    sourceId: row["source_id"] as string,
-    route: row["route"] as string,
-    after: Number(row["after"]),
-    cursor: Number(row["cursor"]),
-    head: Number(row["head"]),
-    enabled: row["enabled"] === 1,
-    deleted: row["deleted"] === 1
-  })
-  const toPending = (row: SqlRow): Delivery.Pending => ({
-    connection: row["connection"] as string,
-    seq: Number(row["seq"]),
-    spent: Number(row["spent"]),
-    due: Number(row["due"]),
-    reason: row["reason"] as Reason,
-    detail: row["detail"] as string
-  })
-  const toDead = (row: SqlRow): Delivery.DeadLetter => ({
-    connection: row["connection"] as string,
-    seq: Number(row["seq"]),
-    attempt: Number(row["attempt"]),
-    reason: row["reason"] as Reason,
-    detail: row["detail"] as string
-  })
   const connections = () => sql.exec("SELECT * FROM connections ORDER BY id").map(toConnection)
   const count = (table: "pending" | "dead") => Number(sql.exec(`SELECT count(*) AS n FROM ${table}`)[0]!["n"])
-  const toFact = (row: SqlRow): Delivery.Fact => JSON.parse(row["fact"] as string)
+  const numberOrNull = (value: unknown) => (value === null || value === undefined ? null : Number(value))
 
-  const project = (fact: Delivery.Fact): void => {
-    switch (fact._tag) {
-      case "ConnectionStarted": {
-        const { connection, sourceId, route, after } = fact
-        const values = [connection, sourceId, route, after, after, after]
-        sql.exec("INSERT OR REPLACE INTO connections VALUES (?, ?, ?, ?, ?, ?, 1, 0)", ...values)
-        break
-      }
-      case "ConnectionChanged":
-        sql.exec(
-          "UPDATE connections SET enabled = ?, deleted = ? WHERE id = ?",
-          ...[fact.enabled ? 1 : 0, fact.deleted ? 1 : 0, fact.connection]
-        )
-        break
-      case "WindowSettled":
-        if (!fact.retry) sql.exec("UPDATE connections SET cursor = ? WHERE id = ?", fact.hi, fact.connection)
-        for (const one of fact.settled) {
-          if (fact.retry && one._tag !== "Retry") {
-            sql.exec("DELETE FROM pending WHERE connection = ? AND seq = ?", fact.connection, one.seq)
-          }
-          if (one._tag === "Retry") {
-            const values = [fact.connection, one.seq, one.spent, one.due, one.reason, one.detail]
-            sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?)", ...values)
-          } else if (one._tag === "Dead") {
-            const values = [fact.connection, one.seq, one.attempt, one.reason, one.detail]
-            sql.exec("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?)", ...values)
-          }
-        }
-        break
-      default:
-        break
+  /** Due events, each followed by those that wait behind its key. */
+  const due = (now: number): ReadonlyArray<Facts.Pending> => {
+    const limit = Delivery.WINDOW_EVENTS
+    const heads = sql
+      .exec(
+        `SELECT * FROM pending WHERE due <= ? AND connection IN (${ENABLED}) ORDER BY due, connection, seq LIMIT ?`,
+        now,
+        limit
+      )
+      .map(toPending)
+    const out = [...heads]
+    for (const { connection, key } of heads) {
+      if (key === null || out.length >= limit) continue
+      out.push(
+        ...sql
+          .exec(
+            `SELECT * FROM pending WHERE connection = ? AND key = ? AND due IS NULL ORDER BY seq LIMIT ?`,
+            ...[connection, key, limit - out.length]
+          )
+          .map(toPending)
+          .filter((one) => !out.some((other) => other.connection === one.connection && other.seq === one.seq))
+      )
     }
+    return out
   }
 
   return {
@@ -218,41 +316,66 @@ export const makeStore = (sql: Sql): DeliveryStore => {
       sql.transaction(() => {
         const before = control()
         for (const fact of facts) {
-          const [connection, lo, hi] = [
-            "connection" in fact ? fact.connection : null,
-            "lo" in fact ? fact.lo : null,
-            "hi" in fact ? fact.hi : null
-          ]
+          const isRead = fact._tag === "WindowSettled" && fact.seqs === null
           sql.exec(
-            "INSERT INTO journal (at, v, type, connection, lo, hi, fact) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ...[now, FACT_VERSION, fact._tag, connection, lo, hi, JSON.stringify(fact)]
+            "INSERT INTO journal (at, v, type, connection, lo, hi, is_read, fact) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            ...[now, FACT_VERSION, fact._tag, "connection" in fact ? fact.connection : null],
+            ...[...rangeOf(fact), isRead ? 1 : 0, JSON.stringify(fact)]
           )
-          project(fact)
+          project(sql, fact)
         }
-        const after = facts.reduce(Delivery.evolveControl, before)
+        const after = facts.reduce(Facts.evolveControl, before)
         if (after !== before) sql.exec("INSERT OR REPLACE INTO control VALUES (1, ?)", JSON.stringify(after))
       }),
     raiseHead: (sourceId, head) => {
       sql.exec("UPDATE connections SET head = ? WHERE source_id = ? AND head < ?", head, sourceId, head)
     },
     view: (now) => {
-      const enabled = "SELECT id FROM connections WHERE enabled = 1 AND deleted = 0"
-      const next = sql.exec(`SELECT min(due) AS due FROM pending WHERE due > ? AND connection IN (${enabled})`, now)[0]
+      const pendingOf = new Map(
+        sql
+          .exec("SELECT connection, count(*) AS n FROM pending GROUP BY connection")
+          .map((row) => [row["connection"] as string, Number(row["n"])])
+      )
+      const next = sql.exec(`SELECT min(due) AS due FROM pending WHERE due > ? AND connection IN (${ENABLED})`, now)[0]
+      const state = control()
       return {
-        control: control(),
-        connections: connections().filter(({ deleted }) => !deleted),
-        due: sql
-          .exec(
-            `SELECT * FROM pending WHERE due <= ? AND connection IN (${enabled}) ORDER BY due LIMIT ?`,
-            now,
-            Delivery.WINDOW_EVENTS
-          )
-          .map(toPending),
-        nextDue: next === undefined || next["due"] === null ? null : Number(next["due"]),
-        pendingCount: count("pending")
+        control: state,
+        connections: connections()
+          .filter(({ deleted }) => !deleted)
+          .map((connection) => ({ ...connection, pending: pendingOf.get(connection.id) ?? 0 })),
+        due: due(now),
+        oldest:
+          state.breaker.state === "closed"
+            ? []
+            : sql
+                .exec(
+                  `SELECT * FROM pending WHERE due IS NOT NULL AND connection IN (${ENABLED}) ORDER BY seq, connection LIMIT ?`,
+                  Delivery.WINDOW_EVENTS
+                )
+                .map(toPending),
+        nextDue: numberOrNull(next?.["due"]),
+        pendingCount: [...pendingOf.values()].reduce((a, b) => a + b, 0)
       }
     },
-    attempts: (sourceId, seq) =>
+    pendingAmong: (connection, seqs) =>
+      sql
+        .exec(
+          "SELECT * FROM pending WHERE connection = ? AND seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
+          connection,
+          JSON.stringify(seqs)
+        )
+        .map(toPending),
+    blockedKeys: (connection, keys) =>
+      new Set(
+        sql
+          .exec(
+            "SELECT DISTINCT key FROM pending WHERE connection = ? AND key IN (SELECT value FROM json_each(?))",
+            connection,
+            JSON.stringify(keys)
+          )
+          .map(({ key }) => key as string)
+      ),
+    timeline: (sourceId, seq) =>
       sql
         .exec(
           `SELECT at, fact FROM journal
@@ -261,62 +384,97 @@ export const makeStore = (sql: Sql): DeliveryStore => {
           seq,
           sourceId
         )
-        .flatMap((row) => attemptsIn(toFact(row), Number(row["at"]), seq)),
+        .flatMap((row) => entriesIn(toFact(row), Number(row["at"]), seq)),
     statuses: (sourceId, seqs) =>
       connections()
         .filter((connection) => connection.sourceId === sourceId)
-        .flatMap((connection) =>
-          seqs.flatMap((seq) => {
+        .flatMap(({ id, after, cursor }) =>
+          seqs.flatMap((seq): ReadonlyArray<DeliveryStatus> => {
+            if (seq <= after) return []
             const has = (table: "pending" | "dead") =>
-              sql.exec(`SELECT 1 FROM ${table} WHERE connection = ? AND seq = ?`, connection.id, seq).length > 0
-            return statusOf(connection, seq, { pending: has("pending"), dead: has("dead") })
+              sql.exec(`SELECT 1 FROM ${table} WHERE connection = ? AND seq = ?`, id, seq).length > 0
+            const isFiltered = () =>
+              sql
+                .exec(
+                  "SELECT fact FROM journal WHERE is_read = 1 AND connection = ? AND hi >= ? ORDER BY hi LIMIT 1",
+                  id,
+                  seq
+                )
+                .some((row) => entriesIn(toFact(row), 0, seq)[0]?.type === "filtered")
+            return [{ connection: id, seq, status: statusOf(seq, cursor, has, isFiltered) }]
           })
         ),
+    deadLetters: (before, limit) => {
+      const rows = sql.exec(
+        `SELECT * FROM dead WHERE (connection, seq) < (?, ?) ORDER BY connection DESC, seq DESC LIMIT ?`,
+        ...[before?.connection ?? "~", before?.seq ?? 0, limit + 1]
+      )
+      return deadPage(rows.map(toDead), limit)
+    },
     summary: () => {
-      const worst = sql.exec("SELECT reason, detail, due FROM pending ORDER BY due DESC LIMIT 1")[0]
-      const next = sql.exec("SELECT min(due) AS due FROM pending")[0]?.["due"]
+      const last = sql.exec("SELECT reason, detail FROM pending WHERE reason IS NOT NULL ORDER BY due DESC LIMIT 1")[0]
       return {
         control: control(),
         connections: connections(),
         pending: count("pending"),
         dead: count("dead"),
-        nextDue: next === null || next === undefined ? null : Number(next),
-        lastError: worst === undefined ? null : { reason: worst["reason"] as Reason, detail: worst["detail"] as string }
+        nextDue: numberOrNull(sql.exec("SELECT min(due) AS due FROM pending")[0]?.["due"]),
+        lastError: last === undefined ? null : { reason: last["reason"] as Reason, detail: last["detail"] as string }
       }
     },
     facts: () => sql.exec("SELECT fact FROM journal ORDER BY n").map(toFact),
     state: () => ({
       control: control(),
       connections: new Map(connections().map((connection) => [connection.id, connection])),
-      pending: new Map(
-        sql.exec("SELECT * FROM pending").map((row) => {
-          const one = toPending(row)
-          return [Delivery.eventKey(one.connection, one.seq), one]
-        })
-      ),
-      dead: new Map(
-        sql.exec("SELECT * FROM dead").map((row) => {
-          const one = toDead(row)
-          return [Delivery.eventKey(one.connection, one.seq), one]
-        })
-      )
+      pending: byEvent(sql.exec("SELECT * FROM pending").map(toPending)),
+      dead: byEvent(sql.exec("SELECT * FROM dead").map(toDead))
     })
   }
 }
 
+const byEvent = <A extends { readonly connection: ConnectionId; readonly seq: number }>(
+  all: ReadonlyArray<A>
+): ReadonlyMap<string, A> => new Map(all.map((one) => [Facts.eventKey(one.connection, one.seq), one]))
+
+const statusOf = (
+  seq: number,
+  cursor: number,
+  has: (table: "pending" | "dead") => boolean,
+  isFiltered: () => boolean
+): DeliveryStatus["status"] => {
+  if (has("dead")) return "dead"
+  if (has("pending")) return "retrying"
+  if (seq > cursor) return "waiting"
+  return isFiltered() ? "filtered" : "delivered"
+}
+
+const deadPage = (letters: ReadonlyArray<Facts.DeadLetter>, limit: number): DeadPage => {
+  const shown = letters.slice(0, limit)
+  const last = shown.at(-1)
+  const more = letters.length > limit && last !== undefined
+  return { letters: shown, next: more ? { connection: last.connection, seq: last.seq } : null }
+}
+
 /** A journal in memory, by the pure fold: for tests, and the oracle for the SQL store. */
 export const makeMemory = (): DeliveryStore => {
-  const journal: Array<{ readonly at: number; readonly fact: Delivery.Fact }> = []
-  let state = Delivery.initialState
+  const journal: Array<{ readonly at: number; readonly fact: Facts.Fact }> = []
+  let state = Facts.initialState
   const sorted = () => [...state.connections.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const pendingOf = (connection: ConnectionId) =>
+    [...state.pending.values()].filter((one) => one.connection === connection).sort((a, b) => a.seq - b.seq)
   const isLive = (connection: ConnectionId) => {
     const found = state.connections.get(connection)
     return found?.enabled === true && !found.deleted
   }
+  const order = (a: Facts.Pending, b: Facts.Pending) =>
+    (a.due ?? 0) - (b.due ?? 0) || (a.connection < b.connection ? -1 : a.connection > b.connection ? 1 : a.seq - b.seq)
+  const timed = () =>
+    [...state.pending.values()].filter((one) => one.due !== null && isLive(one.connection)).sort(order)
+
   return {
     control: () => state.control,
     commit: (facts, now) => {
-      state = facts.reduce(Delivery.evolve, state)
+      state = facts.reduce(Facts.evolve, state)
       for (const fact of facts) journal.push({ at: now, fact })
     },
     raiseHead: (sourceId, head) => {
@@ -324,42 +482,76 @@ export const makeMemory = (): DeliveryStore => {
       state = { ...state, connections: new Map(raised.map((one) => [one.id, one])) }
     },
     view: (now) => {
-      const live = [...state.pending.values()]
-        .filter(({ connection }) => isLive(connection))
-        .sort((a, b) => a.due - b.due)
+      const heads = timed()
+        .filter(({ due }) => due! <= now)
+        .slice(0, Delivery.WINDOW_EVENTS)
+      const keys = new Set(heads.flatMap(({ connection, key }) => (key === null ? [] : [`${connection} ${key}`])))
+      const behind = [...state.pending.values()].filter(
+        ({ connection, key, due }) => due === null && keys.has(`${connection} ${key}`)
+      )
       return {
         control: state.control,
-        connections: sorted().filter(({ deleted }) => !deleted),
-        due: live.filter(({ due }) => due <= now).slice(0, Delivery.WINDOW_EVENTS),
-        nextDue: live.find(({ due }) => due > now)?.due ?? null,
+        connections: sorted()
+          .filter(({ deleted }) => !deleted)
+          .map((connection) => ({ ...connection, pending: pendingOf(connection.id).length })),
+        due: [...heads, ...behind.sort((a, b) => a.seq - b.seq)].slice(0, Delivery.WINDOW_EVENTS),
+        oldest:
+          state.control.breaker.state === "closed"
+            ? []
+            : timed()
+                .sort((a, b) => a.seq - b.seq)
+                .slice(0, Delivery.WINDOW_EVENTS),
+        nextDue: timed().find(({ due }) => due! > now)?.due ?? null,
         pendingCount: state.pending.size
       }
     },
-    attempts: (sourceId, seq) =>
+    pendingAmong: (connection, seqs) => pendingOf(connection).filter(({ seq }) => seqs.includes(seq)),
+    blockedKeys: (connection, keys) =>
+      new Set(pendingOf(connection).flatMap(({ key }) => (key !== null && keys.includes(key) ? [key] : []))),
+    timeline: (sourceId, seq) =>
       journal.flatMap(({ at, fact }) =>
         "connection" in fact && state.connections.get(fact.connection)?.sourceId === sourceId
-          ? attemptsIn(fact, at, seq)
+          ? entriesIn(fact, at, seq)
           : []
       ),
     statuses: (sourceId, seqs) =>
       sorted()
         .filter((connection) => connection.sourceId === sourceId)
-        .flatMap((connection) =>
-          seqs.flatMap((seq) => {
-            const key = Delivery.eventKey(connection.id, seq)
-            return statusOf(connection, seq, { pending: state.pending.has(key), dead: state.dead.has(key) })
+        .flatMap(({ id, after, cursor }) =>
+          seqs.flatMap((seq): ReadonlyArray<DeliveryStatus> => {
+            if (seq <= after) return []
+            const key = Facts.eventKey(id, seq)
+            const isFiltered = () =>
+              journal.some(
+                ({ fact }) =>
+                  fact._tag === "WindowSettled" &&
+                  fact.connection === id &&
+                  fact.settled.some((one) => one.seq === seq && one._tag === "Filtered")
+              )
+            return [
+              { connection: id, seq, status: statusOf(seq, cursor, (table) => state[table].has(key), isFiltered) }
+            ]
           })
         ),
+    deadLetters: (before, limit) => {
+      const key = (one: { readonly connection: ConnectionId; readonly seq: number }) =>
+        `${one.connection}/${String(one.seq).padStart(12, "0")}`
+      const all = [...state.dead.values()].sort((a, b) => (key(a) < key(b) ? 1 : -1))
+      return deadPage(before === null ? all : all.filter((one) => key(one) < key(before)), limit)
+    },
     summary: () => {
-      const byDue = [...state.pending.values()].sort((a, b) => a.due - b.due)
-      const worst = byDue.at(-1)
+      const last = [...state.pending.values()]
+        .filter(({ reason }) => reason !== null)
+        .sort(order)
+        .at(-1)
+      const dues = [...state.pending.values()].flatMap(({ due }) => due ?? [])
       return {
         control: state.control,
         connections: sorted(),
         pending: state.pending.size,
         dead: state.dead.size,
-        nextDue: byDue[0]?.due ?? null,
-        lastError: worst === undefined ? null : { reason: worst.reason, detail: worst.detail }
+        nextDue: dues.length === 0 ? null : Math.min(...dues),
+        lastError: last === undefined ? null : { reason: last.reason!, detail: last.detail }
       }
     },
     facts: () => journal.map(({ fact }) => fact),

@@ -6,6 +6,12 @@ import { RetryPolicy } from "./RetryPolicy.ts"
 export const DestinationStatus = Schema.Literals(["active", "paused"])
 export type DestinationStatus = typeof DestinationStatus.Type
 
+/**
+ * `none`: no promise. `key`: events of a key one after another. `strict`: all events of a connection one after another.
+ */
+export const Ordering = Schema.Literals(["none", "key", "strict"])
+export type Ordering = typeof Ordering.Type
+
 export const Destination = Schema.Struct({
   kind: Schema.Literal("destination"),
   id: Ids.DestinationId,
@@ -20,8 +26,12 @@ export const Destination = Schema.Struct({
   timeoutMs: Schema.Int,
   /** Requests at once. */
   maxInFlight: Schema.Int,
-  /** Events waiting for a retry at most; above it, reading the logs stops. */
+  /** Events waiting for a retry or behind their key at most; above it, reading the logs stops. */
   maxPending: Schema.Int,
+  ordering: Ordering,
+  breaker: Schema.Struct({ enabled: Schema.Boolean, threshold: Schema.Int, resetMs: Schema.Int }),
+  /** Requests per second; `null` without a limit. */
+  ratePerSecond: Schema.NullOr(Schema.Finite),
   status: DestinationStatus,
   createdAt: Schema.Finite,
   updatedAt: Schema.Finite

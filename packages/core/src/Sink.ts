@@ -72,6 +72,11 @@ export interface SinkPolicy {
   readonly allowPrivateNetworks: boolean
 }
 
+/** What a destination asks of its sink besides the config. */
+export interface SinkUse extends SinkPolicy {
+  readonly ordering: "none" | "key" | "strict"
+}
+
 export interface Issue {
   /** Dotted path from the config: `topic`, `batch.max_records`. */
   readonly path: string
@@ -87,8 +92,8 @@ export interface Sink {
   readonly defaultTimeoutMs: number
   /** JSON in, as users write it. Secret fields decode to `Redacted`; that is how they are found, sealed and masked. */
   readonly config: Schema.Codec<unknown, unknown>
-  /** What a Schema cannot say: rules between fields, and what this deployment forbids. */
-  readonly validate: (config: unknown, policy: SinkPolicy) => ReadonlyArray<Issue>
+  /** What a Schema cannot say: rules between fields, with the destination's own, and what this deployment forbids. */
+  readonly validate: (config: unknown, use: SinkUse) => ReadonlyArray<Issue>
   readonly driver: (config: unknown) => Effect.Effect<SinkDriver, never, HttpClient.HttpClient | Scope.Scope>
 }
 
@@ -101,14 +106,14 @@ export const make = <Config, Encoded>(options: {
   readonly title: string
   readonly defaultTimeoutMs?: number
   readonly config: Schema.Codec<Config, Encoded>
-  readonly validate?: (config: Config, policy: SinkPolicy) => ReadonlyArray<Issue>
+  readonly validate?: (config: Config, use: SinkUse) => ReadonlyArray<Issue>
   readonly driver: (config: Config) => Effect.Effect<SinkDriver, never, HttpClient.HttpClient | Scope.Scope>
 }): Sink => ({
   type: options.type,
   title: options.title,
   defaultTimeoutMs: options.defaultTimeoutMs ?? 30_000,
   config: options.config as Schema.Codec<unknown, unknown>,
-  validate: (config, policy) => options.validate?.(config as Config, policy) ?? [],
+  validate: (config, use) => options.validate?.(config as Config, use) ?? [],
   driver: (config) => options.driver(config as Config)
 })
 

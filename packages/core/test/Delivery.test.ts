@@ -1,28 +1,42 @@
+import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import * as Delivery from "@hookstream/core/Delivery"
+import * as Facts from "@hookstream/core/DeliveryFacts"
 import { defaultPolicy } from "@hookstream/core/RetryPolicy"
 import { delivered, failed, Reason } from "@hookstream/core/Sink"
 import { describe, expect, it } from "vitest"
 
 const NOW = 1_000_000
-const connection = (id: string, change: Partial<Delivery.ConnectionState> = {}): Delivery.ConnectionState => ({
-  ...{ id, sourceId: "src_1", route: "0123abcde", after: 0, cursor: 0, head: 0, enabled: true, deleted: false },
+const connection = (id: string, change: Partial<Delivery.View["connections"][number]> = {}) => ({
+  ...{
+    id,
+    sourceId: "src_1",
+    route: "0123abcde",
+    after: 0,
+    cursor: 0,
+    head: 0,
+    enabled: true,
+    deleted: false,
+    pending: 0
+  },
   ...change
 })
 const view = (change: Partial<Delivery.View> = {}): Delivery.View => ({
-  control: Delivery.initialControl,
+  control: Facts.initialControl,
   connections: [],
   due: [],
+  oldest: [],
   nextDue: null,
   pendingCount: 0,
   ...change
 })
-const control = (change: Partial<Delivery.Control>): Delivery.Control => ({ ...Delivery.initialControl, ...change })
-const pending = (seq: number, change: Partial<Delivery.Pending> = {}): Delivery.Pending => ({
-  ...{ connection: "conn_1", seq, spent: 1, due: NOW, reason: "Unavailable", detail: "down" },
+const control = (change: Partial<Facts.Control>): Facts.Control => ({ ...Facts.initialControl, ...change })
+const pending = (seq: number, change: Partial<Facts.Pending> = {}): Facts.Pending => ({
+  ...{ connection: "conn_1", seq, spent: 1, key: null, restarts: 0, due: NOW, reason: "Unavailable", detail: "down" },
   ...change
 })
-const plan = (given: Delivery.View) => Delivery.plan(given, NOW, { maxPending: 1000 })
-const window: Delivery.Window = { connection: "conn_1", lo: 1, hi: 1, seqs: null }
+const plan = (given: Delivery.View, policy: Partial<Delivery.Policy> = {}) =>
+  Delivery.plan(given, NOW, { ordering: "none", ratePerSecond: null, maxPending: 1000, ...policy })
+const window: Facts.Window = { connection: "conn_1", lo: 1, hi: 1, seqs: null }
 
 describe("plan", () => {
   it("waits for a wake-up when every cursor is at its head", () => {
@@ -37,7 +51,8 @@ describe("plan", () => {
     expect(plan(view({ connections: [connection("conn_1"), behind] }))).toEqual({
       _tag: "Read",
       connection: behind,
-      maxEvents: Delivery.WINDOW_EVENTS
+      maxEvents: Delivery.WINDOW_EVENTS,
+      probe: false
     })
   })
   it("settles what a stopped process left open before anything else", () => {
@@ -48,7 +63,8 @@ describe("plan", () => {
     expect(plan(view({ connections: [one], due: [pending(4), pending(2)], pendingCount: 2 }))).toEqual({
       _tag: "Retry",
       connection: one,
-      items: [pending(2), pending(4)]
+      items: [pending(2), pending(4)],
+      probe: false
     })
   })
   it("sleeps until the next retry is due", () => {
@@ -87,22 +103,22 @@ describe("plan", () => {
 })
 
 const settle = (
-  outcomes: ReadonlyArray<Omit<Delivery.Settled, "latency">>,
+  outcomes: ReadonlyArray<Pick<Delivery.Settled, "seq" | "spent" | "result">>,
   context: Partial<Delivery.SettleContext> = {}
 ) =>
   Delivery.settle(
     window,
-    outcomes.map((outcome) => ({ ...outcome, latency: 3 })),
+    outcomes.map((outcome) => ({ key: null, restarts: 0, ...outcome, latency: 3 })),
     {
       now: NOW,
-      policy: { ...defaultPolicy, jitter: false },
-      control: Delivery.initialControl,
+      policy: { retry: { ...defaultPolicy, jitter: false }, breaker: defaultSettings },
+      control: Facts.initialControl,
       configVersion: 0,
       random: () => 0.5,
       ...context
     }
   )
-const settled = (facts: ReadonlyArray<Delivery.Fact>) => {
+const settled = (facts: ReadonlyArray<Facts.Fact>) => {
   const [fact] = facts
   if (fact?._tag !== "WindowSettled") throw new TypeError("the first fact settles the window")
   return fact.settled
@@ -111,7 +127,7 @@ const settled = (facts: ReadonlyArray<Delivery.Fact>) => {
 describe("settle", () => {
   it("keeps the sink's receipt", () => {
     const receipt = { partition: 3, offset: "9007199254740993" }
-    expect(settled(settle([{ seq: 1, spent: 0, outcome: delivered(receipt) }]))).toEqual([
+    expect(settled(settle([{ seq: 1, spent: 0, result: delivered(receipt) }]))).toEqual([
       { _tag: "Delivered", seq: 1, attempt: 1, latency: 3, receipt }
     ])
   })
@@ -129,43 +145,43 @@ describe("settle", () => {
     Unknown: [1, "", NOW + 30_000]
   }
   it.each(Reason.literals)("%s has the consequence of the table", (reason) => {
-    const facts = settle([{ seq: 1, spent: 0, outcome: failed(reason, "why") }])
+    const facts = settle([{ seq: 1, spent: 0, result: failed(reason, "why") }])
     const [spent, then, due] = rows[reason]
     expect(settled(facts)).toEqual([
       spent === "dead"
-        ? { _tag: "Dead", seq: 1, attempt: 1, latency: 3, reason, detail: "why" }
-        : { _tag: "Retry", seq: 1, attempt: 1, latency: 3, reason, detail: "why", spent, due }
+        ? { _tag: "Dead", seq: 1, attempt: 1, latency: 3, reason, detail: "why", key: null }
+        : { _tag: "Retry", seq: 1, attempt: 1, latency: 3, reason, detail: "why", spent, due, key: null, restarts: 0 }
     ])
     expect(facts.slice(1).map(({ _tag }) => _tag)).toEqual(then === "" ? [] : [then])
   })
   it("each record of a window has its own fate", () => {
     const facts = settle([
-      { seq: 1, spent: 0, outcome: delivered({}) },
-      { seq: 2, spent: 0, outcome: failed("Rejected", "") },
-      { seq: 3, spent: 0, outcome: failed("Unavailable", "") }
+      { seq: 1, spent: 0, result: delivered({}) },
+      { seq: 2, spent: 0, result: failed("Rejected", "") },
+      { seq: 3, spent: 0, result: failed("Unavailable", "") }
     ])
     expect(settled(facts).map(({ _tag }) => _tag)).toEqual(["Delivered", "Dead", "Retry"])
   })
   it("the last try that fails is a dead letter", () => {
-    expect(settled(settle([{ seq: 1, spent: 5, outcome: failed("Unknown", "") }]))[0]).toMatchObject({
+    expect(settled(settle([{ seq: 1, spent: 5, result: failed("Unknown", "") }]))[0]).toMatchObject({
       _tag: "Dead",
       attempt: 6
     })
-    expect(settled(settle([{ seq: 1, spent: 4, outcome: failed("Unknown", "") }]))[0]).toMatchObject({
+    expect(settled(settle([{ seq: 1, spent: 4, result: failed("Unknown", "") }]))[0]).toMatchObject({
       _tag: "Retry",
       spent: 5
     })
   })
   it("waits at least as long as a throttling sink asks, at most an hour", () => {
     const until = (retryAfter: number) => {
-      const fact = settle([{ seq: 1, spent: 0, outcome: failed("Throttled", "", retryAfter) }])[1]
+      const fact = settle([{ seq: 1, spent: 0, result: failed("Throttled", "", retryAfter) }])[1]
       return fact?._tag === "ThrottledUntil" ? fact.until - NOW : undefined
     }
     expect([until(10_000), until(9e9)]).toEqual([15_000, 3_600_000])
   })
   it("backs off from a second to a minute when a throttling sink asks for nothing", () => {
     const until = (throttleStreak: number) => {
-      const fact = settle([{ seq: 1, spent: 0, outcome: failed("Throttled", "") }], {
+      const fact = settle([{ seq: 1, spent: 0, result: failed("Throttled", "") }], {
         control: control({ throttleStreak })
       })[1]
       return fact?._tag === "ThrottledUntil" ? fact.until - NOW : undefined
@@ -175,13 +191,12 @@ describe("settle", () => {
 
   const paused = control({ pause: { reason: "Unauthorized", detail: "", probeAt: NOW } })
   it("a probe that is delivered ends the pause, one that fails otherwise prolongs it", () => {
-    const after = (outcome: Delivery.Settled["outcome"]) =>
-      settle([{ seq: 1, spent: 0, outcome }], { control: paused })[1]
+    const after = (result: Delivery.Settled["result"]) => settle([{ seq: 1, spent: 0, result }], { control: paused })[1]
     expect(after(delivered({}))).toEqual({ _tag: "Resumed" })
     expect(after(failed("Unavailable", ""))).toMatchObject({ _tag: "Paused", probeAt: NOW + Delivery.PROBE_INTERVAL })
   })
   it("an outcome of an older configuration pauses nothing", () => {
-    expect(settle([{ seq: 1, spent: 0, outcome: failed("Unauthorized", "") }], { configVersion: 7 })).toHaveLength(1)
+    expect(settle([{ seq: 1, spent: 0, result: failed("Unauthorized", "") }], { configVersion: 7 })).toHaveLength(1)
   })
 })
 
@@ -193,9 +208,9 @@ describe("configure", () => {
       { id: "conn_1", sourceId: "src_1", route: "0123abcde", enabled: true, deleted: false, head: 41, ...change }
     ]
   })
-  const tags = (facts: ReadonlyArray<Delivery.Fact>) => facts.map(({ _tag }) => _tag)
+  const tags = (facts: ReadonlyArray<Facts.Fact>) => facts.map(({ _tag }) => _tag)
   it("starts a new connection at the log's head", () => {
-    expect(Delivery.configure(Delivery.initialControl, [], wanted())).toEqual([
+    expect(Delivery.configure(Facts.initialControl, [], wanted())).toEqual([
       { _tag: "ConfigChanged", version: 2 },
       { _tag: "ConnectionStarted", connection: "conn_1", sourceId: "src_1", route: "0123abcde", after: 41 }
     ])
@@ -206,22 +221,22 @@ describe("configure", () => {
   })
   it("keeps the cursor of a connection that is disabled and enabled again", () => {
     const known = [connection("conn_1", { cursor: 7 })]
-    const off = Delivery.configure(Delivery.initialControl, known, wanted({ enabled: false }))
+    const off = Delivery.configure(Facts.initialControl, known, wanted({ enabled: false }))
     expect(tags(off)).toEqual(["ConfigChanged", "ConnectionChanged"])
-    const state = [...off].reduce(Delivery.evolve, {
-      ...Delivery.initialState,
+    const state = [...off].reduce(Facts.evolve, {
+      ...Facts.initialState,
       connections: new Map([["conn_1", known[0]!]])
     })
     expect(state.connections.get("conn_1")).toMatchObject({ cursor: 7, enabled: false })
   })
   it("probes at once what was paused for the old credentials", () => {
     const before = control({ pause: { reason: "Unauthorized", detail: "", probeAt: NOW + 999 } })
-    expect(Delivery.evolveControl(before, { _tag: "ConfigChanged", version: 2 }).pause?.probeAt).toBe(0)
+    expect(Facts.evolveControl(before, { _tag: "ConfigChanged", version: 2 }).pause?.probeAt).toBe(0)
   })
   it("pauses and resumes by the user's word", () => {
-    const pausing = Delivery.configure(Delivery.initialControl, [], wanted({ deleted: true }, 2, true))
+    const pausing = Delivery.configure(Facts.initialControl, [], wanted({ deleted: true }, 2, true))
     expect(tags(pausing)).toEqual(["ConfigChanged", "Paused"])
-    const state = pausing.reduce(Delivery.evolve, Delivery.initialState)
+    const state = pausing.reduce(Facts.evolve, Facts.initialState)
     expect(tags(Delivery.configure(state.control, [], wanted({ deleted: true }, 3)))).toEqual([
       "ConfigChanged",
       "Resumed"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Delivery from "@hookstream/core/Delivery"
+import * as Facts from "@hookstream/core/DeliveryFacts"
 import { type DeliveryStore, makeMemory, makeStore } from "@hookstream/core/DeliveryJournal"
 import { Reason } from "@hookstream/core/Sink"
 import { Schema } from "effect"
@@ -19,7 +19,9 @@ describe.each(Object.entries(implementations))("the delivery journal, %s", (_, m
 const Seq = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5 }))
 const Millis = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1000 }))
 const Conn = Schema.Literals(["conn_1", "conn_2"])
-const Failure = { attempt: Seq, latency: Millis, reason: Reason, detail: Schema.Literal("why") }
+const Key = Schema.NullOr(Schema.Literals(["a", "b"]))
+const Restarts = Schema.Literals([0, 1, 2])
+const Failure = { attempt: Seq, latency: Millis, reason: Reason, detail: Schema.Literal("why"), key: Key }
 const Settlement = Schema.Union([
   Schema.Struct({
     _tag: Schema.Literal("Delivered"),
@@ -28,7 +30,16 @@ const Settlement = Schema.Union([
     latency: Millis,
     receipt: Schema.Struct({})
   }),
-  Schema.Struct({ _tag: Schema.Literal("Retry"), seq: Seq, ...Failure, spent: Seq, due: Millis }),
+  Schema.Struct({ _tag: Schema.Literal("Retry"), seq: Seq, ...Failure, spent: Seq, due: Millis, restarts: Restarts }),
+  Schema.Struct({ _tag: Schema.Literal("Filtered"), seq: Seq, rule: Seq }),
+  Schema.Struct({
+    _tag: Schema.Literal("Waiting"),
+    seq: Seq,
+    key: Key,
+    spent: Seq,
+    due: Schema.NullOr(Millis),
+    restarts: Restarts
+  }),
   Schema.Struct({ _tag: Schema.Literal("Dead"), seq: Seq, ...Failure })
 ])
 const Window = { connection: Conn, lo: Seq, hi: Seq, seqs: Schema.NullOr(Schema.Array(Seq)) }
@@ -46,16 +57,22 @@ const Fact = Schema.Union([
     enabled: Schema.Boolean,
     deleted: Schema.Boolean
   }),
-  Schema.Struct({ _tag: Schema.Literal("WindowPlanned"), ...Window, configVersion: Seq }),
+  Schema.Struct({ _tag: Schema.Literal("WindowPlanned"), ...Window, configVersion: Seq, rateFullAt: Millis }),
   Schema.Struct({
     _tag: Schema.Literal("WindowSettled"),
-    connection: Conn,
-    lo: Seq,
-    hi: Seq,
-    retry: Schema.Boolean,
+    ...Window,
+    at: Millis,
     settled: Schema.Array(Settlement).check(Schema.isMaxLength(4))
   }),
-  Schema.Struct({ _tag: Schema.Literal("WindowLost"), ...Window }),
+  Schema.Struct({ _tag: Schema.Literal("BreakerOpened"), at: Millis, until: Millis, probes: Seq }),
+  Schema.Struct({ _tag: Schema.Literal("BreakerHalfOpened") }),
+  Schema.Struct({ _tag: Schema.Literal("BreakerClosed"), at: Millis }),
+  Schema.Struct({
+    _tag: Schema.Literal("Redriven"),
+    connection: Conn,
+    seqs: Schema.NonEmptyArray(Seq),
+    at: Millis
+  }),
   Schema.Struct({
     _tag: Schema.Literal("Paused"),
     reason: Schema.Literals(["user", "Unauthorized"]),
@@ -68,7 +85,7 @@ const Fact = Schema.Union([
 ])
 
 /** A settled window has each sequence once, and only pending events are settled by a retry. */
-const plausible = (facts: ReadonlyArray<Delivery.Fact>) =>
+const plausible = (facts: ReadonlyArray<Facts.Fact>) =>
   facts.map((fact) =>
     fact._tag === "WindowSettled"
       ? {
@@ -78,7 +95,7 @@ const plausible = (facts: ReadonlyArray<Delivery.Fact>) =>
       : fact
   )
 /** State with its maps in one order. */
-const comparable = (state: Delivery.State) => ({
+const comparable = (state: Facts.State) => ({
   control: state.control,
   connections: [...state.connections].sort(),
   pending: [...state.pending].sort(),
@@ -94,9 +111,7 @@ describe("the journal's fold", () => {
       const store = makeStore(nodeSql())
       for (const fact of facts) store.commit([fact], 1)
       expect(store.facts()).toEqual(facts)
-      expect(comparable(store.state())).toEqual(
-        comparable(store.facts().reduce(Delivery.evolve, Delivery.initialState))
-      )
+      expect(comparable(store.state())).toEqual(comparable(store.facts().reduce(Facts.evolve, Facts.initialState)))
     },
     { arbitrary: { runs: 500 } }
   )

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import * as Delivery from "@hookstream/core/Delivery"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import * as EventLog from "@hookstream/core/EventLog"
@@ -15,7 +16,9 @@ const given = (
   events: number,
   answer: (outbound: OutboundEvent) => Effect.Effect<Outcome, SinkError>,
   retry = defaultPolicy,
-  size = 1
+  size = 1,
+  policy: Partial<Delivery.Policy> = {},
+  connection: Pump.ConnectionSettings = { filter: () => undefined, orderingKey: undefined }
 ) => {
   const store = EventLog.makeMemory(log)
   const journal = DeliveryJournal.makeMemory()
@@ -36,7 +39,9 @@ const given = (
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
   journal.raiseHead(log.sourceId, events)
   const settings: Pump.Settings = {
-    ...{ destinationId: "dst_1", configVersion: 0, retry, timeoutMs: 5000, maxInFlight: 4, maxPending: 1000 },
+    ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 4 },
+    policy: { ordering: "none", retry, breaker: defaultSettings, ratePerSecond: null, maxPending: 1000, ...policy },
+    connections: new Map([["conn_1", connection]]),
     driver: {
       send: (batch) =>
         Effect.suspend(() => {
@@ -88,7 +93,7 @@ describe("the pump", () => {
       yield* TestClock.adjust("20 seconds")
       expect(yield* run).toBeNull()
       expect(sent).toEqual(["1#1", "1#2", "1#3"])
-      expect(journal.attempts(log.sourceId, 1).map(({ isDeadLetter }) => isDeadLetter)).toEqual([false, false, true])
+      expect(journal.timeline(log.sourceId, 1).map(({ type }) => type)).toEqual(["failed", "failed", "dead"])
     })
   )
   it.effect("a sink that dies harms only the event it died of", () =>
@@ -108,17 +113,17 @@ describe("the pump", () => {
       const fiber = yield* Effect.forkChild(run)
       yield* TestClock.adjust("5 seconds")
       yield* Fiber.join(fiber)
-      expect(journal.attempts(log.sourceId, 1)[0]).toMatchObject({ reason: "TimedOut", latency: 5000 })
+      expect(journal.timeline(log.sourceId, 1)[0]).toMatchObject({ reason: "TimedOut", latency: 5000 })
     })
   )
   it.effect("a window that a stopped process left open is told as unknown and sent again", () =>
     Effect.gen(function* () {
       const { run, journal, sent } = given(2, ok)
       const left = { connection: "conn_1", lo: 1, hi: 2, seqs: null }
-      journal.commit([{ _tag: "WindowPlanned", ...left, configVersion: 0 }], 0)
+      journal.commit([{ _tag: "WindowPlanned", ...left, configVersion: 0, rateFullAt: 0 }], 0)
       yield* run
       expect(sent).toEqual(["1#1", "2#1"])
-      expect(journal.attempts(log.sourceId, 2).map(({ status }) => status)).toEqual(["unknown", "delivered"])
+      expect(journal.timeline(log.sourceId, 2).map(({ type }) => type)).toEqual(["unknown", "delivered"])
     })
   )
   it.effect("bad credentials pause the destination, spend no try, and are probed after five minutes", () =>
@@ -129,10 +134,11 @@ describe("the pump", () => {
       )
       expect(yield* run).toBe(Delivery.PROBE_INTERVAL)
       expect(journal.control().pause).toMatchObject({ reason: "Unauthorized", detail: "401" })
-      expect(sent).toHaveLength(Delivery.WINDOW_EVENTS)
+      expect(sent.length).toBeLessThanOrEqual(4)
+      const before = sent.length
       yield* TestClock.adjust(Delivery.PROBE_INTERVAL)
       expect(yield* run).toBe(2 * Delivery.PROBE_INTERVAL)
-      expect(sent).toHaveLength(Delivery.WINDOW_EVENTS + 1)
+      expect(sent).toHaveLength(before + 1)
       good = true
       yield* TestClock.adjust(Delivery.PROBE_INTERVAL)
       expect(yield* run).toBeNull()
@@ -153,11 +159,20 @@ describe("the pump", () => {
     Effect.gen(function* () {
       const { run, journal } = given(1, down, { ...defaultPolicy, jitter: false })
       yield* run
-      const lost = { reason: "Unavailable", detail: "", spent: 1, due: 0, attempt: 1, latency: 0 } as const
+      const lost = {
+        reason: "Unavailable",
+        detail: "",
+        spent: 1,
+        due: 0,
+        attempt: 1,
+        latency: 0,
+        key: null,
+        restarts: 0
+      } as const
       const settled = [{ _tag: "Retry", seq: 7, ...lost } as const]
-      journal.commit([{ _tag: "WindowSettled", connection: "conn_1", lo: 7, hi: 7, retry: true, settled }], 0)
+      journal.commit([{ _tag: "WindowSettled", connection: "conn_1", lo: 7, hi: 7, seqs: [7], at: 0, settled }], 0)
       yield* run
-      expect(journal.attempts(log.sourceId, 7).at(-1)).toMatchObject({ reason: "Rejected", isDeadLetter: true })
+      expect(journal.timeline(log.sourceId, 7).at(-1)).toMatchObject({ reason: "Rejected", type: "dead" })
     })
   )
   it.effect("large events that are due together are sent in several windows, none taken for gone", () =>
@@ -179,6 +194,220 @@ describe("the pump", () => {
       const noLogs = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map()))
       expect(yield* Pump.run(Effect.succeed(settings)).pipe(Effect.provide(noLogs))).toBe(1000)
       expect(journal.view(0).connections[0]!.cursor).toBe(0)
+    })
+  )
+
+  it.effect("a filtered event is not sent, and the journal says by which rule", () =>
+    Effect.gen(function* () {
+      const odd: Pump.ConnectionSettings = {
+        filter: ({ event }) => (event.seq % 2 === 1 ? 4 : undefined),
+        orderingKey: undefined
+      }
+      const { run, journal, sent } = given(4, ok, defaultPolicy, 1, {}, odd)
+      yield* run
+      expect(sent).toEqual(["2#1", "4#1"])
+      expect(journal.timeline(log.sourceId, 3)).toMatchObject([{ type: "filtered", rule: 4 }])
+    })
+  )
+  it.effect("a filter that throws harms only the event it threw at", () =>
+    Effect.gen(function* () {
+      const throwing: Pump.ConnectionSettings = {
+        filter: ({ event }) => {
+          if (event.seq === 2) throw new TypeError("bug")
+          return undefined
+        },
+        orderingKey: undefined
+      }
+      const { run, journal } = given(3, ok, defaultPolicy, 1, {}, throwing)
+      yield* run
+      expect(journal.statuses(log.sourceId, [1, 2, 3]).map(({ status }) => status)).toEqual([
+        "delivered",
+        "dead",
+        "delivered"
+      ])
+    })
+  )
+  it.effect("keeps to its rate, and says when it goes on", () =>
+    Effect.gen(function* () {
+      const { run, sent } = given(25, ok, defaultPolicy, 1, { ratePerSecond: 10 })
+      expect(yield* run).toBe(100)
+      expect(sent).toHaveLength(10)
+      yield* TestClock.adjust("1 second")
+      yield* run
+      expect(sent).toHaveLength(20)
+      yield* TestClock.adjust("1 second")
+      expect(yield* run).toBeNull()
+      expect(sent).toHaveLength(25)
+    })
+  )
+})
+
+/** Events whose key is their sequence modulo `keys`. */
+const byModulo = (keys: number): Pump.ConnectionSettings => ({
+  filter: () => undefined,
+  orderingKey: ({ event }) => event.seq % keys
+})
+const noJitter = { ...defaultPolicy, jitter: false }
+const noBreaker = { ...defaultSettings, enabled: false }
+const seqOf = (sent: string) => Number(sent.split("#")[0])
+
+describe("order", () => {
+  it.effect("by key: an event waits while an earlier one of its key is pending, others flow", () =>
+    Effect.gen(function* () {
+      let up = false
+      const answer = ({ event }: OutboundEvent) => (up || event.seq !== 3 ? ok() : down())
+      const policy = { ordering: "key", breaker: noBreaker } as const
+      const { run, journal, sent } = given(9, answer, noJitter, 1, policy, byModulo(3))
+      expect(yield* run).toBe(30_000)
+      expect(journal.statuses(log.sourceId, [3, 6, 9]).map(({ status }) => status)).toEqual([
+        "retrying",
+        "retrying",
+        "retrying"
+      ])
+      expect(sent.map(seqOf).sort()).toEqual([1, 2, 3, 4, 5, 7, 8])
+      expect(journal.timeline(log.sourceId, 6).map(({ type }) => type)).toEqual(["held"])
+      up = true
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* run).toBeNull()
+      expect(sent.slice(7)).toEqual(["3#2", "6#1", "9#1"])
+    })
+  )
+  it.effect("by key: a dead letter lets the next of its key go", () =>
+    Effect.gen(function* () {
+      const answer = ({ event }: OutboundEvent) =>
+        event.seq === 1 ? Effect.fail(new SinkError({ reason: "Rejected", detail: "no" })) : ok()
+      const { run, journal } = given(4, answer, noJitter, 1, { ordering: "key" }, byModulo(2))
+      yield* run
+      expect(journal.statuses(log.sourceId, [1, 3]).map(({ status }) => status)).toEqual(["dead", "delivered"])
+    })
+  )
+  it.effect("by key: never two events of a key at once, and first tries in log order, whatever fails", () =>
+    Effect.gen(function* () {
+      const busy = new Set<number>()
+      let calls = 0
+      const answer = ({ event }: OutboundEvent) =>
+        Effect.gen(function* () {
+          const key = event.seq % 5
+          expect(busy.has(key)).toBe(false)
+          busy.add(key)
+          yield* Effect.sleep(1 + ((event.seq * 7) % 13))
+          busy.delete(key)
+          return calls++ % 4 === 0 ? yield* down() : delivered({})
+        })
+      const policy = { ordering: "key", breaker: noBreaker } as const
+      const { run, journal, sent } = given(150, answer, { ...noJitter, intervals: [1] }, 1, policy, byModulo(5))
+      for (let i = 0; i < 400 && (journal.summary().pending > 0 || i === 0); i++) {
+        const fiber = yield* Effect.forkChild(run)
+        yield* TestClock.adjust("2 seconds")
+        yield* Fiber.join(fiber)
+      }
+      expect(journal.summary()).toMatchObject({ pending: 0, connections: [{ cursor: 150 }] })
+      for (let key = 0; key < 5; key++) {
+        const firsts = [...new Set(sent.map(seqOf).filter((seq) => seq % 5 === key))]
+        expect(firsts).toEqual(firsts.toSorted((a, b) => a - b))
+      }
+    })
+  )
+  it.effect("strict: one after another, and nothing passes an event that waits", () =>
+    Effect.gen(function* () {
+      let up = false
+      const answer = ({ event }: OutboundEvent) => (up || event.seq !== 2 ? ok() : down())
+      const { run, sent, most } = given(150, answer, noJitter, 1, { ordering: "strict", breaker: noBreaker })
+      yield* run
+      expect(sent).toEqual(["1#1", "2#1"])
+      up = true
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* run).toBeNull()
+      expect(sent.map(seqOf)).toEqual([1, 2, ...Array.from({ length: 149 }, (_, i) => i + 2)])
+      expect(most()).toBe(1)
+    })
+  )
+})
+
+describe("the circuit breaker", () => {
+  it.effect("opens after five failures in a row, leaves the backlog in the log, and drains it in order", () =>
+    Effect.gen(function* () {
+      let up = false
+      const { run, journal, sent } = given(5000, () => (up ? ok() : down()), noJitter)
+      expect(yield* run).toBe(60_000)
+      const open = journal.summary()
+      expect(open.control.breaker.state).toBe("open")
+      expect(open.pending).toBeLessThanOrEqual(Delivery.WINDOW_EVENTS)
+      // Two days without the sink: one probe a minute, which spends no try.
+      for (let minute = 0; minute < 2 * 24 * 60; minute++) {
+        yield* TestClock.adjust("1 minute")
+        yield* run
+      }
+      const probes = sent.length
+      expect(probes).toBeLessThan(2 * 24 * 60 + 20)
+      expect(journal.summary()).toMatchObject({ dead: 0 })
+      up = true
+      yield* TestClock.adjust("1 minute")
+      expect(yield* run).toBeNull()
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 0, control: { breaker: { state: "closed" } } })
+      const drained = sent.slice(probes + 1).map(seqOf)
+      expect(drained).toEqual(drained.toSorted((a, b) => a - b))
+      expect(new Set(sent.map(seqOf)).size).toBe(5000)
+    })
+  )
+  it.effect("one event that always fails opens nothing, and ends as a dead letter among thousands that pass", () =>
+    Effect.gen(function* () {
+      const { run, journal } = given(2000, ({ event }) => (event.seq === 700 ? down() : ok()), noJitter)
+      for (let i = 0; i < 8; i++) {
+        yield* run
+        expect(journal.control().breaker.state).toBe("closed")
+        yield* TestClock.adjust("1 day")
+      }
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 1 })
+      expect(journal.timeline(log.sourceId, 700)).toHaveLength(6)
+    })
+  )
+  it.effect("asks with another event when a probe fails, so that one bad event does not keep it open", () =>
+    Effect.gen(function* () {
+      let healthy = false
+      const answer = ({ event }: OutboundEvent) => (healthy && event.seq !== 1 ? ok() : down())
+      const { run, journal } = given(20, answer, noJitter)
+      yield* run
+      expect(journal.control().breaker.state).toBe("open")
+      healthy = true
+      for (let i = 0; i < 3; i++) {
+        yield* TestClock.adjust("1 minute")
+        yield* run
+      }
+      expect(journal.control().breaker.state).toBe("closed")
+      expect(journal.summary().pending).toBeLessThanOrEqual(1)
+    })
+  )
+  it.effect("switched off, every failure spends its try", () =>
+    Effect.gen(function* () {
+      const { run, journal } = given(20, down, { ...noJitter, maxRetries: 0 }, 1, { breaker: noBreaker })
+      yield* run
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 20 })
+    })
+  )
+})
+
+describe("an event that ends the process", () => {
+  it.effect("is sent alone after the second time, spends its tries from the third, and ends as a dead letter", () =>
+    Effect.gen(function* () {
+      // The process ends in the send: the run dies without settling, and another goes on.
+      const { run, journal, sent } = given(20, ({ event }) => (event.seq === 7 ? Effect.interrupt : ok()), {
+        ...noJitter,
+        maxRetries: 2
+      })
+      for (let i = 0; i < 40 && (journal.control().window !== null || journal.summary().pending > 0 || i === 0); i++) {
+        yield* Effect.exit(run)
+        yield* TestClock.adjust("1 second")
+      }
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 1 })
+      expect(journal.statuses(log.sourceId, [7])[0]!.status).toBe("dead")
+      expect(journal.statuses(log.sourceId, [6, 8, 20]).map(({ status }) => status)).toEqual([
+        "delivered",
+        "delivered",
+        "delivered"
+      ])
+      const last = sent.lastIndexOf("7#1")
+      expect(last).toBeGreaterThan(0)
     })
   )
 })

@@ -1,6 +1,8 @@
 /** The Durable Object of a destination: a shell over core's `DeliveryJournal` store and `Pump`. */
 import { DurableObject } from "cloudflare:workers"
+import type { RedriveFilter } from "@hookstream/core/Deliveries"
 import * as Delivery from "@hookstream/core/Delivery"
+import type { Fact } from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import { routeOf, type SourceId } from "@hookstream/core/Ids"
 import * as Pump from "@hookstream/core/Pump"
@@ -9,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
 import { type Alarm, makeAlarm } from "./internal/alarm.ts"
 import { NotClaimed } from "./internal/errors.ts"
-import { makeSettings } from "./internal/settings.ts"
+import { makeSettings, policyOf } from "./internal/settings.ts"
 import { isClaimed, sqlOf } from "./internal/sql.ts"
 import { runtimeOf } from "./Layers.ts"
 
@@ -17,6 +19,9 @@ import { runtimeOf } from "./Layers.ts"
 const SAFETY_NET = 5000
 /** Milliseconds after a run that failed unexpectedly. */
 const AFTER_FAILURE = 5000
+
+/** Dead letters that one transaction brings back. */
+const REDRIVE_PAGE = 500
 
 interface Stores {
   readonly journal: DeliveryJournal.DeliveryStore
@@ -61,8 +66,9 @@ export class Destination extends DurableObject<Env> {
   /** When there is something to do, in milliseconds since 1970: now or later, `null` when nothing is known of. */
   #nextDue(): number | null {
     const now = Date.now()
-    const maxPending = this.#stores!.config()?.destination.maxPending ?? 0
-    const step = Delivery.plan(this.#stores!.journal.view(now), now, { maxPending })
+    const config = this.#stores!.config()
+    if (config === undefined || config.deleted) return null
+    const step = Delivery.plan(this.#stores!.journal.view(now), now, policyOf(config.destination))
     return step._tag === "Wait" ? step.until : now
   }
 
@@ -98,8 +104,8 @@ export class Destination extends DurableObject<Env> {
     this.#start()
   }
 
-  attempts(sourceId: SourceId, seq: number): ReadonlyArray<DeliveryJournal.Attempt> {
-    return this.#stores?.journal.attempts(sourceId, seq) ?? []
+  timeline(sourceId: SourceId, seq: number): ReadonlyArray<DeliveryJournal.Entry> {
+    return this.#stores?.journal.timeline(sourceId, seq) ?? []
   }
 
   statuses(sourceId: SourceId, seqs: ReadonlyArray<number>): ReadonlyArray<DeliveryJournal.DeliveryStatus> {
@@ -109,6 +115,61 @@ export class Destination extends DurableObject<Env> {
   summary(): DeliveryJournal.Summary {
     if (this.#stores === undefined) throw new NotClaimed({ object: "Destination" })
     return this.#stores.journal.summary()
+  }
+
+  deadLetters(before: DeliveryJournal.DeadPage["next"], limit: number): DeliveryJournal.DeadPage {
+    return this.#stores?.journal.deadLetters(before, limit) ?? { letters: [], next: null }
+  }
+
+  /** Brings dead letters back, page by page, each page in one transaction. */
+  redrive({ connection, reason }: RedriveFilter): number {
+    if (this.#stores === undefined) return 0
+    const { journal } = this.#stores
+    let count = 0
+    for (let before: DeliveryJournal.DeadPage["next"] = null; ; ) {
+      const page = journal.deadLetters(before, REDRIVE_PAGE)
+      const wanted = page.letters.filter(
+        (letter) =>
+          (connection === undefined || letter.connection === connection) &&
+          (reason === undefined || letter.reason === reason)
+      )
+      const at = Date.now()
+      const facts = [...Map.groupBy(wanted, (letter) => letter.connection)].map(([id, letters]): Fact => {
+        return { _tag: "Redriven", connection: id, seqs: letters.map(({ seq }) => seq), at }
+      })
+      if (facts.length > 0) journal.commit(facts, at)
+      count += wanted.length
+      if (page.next === null) break
+      before = page.next
+    }
+    if (count > 0) this.#start()
+    return count
+  }
+
+  /** Tries an event again now on each connection where it is dead or waits for its retry; answers on how many. */
+  retry(sourceId: SourceId, seq: number): number {
+    if (this.#stores === undefined) return 0
+    const { journal } = this.#stores
+    const at = Date.now()
+    const facts = journal
+      .statuses(sourceId, [seq])
+      .filter(({ status }) => status === "dead" || status === "retrying")
+      .map(({ connection }): Fact => ({ _tag: "Redriven", connection, seqs: [seq], at }))
+    if (facts.length > 0) {
+      journal.commit(facts, at)
+      this.#start()
+    }
+    return facts.length
+  }
+
+  /** Closes the circuit by hand: what waits is tried at once. */
+  resetCircuit(): DeliveryJournal.Summary {
+    const summary = this.summary()
+    if (summary.control.breaker.state === "closed") return summary
+    const at = Date.now()
+    this.#stores!.journal.commit([{ _tag: "BreakerClosed", at }], at)
+    this.#start()
+    return this.summary()
   }
 
   #start(): void {

@@ -31,7 +31,11 @@ const layerEventLog = (env: Env): Layer.Layer<EventLog> => {
 const layerDeliveries = (env: Env): Layer.Layer<Deliveries> => {
   const destination = (id: string) => env.DESTINATION.getByName(id)
   return Layer.succeed(Deliveries, {
-    attempts: (id, source, seq) => call("the destination", () => destination(id).attempts(source, seq)),
+    timeline: (id, source, seq) => call("the destination", () => destination(id).timeline(source, seq)),
+    deadLetters: (id, before, limit) => call("the destination", () => destination(id).deadLetters(before, limit)),
+    redrive: (id, filter) => call("the destination", () => destination(id).redrive(filter)),
+    retry: (id, source, seq) => call("the destination", () => destination(id).retry(source, seq)),
+    resetCircuit: (id) => call("the destination", () => destination(id).resetCircuit()),
     statuses: (id, source, seqs) => call("the destination", () => destination(id).statuses(source, seqs)),
     summary: (id) => call("the destination", () => destination(id).summary())
   })

@@ -128,7 +128,6 @@ describe("bad input", () => {
     ["/v1/sources", { name: "n", dedup_strategy: "payload_hash" }, "dedup_strategy"],
     ["/v1/sources", { name: "n", ip_allowlist: ["1.2.3.4"] }, "ip_allowlist"],
     ["/v1/sources", { name: "n", json_schema: {} }, "json_schema"],
-    ["/v1/connections", { source_id: `src_${ID}`, destination_id: `dst_${ID}`, filter_rules: [{}] }, "filter_rules"],
     [
       "/v1/connections",
       { source_id: `src_${ID}`, destination_id: `dst_${ID}`, transform_expression: "$" },
@@ -138,11 +137,31 @@ describe("bad input", () => {
     const answer = await call("POST", path, body)
     expect([answer.status, answer.body.issues]).toEqual([400, [{ path: field, message: "not supported yet" }]])
   })
-  it("ordering other than none is not built yet", async () => {
-    const answer = await create(kafkaConfig(rig.emulator), { ordering: "key" })
-    expect(answer.body.issues).toEqual([{ path: "ordering", message: "not supported yet" }])
-    const { destination } = (await create(kafkaConfig(rig.emulator), { ordering: "none", name: "Unordered" })).body
-    expect(destination.ordering).toBe("none")
+  it("ordering needs a record key that keeps it, at creation and at a change", async () => {
+    const config = kafkaConfig(rig.emulator)
+    const refused = await create(config, { ordering: "key" })
+    expect([refused.status, paths(refused)]).toEqual([400, ["config.key"]])
+    expect(refused.body.error).toContain('must be "source_id"')
+    const { destination } = (await create({ ...config, key: "source_id" }, { ordering: "key", name: "Ordered" })).body
+    expect(destination.ordering).toBe("key")
+    expect(paths(await call("PATCH", `/v1/destinations/${destination.id}`, { config: { key: "none" } }))).toEqual([
+      "config.key"
+    ])
+    const plain = (await create(config, { name: "Plain" })).body.destination
+    expect(paths(await call("PATCH", `/v1/destinations/${plain.id}`, { ordering: "strict" }))).toEqual(["config.key"])
+  })
+  it.each([
+    [{ filter_rules: [{ field: "payload.a", op: "like", value: 1 }] }, "filter_rules.0.op"],
+    [{ filter_rules: [{ field: "body.a", op: "eq", value: 1 }] }, "filter_rules.0.field"],
+    [{ filter_rules: [{ field: "payload.a", op: "in", value: 1 }] }, "filter_rules.0.value"],
+    [{ ordering_key: "nonsense" }, "ordering_key"]
+  ])("a connection with %j is refused at %s", async (change, path) => {
+    const answer = await call("POST", "/v1/connections", {
+      source_id: `src_${ID}`,
+      destination_id: `dst_${ID}`,
+      ...change
+    })
+    expect([answer.status, paths(answer)]).toEqual([400, [path]])
   })
   it("an id of another kind, a wrong limit and a wrong cursor are named", async () => {
     expect(paths(await call("GET", `/v1/sources/dst_${ID}`))).toEqual(["id"])
@@ -155,6 +174,21 @@ describe("bad input", () => {
     expect((await call("PUT", "/v1/sources", {})).body).toMatchObject({ status: 404 })
     const answer = await call("POST", "/v1/sources", "name=x", { "Content-Type": "text/plain" })
     expect(answer.body).toMatchObject({ status: 415, error: expect.stringContaining("application/json") })
+  })
+})
+
+describe("filter rules can be tried before they are used", () => {
+  const rules = [
+    { field: "payload.type", op: "in", value: ["paid", "refunded"] },
+    { field: "headers.X-Mode", op: "neq", value: "test" }
+  ]
+  it.each([
+    [{ payload: { type: "paid" } }, null],
+    [{ payload: { type: "other" } }, 0],
+    [{ payload: { type: "paid" }, headers: { "x-mode": "test" } }, 1]
+  ])("on %j: rule %j fails", async (event, failed) => {
+    const answer = await call("POST", "/v1/connections/test", { filter_rules: rules, event })
+    expect(answer.body).toEqual({ passes: failed === null, failed_rule: failed })
   })
 })
 
@@ -264,7 +298,7 @@ describe("events", () => {
     expect(event).toMatchObject({
       ...{ id: event_id, source_id: source.id, method: "POST", query: "a=1&b=2", status: "delivered" },
       ...{ body: '{"big": 12345678901234567890}', body_kind: "json", content_type: "application/json" },
-      deliveries: { waiting: 0, retrying: 0, delivered: 1, dead: 0 }
+      deliveries: { waiting: 0, retrying: 0, delivered: 1, filtered: 0, dead: 0 }
     })
     const shown = Object.fromEntries(
       event.headers.map(({ name, value }: { name: string; value: string }) => [name, value])
@@ -328,8 +362,12 @@ describe("the description", () => {
     const { body } = await call("GET", "/openapi.json")
     expect(body.openapi).toMatch(/^3\.1/)
     expect(Object.keys(body.paths).sort()).toEqual([
-      ...["/v1/auth/api-keys", "/v1/auth/api-keys/{id}", "/v1/connections", "/v1/connections/{id}"],
-      ...["/v1/destinations", "/v1/destinations/{id}", "/v1/events", "/v1/events/{id}", "/v1/health"],
+      ...["/v1/auth/api-keys", "/v1/auth/api-keys/{id}"],
+      ...["/v1/connections", "/v1/connections/test", "/v1/connections/{id}"],
+      ...["/v1/destinations", "/v1/destinations/{id}", "/v1/destinations/{id}/circuit"],
+      ...["/v1/destinations/{id}/circuit/reset", "/v1/destinations/{id}/dlq", "/v1/destinations/{id}/dlq/redrive"],
+      ...["/v1/destinations/{id}/pause", "/v1/destinations/{id}/resume"],
+      ...["/v1/events", "/v1/events/{id}", "/v1/events/{id}/retry", "/v1/events/{id}/timeline", "/v1/health"],
       ...["/v1/ingest/{source_id}", "/v1/sources", "/v1/sources/{id}", "/v1/workspaces"]
     ])
     expect(Object.keys(body.paths["/v1/destinations"].post.responses)).toEqual(

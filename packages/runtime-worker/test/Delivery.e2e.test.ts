@@ -122,7 +122,7 @@ describe("when the sink fails", () => {
       () => eventOf(id),
       ({ status }) => status === "failed"
     )
-    expect(event.attempts.map((one: { is_dlq: boolean }) => one.is_dlq)).toEqual([false, true])
+    expect(event.attempts.map((one: { status: string }) => one.status)).toEqual(["failed", "dead"])
     expect(await destinationOf(destination.id)).toMatchObject({ pending: 0, dead: 1 })
   })
   it("a record that the proxy calls malformed is dead at once, its neighbours are not", async () => {
@@ -203,6 +203,119 @@ describe("when the sink fails", () => {
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(recordsOf(after)).toEqual([])
     expect((await eventOf(before)).attempts).toHaveLength(1)
+  })
+})
+
+describe("filters and order", () => {
+  it("an event that a rule keeps out is told so, and is not sent", async () => {
+    const { source, connection } = await connect(rig)
+    await rig.client.need("PATCH", `/v1/connections/${connection.id}`, {
+      filter_rules: [{ field: "payload.type", op: "eq", value: "paid" }]
+    })
+    const [kept, passed] = [await send(source, '{"type":"draft"}'), await send(source, '{"type":"paid"}')]
+    expect(await landed(passed)).toHaveLength(1)
+    expect(await eventOf(kept)).toMatchObject({ status: "received", deliveries: { filtered: 1 }, attempts: [] })
+    const { timeline } = await rig.client.need("GET", `/v1/events/${kept}/timeline`)
+    expect(timeline).toMatchObject([
+      { type: "accepted" },
+      { type: "filtered", failed_rule: 0, connection_id: connection.id }
+    ])
+    expect(recordsOf(kept)).toEqual([])
+  })
+  it("of a key arrives in the order of the log, though a try fails in between", async () => {
+    const { source, connection } = await connect(
+      rig,
+      { ordering: "key", retry_backoff_type: "fixed", retry_intervals: [1], circuit_breaker_enabled: false },
+      { key: "source_id" }
+    )
+    await rig.client.need("PATCH", `/v1/connections/${connection.id}`, { ordering_key: "payload.customer" })
+    let calls = 0
+    rig.emulator.setFault(() => (calls++ % 5 === 1 ? { _tag: "Receipt", code: 50302, message: "away" } : undefined))
+    const sent: Array<string> = []
+    for (let n = 0; n < 40; n++) sent.push(await send(source, JSON.stringify({ customer: n % 4, n })))
+    const own = () =>
+      rig.emulator.records(TOPIC).filter((one) => sent.includes(header(one, "hookstream-event-id") ?? ""))
+    await eventually(own, (records) => records.length >= 40, 40_000)
+    const bodies = own().map(({ raw_value_data }) => JSON.parse(raw_value_data!) as { customer: number; n: number })
+    expect(bodies).toHaveLength(40)
+    for (const customer of [0, 1, 2, 3]) {
+      const ns = bodies.filter((one) => one.customer === customer).map(({ n }) => n)
+      expect(ns).toEqual(ns.toSorted((a, b) => a - b))
+    }
+  })
+})
+
+describe("when a person steps in", () => {
+  it("the circuit opens on a sink that is down, shows itself, and closes by hand", async () => {
+    const { source, destination } = await connect(rig, { circuit_breaker_threshold: 2 })
+    const path = `/v1/destinations/${destination.id}`
+    rig.emulator.setFault(() => ({ _tag: "Respond", status: 503, body: "" }))
+    const ids = [await send(source, "1"), await send(source, "2"), await send(source, "3")]
+    const open = await eventually(
+      () => rig.client.need("GET", `${path}/circuit`),
+      ({ circuit }) => circuit.state === "open"
+    )
+    expect(open.circuit).toMatchObject({ state: "open", next_probe_at: expect.any(String) })
+    rig.emulator.setFault(undefined)
+    expect((await rig.client.need("POST", `${path}/circuit/reset`)).circuit.state).toBe("closed")
+    for (const id of ids) expect(await landed(id)).toHaveLength(1)
+    expect(
+      await eventually(
+        () => destinationOf(destination.id),
+        ({ pending }) => pending === 0
+      )
+    ).toMatchObject({ pending: 0, dead: 0 })
+  })
+  it("dead letters are listed with their reason and brought back", async () => {
+    const { source, destination } = await connect(rig, { retry_max_attempts: 0, circuit_breaker_enabled: false })
+    const path = `/v1/destinations/${destination.id}`
+    rig.emulator.setFault(() => ({ _tag: "Receipt", code: 400, message: "no good" }))
+    const ids = [await send(source, "1"), await send(source, "2"), await send(source, "3")]
+    await eventually(
+      () => destinationOf(destination.id),
+      ({ dead }) => dead === 3
+    )
+    const first = await rig.client.need("GET", `${path}/dlq?limit=2`)
+    const second = await rig.client.need("GET", `${path}/dlq?limit=2&cursor=${first.cursor}`)
+    const letters = [...first.dead_letters, ...second.dead_letters]
+    expect(letters.map(({ event_id }) => event_id)).toEqual(ids.toReversed())
+    expect(letters[0]).toMatchObject({ reason: "Malformed", attempts: 1, error: expect.stringContaining("no good") })
+    rig.emulator.setFault(undefined)
+    expect(await rig.client.need("POST", `${path}/dlq/redrive`, { reason: "Rejected" })).toEqual({ redriven: 0 })
+    expect(await rig.client.need("POST", `/v1/events/${ids[0]}/retry`)).toEqual({ retried: 1 })
+    expect(await rig.client.need("POST", `${path}/dlq/redrive`, {})).toEqual({ redriven: 2 })
+    for (const id of ids) expect(await landed(id)).toHaveLength(1)
+    await eventually(
+      () => eventOf(ids[1]!),
+      ({ status }) => status === "delivered"
+    )
+    expect((await rig.client.call("POST", `/v1/events/${ids[1]}/retry`)).status).toBe(409)
+    const { timeline } = await rig.client.need("GET", `/v1/events/${ids[1]}/timeline`)
+    expect(timeline.map(({ type }: { type: string }) => type)).toEqual(["accepted", "dead", "redriven", "delivered"])
+  })
+  it("a destination is paused and resumed by one call each", async () => {
+    const { source, destination } = await connect(rig)
+    const path = `/v1/destinations/${destination.id}`
+    expect((await rig.client.need("POST", `${path}/pause`)).destination.status).toBe("paused")
+    const id = await send(source, "1")
+    await eventually(
+      () => destinationOf(destination.id),
+      ({ lag }) => lag[0].lag === 1
+    )
+    expect(recordsOf(id)).toEqual([])
+    expect((await rig.client.need("POST", `${path}/resume`)).destination.status).toBe("active")
+    expect(await landed(id)).toHaveLength(1)
+  })
+  it("a rate limit spreads events over time", async () => {
+    const { source } = await connect(rig, { rate_limit_per_second: 4 })
+    const ids = await Promise.all(Array.from({ length: 10 }, (_, n) => send(source, String(n))))
+    const startedAt = Date.now()
+    await eventually(
+      () => ids.flatMap(recordsOf),
+      (found) => found.length === 10
+    )
+    // Four at once, then four a second: the last of ten comes after a second and a half.
+    expect(Date.now() - startedAt).toBeGreaterThan(1000)
   })
 })
 

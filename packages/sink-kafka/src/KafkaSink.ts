@@ -79,8 +79,14 @@ export const KafkaSink: Sink.Sink = Sink.make({
   title: "Kafka (Confluent REST Proxy v3)",
   defaultTimeoutMs: TIMEOUT_MS,
   config: KafkaConfig,
-  validate: (config, policy) => {
-    const checked = checkUrl(produceUrl(config), policy)
+  validate: (config, use) => {
+    const { key = "event_id" } = config
+    if (use.ordering !== "none" && key !== "source_id") {
+      // Records of one key must share a partition: keyed by their event, or by nothing, they are spread over all of them.
+      const message = `must be "source_id" with ordering "${use.ordering}": with "${key}" records go to any partition, which keeps no order`
+      return [{ path: "key", message }]
+    }
+    const checked = checkUrl(produceUrl(config), use)
     const path = config.rest_endpoint === undefined ? "bootstrap_servers" : "rest_endpoint"
     if (Result.isFailure(checked)) return [{ path, message: checked.failure.message }]
     if (/[?#]/.test(config.rest_endpoint ?? "")) return [{ path, message: "must not have a query or fragment" }]

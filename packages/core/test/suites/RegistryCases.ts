@@ -1,5 +1,6 @@
 /** What every registry must do: plain functions, so that they run in Node and inside a Durable Object alike. */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
+import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import type { Connection } from "@hookstream/core/Connection"
 import type { Destination } from "@hookstream/core/Destination"
 import type { Entity, RegistryStore } from "@hookstream/core/Registry"
@@ -30,10 +31,27 @@ const destination = (n: number): Destination => ({
     config: {},
     ...base
   } as const),
-  ...({ retry: defaultPolicy, timeoutMs: 1, maxInFlight: 1, maxPending: 1, status: "active" } as const)
+  ...({
+    retry: defaultPolicy,
+    timeoutMs: 1,
+    maxInFlight: 1,
+    maxPending: 1,
+    status: "active",
+    ordering: "none"
+  } as const),
+  ...{ breaker: defaultSettings, ratePerSecond: null }
 })
 const connection = (n: number, sourceId: number, destinationId: number): Connection => ({
-  ...({ kind: "connection", id: `conn_${hex(n)}`, name: null, description: null, enabled: true, ...base } as const),
+  ...({
+    kind: "connection",
+    id: `conn_${hex(n)}`,
+    name: null,
+    description: null,
+    enabled: true,
+    orderingKey: null,
+    filterRules: [],
+    ...base
+  } as const),
   ...{ sourceId: `src_${hex(sourceId)}`, destinationId: `dst_${hex(destinationId)}` }
 })
 const reason = (result: ReturnType<RegistryStore["create"]>) =>

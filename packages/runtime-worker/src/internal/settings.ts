@@ -1,3 +1,8 @@
+import type { Connection } from "@hookstream/core/Connection"
+import type * as Delivery from "@hookstream/core/Delivery"
+import type { Destination } from "@hookstream/core/Destination"
+import * as EventPath from "@hookstream/core/EventPath"
+import * as Filter from "@hookstream/core/Filter"
 import type * as Pump from "@hookstream/core/Pump"
 import type { DestinationConfig } from "@hookstream/core/Registry"
 import * as SealedConfig from "@hookstream/core/SealedConfig"
@@ -26,6 +31,16 @@ const driverOf = Effect.fnUntraced(function* ({ destination }: DestinationConfig
   return yield* sink.driver(config)
 })
 
+/** What `plan` and `settle` go by. */
+export const policyOf = ({ ordering, retry, breaker, ratePerSecond, maxPending }: Destination): Delivery.Policy => ({
+  ...{ ordering, retry, breaker, ratePerSecond, maxPending }
+})
+
+const connectionSettings = ({ filterRules, orderingKey }: Connection): Pump.ConnectionSettings => ({
+  filter: Filter.compile(filterRules),
+  orderingKey: orderingKey === null ? undefined : EventPath.compile(orderingKey)
+})
+
 /** What the pump of this destination works by: its secrets opened, its driver made. */
 export const makeSettings = (env: Env, config: DestinationConfig): Promise<Pump.Settings> =>
   runtimeOf(env).runPromise(
@@ -37,14 +52,12 @@ export const makeSettings = (env: Env, config: DestinationConfig): Promise<Pump.
         Effect.succeed(misconfigured("the stored configuration does not fit this version: save it again"))
       ),
       Effect.map((driver) => ({
-        ...{
-          destinationId: config.destination.id,
-          configVersion: config.version,
-          driver,
-          retry: config.destination.retry
-        },
+        ...{ destinationId: config.destination.id, configVersion: config.version, driver },
         ...{ timeoutMs: config.destination.timeoutMs, maxInFlight: config.destination.maxInFlight },
-        maxPending: config.destination.maxPending
+        policy: policyOf(config.destination),
+        connections: new Map(
+          config.connections.map(({ connection }) => [connection.id, connectionSettings(connection)])
+        )
       }))
     )
   )

@@ -1,0 +1,59 @@
+/**
+ * Paths into an event: `payload.a.b.0`, `headers.<name>` (any case), `query.<name>`, `method`, `content_type`, `source_ip`.
+ * A path that leads nowhere is `undefined`.
+ */
+import type { Event } from "./Event.ts"
+
+/** An event whose body is parsed at most once, and only when a path asks for it. */
+export interface EventView {
+  readonly event: Event
+  /** `undefined` where the body is no JSON. */
+  readonly payload: () => unknown
+}
+
+const decoder = new TextDecoder()
+
+export const viewOf = (event: Event): EventView => {
+  let parsed: { readonly value: unknown } | undefined
+  return {
+    event,
+    payload: () => {
+      parsed ??= { value: event.bodyKind === "json" ? JSON.parse(decoder.decode(event.body)) : undefined }
+      return parsed.value
+    }
+  }
+}
+
+export type Read = (view: EventView) => unknown
+
+const own = (value: unknown, key: string): unknown =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, key)
+    ? (value as { readonly [key: string]: unknown })[key]
+    : undefined
+
+const FIELDS: Readonly<Record<string, Read>> = {
+  payload: ({ payload }) => payload(),
+  method: ({ event }) => event.method,
+  content_type: ({ event }) => event.contentType ?? undefined,
+  source_ip: ({ event }) => event.sourceIp ?? undefined
+}
+
+/** What a path must look like. */
+export const SYNTAX = "payload.<path>, headers.<name>, query.<name>, method, content_type or source_ip"
+
+/** Makes the reader of a path; `undefined` when the text is no path. */
+export const compile = (path: string): Read | undefined => {
+  const field = Object.hasOwn(FIELDS, path) ? FIELDS[path] : undefined
+  if (field !== undefined) return field
+  const dot = path.indexOf(".")
+  const [root, rest] = [path.slice(0, dot), path.slice(dot + 1)]
+  if (dot < 1 || rest === "") return undefined
+  if (root === "headers") {
+    const name = rest.toLowerCase()
+    return ({ event }) => event.headers.find(([key]) => key === name)?.[1]
+  }
+  if (root === "query") return ({ event }) => new URLSearchParams(event.query).get(rest) ?? undefined
+  if (root !== "payload") return undefined
+  const keys = rest.split(".")
+  return keys.includes("") ? undefined : ({ payload }) => keys.reduce(own, payload())
+}

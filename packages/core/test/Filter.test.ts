@@ -1,0 +1,127 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as EventPath from "@hookstream/core/EventPath"
+import * as Filter from "@hookstream/core/Filter"
+import { Result, Schema } from "effect"
+
+const event = (payload: unknown, change: object = {}) =>
+  EventPath.viewOf({
+    ...{ id: "evt_1", sourceId: "src_1", seq: 1, receivedAt: 1, bodyKind: payload === undefined ? "binary" : "json" },
+    ...{ method: "POST", query: "a=1&a=2&empty=", contentType: "application/json", sourceIp: null },
+    headers: [["x-github-event", "push"]],
+    body: new TextEncoder().encode(JSON.stringify(payload) ?? ""),
+    ...change
+  } as EventPath.EventView["event"])
+const read = (path: string, payload: unknown = { a: { b: [10, { c: null }] }, "x.y": 1 }) =>
+  EventPath.compile(path)!(event(payload))
+
+describe("a path", () => {
+  it.each([
+    ["payload", { a: { b: [10, { c: null }] }, "x.y": 1 }],
+    ["payload.a.b.0", 10],
+    ["payload.a.b.1.c", null],
+    ["payload.a.b.2", undefined],
+    ["payload.a.b.length", 2],
+    ["payload.a.__proto__", undefined],
+    ["payload.a.toString", undefined],
+    ["headers.X-GitHub-Event", "push"],
+    ["headers.missing", undefined],
+    ["query.a", "1"],
+    ["query.empty", ""],
+    ["query.b", undefined],
+    ["method", "POST"],
+    ["content_type", "application/json"],
+    ["source_ip", undefined]
+  ])("%s leads to %j", (path, value) => {
+    expect(read(path)).toEqual(value)
+  })
+  it("into a body that is no JSON leads nowhere", () => {
+    expect(EventPath.compile("payload.a")!(event(undefined))).toBeUndefined()
+  })
+  it.each(["", "payloads", "payload.", "payload..a", "headers", "headers.", ".a", "body.a", "constructor"])(
+    "is not %j",
+    (text) => {
+      expect(EventPath.compile(text)).toBeUndefined()
+    }
+  )
+})
+
+const passes = (payload: unknown, ...rules: ReadonlyArray<Filter.FilterRule>) => Filter.compile(rules)(event(payload))
+
+describe("filter rules", () => {
+  it("without any pass everything; of several the first that fails is named", () => {
+    expect(passes({})).toBeUndefined()
+    const rules = [
+      { field: "payload.a", op: "eq", value: 1 },
+      { field: "payload.b", op: "gt", value: 5 }
+    ] as const
+    expect([passes({ a: 1, b: 6 }, ...rules), passes({ a: 1, b: 5 }, ...rules), passes({}, ...rules)]).toEqual([
+      undefined,
+      1,
+      0
+    ])
+  })
+  it.each([
+    ["eq", { x: [1, { y: 2 }] }, { x: [1, { y: 2 }] }, true],
+    ["eq", "1", 1, false],
+    ["eq", undefined, null, false],
+    ["neq", undefined, 1, true],
+    ["neq", 1, 1, false],
+    ["contains", "payment.succeeded", "payment", true],
+    ["contains", ["a", { b: 1 }], { b: 1 }, true],
+    ["contains", 12, 1, false],
+    ["gt", 2, 1, true],
+    ["gt", "2", 1, false],
+    ["gte", 1, 1, true],
+    ["lt", 0, 1, true],
+    ["lte", 2, 1, false],
+    ["lt", undefined, 1, false],
+    ["exists", null, undefined, true],
+    ["exists", undefined, undefined, false],
+    ["exists", undefined, false, true],
+    ["in", "b", ["a", "b"], true],
+    ["in", undefined, ["a"], false]
+  ] as const)("%s of %j and %j is %j", (op, actual, value, holds) => {
+    const rule = { field: "payload.v", op, ...(value === undefined ? {} : { value }) } as Filter.FilterRule
+    expect(passes({ v: actual }, rule) === undefined).toBe(holds)
+  })
+
+  // The oracle says each operator again in the plainest way, by JSON texts.
+  const Value = Schema.Union([
+    Schema.Null,
+    Schema.Literals([true, 0, 1, 2, "", "a", "ab", "1"]),
+    Schema.Array(Schema.Literals([1, "a"])).check(Schema.isMaxLength(2))
+  ])
+  const text = (value: unknown) => JSON.stringify(value)
+  const oracle = (op: Filter.Op, a: unknown, b: unknown): boolean => {
+    if (op === "eq") return text(a) === text(b)
+    if (op === "neq") return text(a) !== text(b)
+    if (op === "exists") return (a !== undefined) === (b ?? true)
+    if (op === "in") return (b as ReadonlyArray<unknown>).map(text).includes(text(a))
+    if (op === "contains") {
+      if (Array.isArray(a)) return a.map(text).includes(text(b))
+      return typeof a === "string" && typeof b === "string" && a.indexOf(b) >= 0
+    }
+    const [x, y] = [typeof a === "number" ? a : Number.NaN, b as number]
+    return op === "gt" ? x > y : op === "gte" ? x >= y : op === "lt" ? x < y : x <= y
+  }
+  it.prop(
+    "agree with a naive oracle",
+    [Filter.Op, Schema.UndefinedOr(Value), Value],
+    ([op, actual, value]) => {
+      const rule = { field: "payload.v", op, value }
+      if (Result.isFailure(Schema.decodeUnknownResult(Filter.FilterRule)(rule))) return
+      expect(passes({ v: actual }, rule as Filter.FilterRule) === undefined).toBe(oracle(op, actual, value))
+    },
+    { arbitrary: { runs: 1000 } }
+  )
+  it.each([
+    [{ field: "nope", op: "eq", value: 1 }, "must be a path"],
+    [{ field: "payload.a", op: "gt", value: "1" }, "gt compares with a number"],
+    [{ field: "payload.a", op: "in", value: "a" }, "in needs a list"],
+    [{ field: "payload.a", op: "eq" }, "eq needs a value"],
+    [{ field: "payload.a", op: "exists", value: 1 }, "exists takes true or false"]
+  ])("%j is refused: %s", (rule, message) => {
+    const decoded = Schema.decodeUnknownResult(Filter.FilterRule)(rule)
+    expect(Result.isFailure(decoded) && decoded.failure.message).toContain(message)
+  })
+})
