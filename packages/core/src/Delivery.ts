@@ -211,6 +211,8 @@ export interface Settled {
   /** Tries spent before this one. */
   readonly spent: number
   readonly restarts: number
+  /** When it first failed; `null` when it never did. */
+  readonly since: number | null
   readonly key: string | null
   readonly latency: number
   readonly result: Result
@@ -246,10 +248,11 @@ const throttle = (settled: ReadonlyArray<Settled>, { now, control, random }: Set
 }
 
 /** What becomes of one event. */
-const settlement = (one: Settled, context: SettleContext, throttledUntil: number): Settlement => {
+const settlement = (one: Settled, context: SettleContext, throttledUntil: number, answeredAt: number): Settlement => {
   const { now, policy, control, random } = context
   const { seq, spent, restarts, key, latency, result } = one
   const attempt = spent + 1
+  const since = one.since ?? now
   /** Tries again after try number `tried` by the schedule, as far as there are tries left. */
   const byPolicy = (
     failure: { readonly reason: Reason; readonly detail: string },
@@ -259,8 +262,15 @@ const settlement = (one: Settled, context: SettleContext, throttledUntil: number
   ) => {
     const base = { seq, attempt, latency, key, ...failure }
     const delay = tried === 0 ? 0 : RetryPolicy.delayAfter(policy.retry, tried, random())
-    if (delay === undefined) return { ...base, _tag: "Dead" } as const
-    return { ...base, _tag: "Retry", spent: tried, due: due(delay), restarts: ends } as const
+    if (delay !== undefined) {
+      return { ...base, _tag: "Retry", spent: tried, due: due(delay), restarts: ends, since } as const
+    }
+    if (ends === 0 && context.policy.breaker.enabled && tried >= policy.breaker.threshold && answeredAt <= since) {
+      // Nothing passed since it first failed: as far as anyone knows the sink is down, and that is not the event's fault.
+      const last = RetryPolicy.delayAfter(policy.retry, policy.retry.maxRetries, random()) ?? 0
+      return { ...base, _tag: "Retry", spent, due: now + last, restarts: 0, since } as const
+    }
+    return { ...base, _tag: "Dead" } as const
   }
   switch (result._tag) {
     case "Delivered":
@@ -286,7 +296,7 @@ const settlement = (one: Settled, context: SettleContext, throttledUntil: number
       const { reason, detail } = result
       const { spendsAttempt, next } = CONSEQUENCES[reason]
       const base = { seq, attempt, latency, reason, detail, key }
-      const free = (due: number): Settlement => ({ ...base, _tag: "Retry", spent, due, restarts: 0 })
+      const free = (due: number): Settlement => ({ ...base, _tag: "Retry", spent, due, restarts: 0, since })
       if (next === "dead") return { ...base, _tag: "Dead" }
       if (next === "pause") return free(now)
       if (next === "throttle") return free(throttledUntil)
@@ -336,7 +346,11 @@ const pauseFacts = ({ pause }: Control, settled: ReadonlyArray<Settled>, now: nu
 export const settle = (window: Window, all: ReadonlyArray<Settled>, context: SettleContext): ReadonlyArray<Fact> => {
   const { now, control } = context
   const throttled = throttle(all, context)
-  const settled = all.map((one) => settlement(one, context, throttled?.until ?? now))
+  const answers = all.some(
+    ({ result }) => result._tag === "Delivered" || (result._tag === "Failed" && !isOutage(result.reason))
+  )
+  const answeredAt = answers ? now : control.lastAnswerAt
+  const settled = all.map((one) => settlement(one, context, throttled?.until ?? now, answeredAt))
   const fact: Fact = { _tag: "WindowSettled", ...window, at: now, settled }
   const facts: Array<Fact> = [fact]
   if (throttled !== undefined) facts.push({ _tag: "ThrottledUntil", ...throttled })

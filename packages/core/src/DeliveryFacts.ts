@@ -35,6 +35,8 @@ export type Settlement =
       readonly due: number | null
       /** How often the process ended while this event was being sent. */
       readonly restarts: number
+      /** When it first failed. */
+      readonly since: number
     })
   /** Not tried: behind an earlier event of its key (`due: null`), or because sending had to stop. */
   | {
@@ -83,6 +85,7 @@ export type Fact =
       readonly probeAt: number | null
     }
   | { readonly _tag: "Resumed" }
+  /** Opened, or open for another period (`probes` counts the failed probes). */
   | { readonly _tag: "BreakerOpened"; readonly at: number; readonly until: number; readonly probes: number }
   | { readonly _tag: "BreakerHalfOpened" }
   /** What waits for its retry is due now, all at the same time, so that it drains in the order of the log. */
@@ -121,6 +124,8 @@ export interface Pending {
   /** `null`: behind an earlier pending event of its key. */
   readonly due: number | null
   readonly restarts: number
+  /** When it first failed; `null` when it was not tried. */
+  readonly since: number | null
   /** Of the last try; `null` when there was none. */
   readonly reason: Reason | null
   readonly detail: string
@@ -141,6 +146,8 @@ export interface Control {
   readonly configVersion: number
   readonly pause: { readonly reason: PauseReason; readonly detail: string; readonly probeAt: number | null } | null
   readonly breaker: CircuitBreaker.Breaker
+  /** When the sink last answered for an event, whatever it said; 0 before. */
+  readonly lastAnswerAt: number
   /** Nothing is sent before this time; 0 when not throttled. */
   readonly throttledUntil: number
   /** Throttlings in a row for which the sink asked no time. */
@@ -152,8 +159,8 @@ export interface Control {
 }
 
 export const initialControl: Control = {
-  ...{ configVersion: 0, pause: null, breaker: CircuitBreaker.closed, throttledUntil: 0, throttleStreak: 0 },
-  ...{ rateFullAt: 0, window: null }
+  ...{ configVersion: 0, pause: null, breaker: CircuitBreaker.closed, lastAnswerAt: 0, throttledUntil: 0 },
+  ...{ throttleStreak: 0, rateFullAt: 0, window: null }
 }
 
 /** The whole state of a destination. */
@@ -199,10 +206,12 @@ export const evolveControl = (control: Control, fact: Fact): Control => {
     }
     case "WindowSettled": {
       const delivered = fact.settled.some(({ _tag }) => _tag === "Delivered")
+      const seen = observations(fact.connection, fact.settled)
       return {
         ...control,
         window: null,
-        breaker: CircuitBreaker.observe(control.breaker, observations(fact.connection, fact.settled)),
+        breaker: CircuitBreaker.observe(control.breaker, seen),
+        lastAnswerAt: seen.some(({ ok }) => ok) ? fact.at : control.lastAnswerAt,
         throttleStreak: delivered ? 0 : control.throttleStreak
       }
     }
@@ -263,8 +272,8 @@ const settleEvents = (state: State, fact: Extract<Fact, { readonly _tag: "Window
       const before = pending.get(key)
       const last =
         one._tag === "Retry"
-          ? { reason: one.reason, detail: one.detail }
-          : { reason: before?.reason ?? null, detail: before?.detail ?? "" }
+          ? { reason: one.reason, detail: one.detail, since: one.since }
+          : { reason: before?.reason ?? null, detail: before?.detail ?? "", since: before?.since ?? null }
       pending.set(key, { connection, seq, key: one.key, spent, due, restarts, ...last })
     } else {
       if (fact.seqs !== null) pending.delete(key)
@@ -292,6 +301,13 @@ export const evolve = (before: State, fact: Fact): State => {
       return withConnection(state, fact.connection, { enabled: fact.enabled, deleted: fact.deleted })
     case "WindowSettled":
       return settleEvents(state, fact)
+    case "BreakerOpened": {
+      // What failed so far was the outage's fault: its tries are given back.
+      const refund = (one: Pending) => (one.reason !== null && isOutage(one.reason) ? { ...one, spent: 0 } : one)
+      return before.control.breaker.state === "closed"
+        ? { ...state, pending: new Map([...state.pending].map(([key, one]) => [key, refund(one)])) }
+        : state
+    }
     case "BreakerClosed": {
       const soon = (one: Pending) => (one.due === null ? one : { ...one, due: fact.at })
       return { ...state, pending: new Map([...state.pending].map(([key, one]) => [key, soon(one)])) }
@@ -305,7 +321,14 @@ export const evolve = (before: State, fact: Fact): State => {
         const waiting = pending.get(key)
         if (letter !== undefined) {
           dead.delete(key)
-          const again = { spent: 0, due: fact.at, restarts: 0, reason: letter.reason, detail: letter.detail }
+          const again = {
+            spent: 0,
+            due: fact.at,
+            restarts: 0,
+            since: null,
+            reason: letter.reason,
+            detail: letter.detail
+          }
           pending.set(key, { connection: fact.connection, seq, key: letter.key, ...again })
         } else if (waiting?.due != null && waiting.due > fact.at) pending.set(key, { ...waiting, due: fact.at })
       }

@@ -159,7 +159,7 @@ const MIGRATIONS = [
        head INTEGER NOT NULL, enabled INTEGER NOT NULL, deleted INTEGER NOT NULL) WITHOUT ROWID`,
     `CREATE TABLE pending (
        connection TEXT NOT NULL, seq INTEGER NOT NULL, key TEXT, spent INTEGER NOT NULL, due INTEGER,
-       restarts INTEGER NOT NULL, reason TEXT, detail TEXT NOT NULL, PRIMARY KEY (connection, seq)) WITHOUT ROWID`,
+       restarts INTEGER NOT NULL, since INTEGER, reason TEXT, detail TEXT NOT NULL, PRIMARY KEY (connection, seq)) WITHOUT ROWID`,
     `CREATE INDEX pending_due ON pending (due) WHERE due IS NOT NULL`,
     `CREATE INDEX pending_key ON pending (connection, key, seq) WHERE key IS NOT NULL`,
     `CREATE TABLE dead (
@@ -187,6 +187,7 @@ const toPending = (row: SqlRow): Facts.Pending => ({
   spent: Number(row["spent"]),
   due: row["due"] === null ? null : Number(row["due"]),
   restarts: Number(row["restarts"]),
+  since: row["since"] === null ? null : Number(row["since"]),
   reason: row["reason"] as Reason | null,
   detail: row["detail"] as string
 })
@@ -200,8 +201,8 @@ const toDead = (row: SqlRow): Facts.DeadLetter => ({
 })
 const toFact = (row: SqlRow): Facts.Fact => JSON.parse(row["fact"] as string)
 
-/** The change of the tables that a fact makes; `Facts.evolve` is the same on plain data. */
-const project = (sql: Sql, fact: Facts.Fact): void => {
+/** The change of the tables that a fact makes; `Facts.evolve` is the same on plain data. `before`: the control at that point. */
+const project = (sql: Sql, fact: Facts.Fact, before: Facts.Control): void => {
   switch (fact._tag) {
     case "ConnectionStarted": {
       const { connection, sourceId, route, after } = fact
@@ -227,6 +228,11 @@ const project = (sql: Sql, fact: Facts.Fact): void => {
       }
       return
     }
+    case "BreakerOpened":
+      if (before.breaker.state === "closed") {
+        sql.exec("UPDATE pending SET spent = 0 WHERE reason IN ('Unavailable', 'TimedOut', 'Unknown') AND spent > 0")
+      }
+      return
     case "BreakerClosed":
       sql.exec("UPDATE pending SET due = ? WHERE due IS NOT NULL", fact.at)
       return
@@ -239,7 +245,7 @@ const project = (sql: Sql, fact: Facts.Fact): void => {
         } else {
           sql.exec("DELETE FROM dead WHERE connection = ? AND seq = ?", ...at)
           const values = [...at, letter.key, fact.at, letter.reason, letter.detail]
-          sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, 0, ?, 0, ?, ?)", ...values)
+          sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, 0, ?, 0, NULL, ?, ?)", ...values)
         }
       }
       return
@@ -252,13 +258,13 @@ const settleEvent = (sql: Sql, connection: ConnectionId, isRetry: boolean, one: 
   const { seq } = one
   switch (one._tag) {
     case "Retry": {
-      const values = [connection, seq, one.key, one.spent, one.due, one.restarts, one.reason, one.detail]
-      sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?)", ...values)
+      const values = [connection, seq, one.key, one.spent, one.due, one.restarts, one.since, one.reason, one.detail]
+      sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", ...values)
       return
     }
     case "Waiting":
       sql.exec(
-        `INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, NULL, '') ON CONFLICT (connection, seq) DO UPDATE
+        `INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, '') ON CONFLICT (connection, seq) DO UPDATE
          SET key = excluded.key, spent = excluded.spent, due = excluded.due, restarts = excluded.restarts`,
         ...[connection, seq, one.key, one.spent, one.due, one.restarts]
       )
@@ -315,6 +321,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
     commit: (facts, now) =>
       sql.transaction(() => {
         const before = control()
+        let after = before
         for (const fact of facts) {
           const isRead = fact._tag === "WindowSettled" && fact.seqs === null
           sql.exec(
@@ -322,9 +329,9 @@ export const makeStore = (sql: Sql): DeliveryStore => {
             ...[now, FACT_VERSION, fact._tag, "connection" in fact ? fact.connection : null],
             ...[...rangeOf(fact), isRead ? 1 : 0, JSON.stringify(fact)]
           )
-          project(sql, fact)
+          project(sql, fact, after)
+          after = Facts.evolveControl(after, fact)
         }
-        const after = facts.reduce(Facts.evolveControl, before)
         if (after !== before) sql.exec("INSERT OR REPLACE INTO control VALUES (1, ?)", JSON.stringify(after))
       }),
     raiseHead: (sourceId, head) => {

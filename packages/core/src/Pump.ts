@@ -55,6 +55,7 @@ interface Item {
   readonly key: string | null
   readonly spent: number
   readonly restarts: number
+  readonly since: number | null
   /** What came of it without being sent. */
   readonly decided: Delivery.Result | undefined
 }
@@ -73,7 +74,7 @@ const PASS_ALL: ConnectionSettings = { filter: () => undefined, orderingKey: und
 
 /** An event as it came from its log: filtered, and with its key. A filter that throws harms this event only. */
 const fresh = (settings: Settings, connection: string, event: Event): Item => {
-  const base = { seq: event.seq, event, spent: 0, restarts: 0 }
+  const base = { seq: event.seq, event, spent: 0, restarts: 0, since: null }
   try {
     const own = settings.connections.get(connection) ?? PASS_ALL
     const view = EventPath.viewOf(event)
@@ -104,9 +105,9 @@ const readItems = Effect.fnUntraced(function* (settings: Settings, connection: s
 const pendingItems = (pending: ReadonlyArray<Facts.Pending>, events: ReadonlyArray<Event>): ReadonlyArray<Item> => {
   const bySeq = new Map(events.map((event) => [event.seq, event]))
   const gone = failed("Rejected", "the event is no longer stored: its retention has passed")
-  return pending.map(({ seq, key, spent, restarts }) => {
+  return pending.map(({ seq, key, spent, restarts, since }) => {
     const event = bySeq.get(seq)
-    return { seq, event, key, spent, restarts, decided: event === undefined ? gone : undefined }
+    return { seq, event, key, spent, restarts, since, decided: event === undefined ? gone : undefined }
   })
 }
 
@@ -185,8 +186,8 @@ const sendAll = Effect.fnUntraced(function* (settings: Settings, { window, items
   const sendChain = Effect.fnUntraced(function* (chain: ReadonlyArray<Item>) {
     const settled: Array<Delivery.Settled> = []
     let held = false
-    for (const { seq, event, key, spent, restarts, decided } of chain) {
-      const base = { seq, key, spent, restarts, latency: 0 }
+    for (const { seq, event, key, spent, restarts, since, decided } of chain) {
+      const base = { seq, key, spent, restarts, since, latency: 0 }
       if (decided !== undefined || event === undefined) {
         settled.push({ ...base, result: decided ?? { _tag: "NotStarted" } })
       } else if (held || stopped) {
@@ -255,10 +256,10 @@ const recover = Effect.fnUntraced(function* (settings: Settings, view: Delivery.
   const batch = yield* load(settings, connection, what)
   if (batch === undefined) return
   const seen = new Set<string>()
-  const settled = batch.items.map(({ seq, key, spent, restarts, decided }): Delivery.Settled => {
+  const settled = batch.items.map(({ seq, key, spent, restarts, since, decided }): Delivery.Settled => {
     const behind = key !== null && seen.has(key)
     if (key !== null) seen.add(key)
-    return { seq, key, spent, restarts, latency: 0, result: decided ?? { _tag: "Lost", behind } }
+    return { seq, key, spent, restarts, since, latency: 0, result: decided ?? { _tag: "Lost", behind } }
   })
   yield* settle(settings, batch.window, settled)
 })

@@ -31,7 +31,17 @@ const view = (change: Partial<Delivery.View> = {}): Delivery.View => ({
 })
 const control = (change: Partial<Facts.Control>): Facts.Control => ({ ...Facts.initialControl, ...change })
 const pending = (seq: number, change: Partial<Facts.Pending> = {}): Facts.Pending => ({
-  ...{ connection: "conn_1", seq, spent: 1, key: null, restarts: 0, due: NOW, reason: "Unavailable", detail: "down" },
+  ...{
+    connection: "conn_1",
+    seq,
+    spent: 1,
+    key: null,
+    restarts: 0,
+    since: 1,
+    due: NOW,
+    reason: "Unavailable",
+    detail: "down"
+  },
   ...change
 })
 const plan = (given: Delivery.View, policy: Partial<Delivery.Policy> = {}) =>
@@ -103,12 +113,12 @@ describe("plan", () => {
 })
 
 const settle = (
-  outcomes: ReadonlyArray<Pick<Delivery.Settled, "seq" | "spent" | "result">>,
+  outcomes: ReadonlyArray<Pick<Delivery.Settled, "seq" | "spent" | "result"> & Partial<Delivery.Settled>>,
   context: Partial<Delivery.SettleContext> = {}
 ) =>
   Delivery.settle(
     window,
-    outcomes.map((outcome) => ({ key: null, restarts: 0, ...outcome, latency: 3 })),
+    outcomes.map((outcome) => ({ key: null, restarts: 0, since: null, ...outcome, latency: 3 })),
     {
       now: NOW,
       policy: { retry: { ...defaultPolicy, jitter: false }, breaker: defaultSettings },
@@ -150,7 +160,19 @@ describe("settle", () => {
     expect(settled(facts)).toEqual([
       spent === "dead"
         ? { _tag: "Dead", seq: 1, attempt: 1, latency: 3, reason, detail: "why", key: null }
-        : { _tag: "Retry", seq: 1, attempt: 1, latency: 3, reason, detail: "why", spent, due, key: null, restarts: 0 }
+        : {
+            _tag: "Retry",
+            seq: 1,
+            attempt: 1,
+            latency: 3,
+            reason,
+            detail: "why",
+            spent,
+            due,
+            key: null,
+            restarts: 0,
+            since: NOW
+          }
     ])
     expect(facts.slice(1).map(({ _tag }) => _tag)).toEqual(then === "" ? [] : [then])
   })
@@ -162,15 +184,20 @@ describe("settle", () => {
     ])
     expect(settled(facts).map(({ _tag }) => _tag)).toEqual(["Delivered", "Dead", "Retry"])
   })
-  it("the last try that fails is a dead letter", () => {
-    expect(settled(settle([{ seq: 1, spent: 5, result: failed("Unknown", "") }]))[0]).toMatchObject({
-      _tag: "Dead",
-      attempt: 6
-    })
-    expect(settled(settle([{ seq: 1, spent: 4, result: failed("Unknown", "") }]))[0]).toMatchObject({
-      _tag: "Retry",
-      spent: 5
-    })
+  const lastTry = (lastAnswerAt: number, threshold = 5) =>
+    settled(
+      settle([{ seq: 1, spent: 5, since: NOW - 100, result: failed("Unknown", "") }], {
+        control: control({ lastAnswerAt }),
+        policy: { retry: { ...defaultPolicy, jitter: false }, breaker: { ...defaultSettings, threshold } }
+      })
+    )[0]
+  it("the last try that fails is a dead letter, when the sink answered for others since it first failed", () => {
+    expect(lastTry(NOW - 50)).toMatchObject({ _tag: "Dead", attempt: 6 })
+    expect(settled(settle([{ seq: 1, spent: 4, result: failed("Unknown", "") }]))[0]).toMatchObject({ spent: 5 })
+  })
+  it("while nothing passes, an event that has failed as often as opens a circuit is kept", () => {
+    expect(lastTry(NOW - 150)).toMatchObject({ _tag: "Retry", spent: 5, due: NOW + 86_400_000 })
+    expect(lastTry(NOW - 150, 7)).toMatchObject({ _tag: "Dead" })
   })
   it("waits at least as long as a throttling sink asks, at most an hour", () => {
     const until = (retryAfter: number) => {

@@ -30,7 +30,15 @@ const Settlement = Schema.Union([
     latency: Millis,
     receipt: Schema.Struct({})
   }),
-  Schema.Struct({ _tag: Schema.Literal("Retry"), seq: Seq, ...Failure, spent: Seq, due: Millis, restarts: Restarts }),
+  Schema.Struct({
+    _tag: Schema.Literal("Retry"),
+    seq: Seq,
+    ...Failure,
+    spent: Seq,
+    due: Millis,
+    restarts: Restarts,
+    since: Millis
+  }),
   Schema.Struct({ _tag: Schema.Literal("Filtered"), seq: Seq, rule: Seq }),
   Schema.Struct({
     _tag: Schema.Literal("Waiting"),

@@ -25,7 +25,7 @@ const given = (
   const sent: Array<string> = []
   let inFlight = 0
   let most = 0
-  for (let i = 0; i < events; i++) {
+  const append = () => {
     const event = {
       method: "POST",
       headers: [],
@@ -34,10 +34,11 @@ const given = (
       sourceIp: null,
       body: new Uint8Array(size)
     }
-    store.append({ event, token: String(i), now: 0 })
+    store.append({ event, token: "", now: 0 })
+    journal.raiseHead(log.sourceId, store.head())
   }
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
-  journal.raiseHead(log.sourceId, events)
+  for (let i = 0; i < events; i++) append()
   const settings: Pump.Settings = {
     ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 4 },
     policy: { ordering: "none", retry, breaker: defaultSettings, ratePerSecond: null, maxPending: 1000, ...policy },
@@ -57,6 +58,7 @@ const given = (
     journal,
     sent,
     most: () => most,
+    append,
     layer,
     settings
   }
@@ -167,7 +169,8 @@ describe("the pump", () => {
         attempt: 1,
         latency: 0,
         key: null,
-        restarts: 0
+        restarts: 0,
+        since: 0
       } as const
       const settled = [{ _tag: "Retry", seq: 7, ...lost } as const]
       journal.commit([{ _tag: "WindowSettled", connection: "conn_1", lo: 7, hi: 7, seqs: [7], at: 0, settled }], 0)
@@ -352,8 +355,9 @@ describe("the circuit breaker", () => {
   )
   it.effect("one event that always fails opens nothing, and ends as a dead letter among thousands that pass", () =>
     Effect.gen(function* () {
-      const { run, journal } = given(2000, ({ event }) => (event.seq === 700 ? down() : ok()), noJitter)
+      const { run, journal, append } = given(2000, ({ event }) => (event.seq === 700 ? down() : ok()), noJitter)
       for (let i = 0; i < 8; i++) {
+        append()
         yield* run
         expect(journal.control().breaker.state).toBe("closed")
         yield* TestClock.adjust("1 day")
@@ -376,6 +380,20 @@ describe("the circuit breaker", () => {
       }
       expect(journal.control().breaker.state).toBe("closed")
       expect(journal.summary().pending).toBeLessThanOrEqual(1)
+    })
+  )
+  it.effect("an event alone behind a sink that is down is kept, however long, and delivered after", () =>
+    Effect.gen(function* () {
+      let up = false
+      const { run, journal } = given(1, () => (up ? ok() : down()), noJitter)
+      for (let day = 0; day < 30; day++) {
+        yield* run
+        yield* TestClock.adjust("1 day")
+      }
+      expect(journal.summary()).toMatchObject({ pending: 1, dead: 0 })
+      up = true
+      yield* run
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
     })
   )
   it.effect("switched off, every failure spends its try", () =>

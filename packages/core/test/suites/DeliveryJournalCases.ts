@@ -14,7 +14,8 @@ const retry = (seq: number, due: number): Facts.Settlement => ({
   ...failure,
   spent: 1,
   due,
-  restarts: 0
+  restarts: 0,
+  since: 1
 })
 const done = (seq: number): Facts.Settlement => ({
   _tag: "Delivered",
@@ -63,7 +64,16 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     const again = (at: number, one: Facts.Settlement): Facts.Fact => ({
       ...({ _tag: "WindowSettled", ...windowOf(2, 2), seqs: [2], at, settled: [one] } as const)
     })
-    const lost = { _tag: "Retry", seq: 2, ...failure, reason: "Unknown", spent: 1, due: 600, restarts: 1 } as const
+    const lost = {
+      _tag: "Retry",
+      seq: 2,
+      ...failure,
+      reason: "Unknown",
+      spent: 1,
+      due: 600,
+      restarts: 1,
+      since: 1
+    } as const
     store.commit([again(600, lost)], 600)
     store.commit([again(700, dead(2))], 700)
     store.commit([{ _tag: "Redriven", connection: "conn_1", seqs: [2], at: 800 }], 800)
