@@ -185,11 +185,11 @@ export type Result =
   /** The process ended while it was being sent; `behind`: after an earlier event of its key. */
   | { readonly _tag: "Lost"; readonly behind: boolean }
 
-/** Whether the event is done with, so that the next of its key may follow at once. */
-export const isFinal = (result: Result): boolean =>
-  result._tag === "Delivered" ||
-  result._tag === "Filtered" ||
-  (result._tag === "Failed" && CONSEQUENCES[result.reason].next === "dead")
+/**
+ * Whether the next of its key may follow in the same window. Not behind a dead letter: its death is not on record before the
+ * window is settled, and after a crash it would be sent again, behind its successor.
+ */
+export const letsFollow = (result: Result): boolean => result._tag === "Delivered" || result._tag === "Filtered"
 
 /** Whether to start no further send of this window: the breaker will open, or the destination waits or pauses. */
 export const mustStop = (

@@ -199,7 +199,7 @@ const sendAll = Effect.fnUntraced(function* (settings: Settings, { window, items
         stopped ||= Delivery.mustStop(control, seen, policy.breaker)
       }
       // What follows in its key waits until this one is done with.
-      held ||= key !== null && !Delivery.isFinal(settled.at(-1)!.result)
+      held ||= key !== null && !Delivery.letsFollow(settled.at(-1)!.result)
     }
     return settled
   })

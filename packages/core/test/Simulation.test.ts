@@ -1,0 +1,298 @@
+/**
+ * The whole pipeline in virtual time under generated commands and faults. A run of the pump may end at any send or commit, as a
+ * killed process does; what is committed stays, what is in memory is gone. Afterwards the faults stop, and the history is checked
+ * against the promises. A failure prints a replay token.
+ *
+ * `HOOKSTREAM_SIM_RUNS` sets the number of generated histories (`npm run sim -- --seeds 2000`).
+ */
+import { describe, expect, it } from "@effect/vitest"
+import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
+import type * as Delivery from "@hookstream/core/Delivery"
+import * as Facts from "@hookstream/core/DeliveryFacts"
+import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { Ordering } from "@hookstream/core/Destination"
+import * as EventLog from "@hookstream/core/EventLog"
+import * as Pump from "@hookstream/core/Pump"
+import { delivered, type OutboundEvent, SinkError } from "@hookstream/core/Sink"
+import { Clock, Effect, Fiber, Layer, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { nodeSql } from "./NodeSql.ts"
+
+const RUNS = Number(process.env["HOOKSTREAM_SIM_RUNS"] ?? 150)
+
+/** What the sink does with requests, one after another. `lost`: produced, and the reply is lost. `hang`: produced, no reply. */
+const Mode = Schema.Literals(["ok", "down", "lost", "hang", "flaky", "poison", "unauthorized", "throttled", "slow"])
+const Command = Schema.Union([
+  Schema.Struct({ _tag: Schema.Literal("Ingest"), count: Schema.Literals([1, 3, 40, 150]) }),
+  Schema.Struct({ _tag: Schema.Literal("Mode"), mode: Mode }),
+  Schema.Struct({ _tag: Schema.Literal("Run") }),
+  Schema.Struct({
+    _tag: Schema.Literal("CrashAtSend"),
+    n: Schema.Literals([0, 1, 2, 7, 30]),
+    produced: Schema.Boolean
+  }),
+  Schema.Struct({ _tag: Schema.Literal("CrashAtCommit"), n: Schema.Literals([0, 1, 2, 3]), committed: Schema.Boolean }),
+  Schema.Struct({ _tag: Schema.Literal("Advance"), ms: Schema.Literals([50, 5000, 61_000, 3_600_000, 90_000_000]) }),
+  Schema.Struct({
+    _tag: Schema.Literals(["Pause", "Resume", "Disable", "Enable", "Redrive", "ResetCircuit", "LoseWakeUp"])
+  })
+])
+type Command = typeof Command.Type
+const History = Schema.Struct({
+  ordering: Ordering,
+  rate: Schema.Literals([0, 50]),
+  commands: Schema.Array(Command).check(Schema.isMinLength(5), Schema.isMaxLength(40))
+})
+
+const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
+const CONNECTION = "conn_1"
+const KEYS = 4
+const POISON = 7
+const TIMEOUT = 2000
+
+const stats = { histories: 0, hours: 0, events: 0, faults: 0, duplicates: 0, dead: 0 }
+
+const simulate = Effect.fnUntraced(function* ({ ordering, rate, commands }: typeof History.Type) {
+  const startedAt = yield* Clock.currentTimeMillis
+  const events = EventLog.makeMemory(log)
+  const store = DeliveryJournal.makeStore(nodeSql())
+  const now = Clock.currentTimeMillis
+  store.commit([{ _tag: "ConnectionStarted", connection: CONNECTION, ...log, after: 0 }], yield* now)
+
+  let mode: typeof Mode.Type = "ok"
+  let calls = 0
+  let wakes = true
+  let version = 0
+  let paused = false
+  let enabled = true
+  /** Arrivals at the sink, in order. */
+  const arrivals: Array<number> = []
+  const redriven = new Set<number>()
+  const busy = new Map<number, number>()
+  let crash: { readonly at: "send" | "commit"; left: number; readonly done: boolean } | undefined
+
+  const crashes = (at: "send" | "commit") => crash?.at === at && crash.left-- === 0
+  const answer = (seq: number): Effect.Effect<ReturnType<typeof delivered>, SinkError> => {
+    const produce = Effect.sync(() => void arrivals.push(seq))
+    const fail = (reason: SinkError["reason"]) => Effect.fail(new SinkError({ reason, detail: mode }))
+    const done = Effect.as(produce, delivered({ n: arrivals.length }))
+    calls++
+    switch (mode) {
+      case "ok":
+        return done
+      case "slow":
+        return Effect.andThen(Effect.sleep(1 + (calls % 5) * 10), done)
+      case "down":
+        return fail("Unavailable")
+      case "lost":
+        return Effect.andThen(produce, fail("Unknown"))
+      case "hang":
+        return Effect.andThen(produce, Effect.never)
+      case "flaky":
+        return calls % 3 === 0 ? fail("Unavailable") : calls % 7 === 0 ? Effect.andThen(produce, fail("Unknown")) : done
+      case "poison":
+        return seq % POISON === 0 ? fail("Rejected") : done
+      case "unauthorized":
+        return fail("Unauthorized")
+      case "throttled":
+        return Effect.fail(new SinkError({ reason: "Throttled", detail: mode, retryAfter: 500 }))
+    }
+  }
+  const send = ([outbound]: ReadonlyArray<OutboundEvent>) =>
+    Effect.gen(function* () {
+      const { seq } = outbound!.event
+      const key = seq % KEYS
+      if (ordering !== "none" && [...busy.values()].some((other) => ordering === "strict" || other === key)) {
+        return yield* Effect.die("two events of a key at once")
+      }
+      busy.set(seq, key)
+      if (crashes("send")) {
+        if (crash!.done) arrivals.push(seq)
+        return yield* Effect.interrupt
+      }
+      return [yield* answer(seq)]
+    }).pipe(Effect.ensuring(Effect.sync(() => busy.delete(outbound!.event.seq))))
+
+  const policy: Delivery.Policy = {
+    ordering,
+    retry: { enabled: true, maxRetries: 5, backoff: "exponential", intervals: [30, 300, 1800], jitter: true },
+    breaker: CircuitBreaker.defaultSettings,
+    ratePerSecond: rate === 0 ? null : rate,
+    maxPending: 400
+  }
+  const current = Effect.sync(
+    (): Pump.Settings => ({
+      ...{
+        destinationId: "dst_1",
+        configVersion: version,
+        driver: { send },
+        policy,
+        timeoutMs: TIMEOUT,
+        maxInFlight: 4
+      },
+      connections: new Map([[CONNECTION, { filter: () => undefined, orderingKey: ({ event }) => event.seq % KEYS }]])
+    })
+  )
+  const journal = DeliveryJournal.make(store)
+  const crashing: typeof journal = {
+    ...journal,
+    commit: (facts) =>
+      Effect.suspend(() => {
+        if (!crashes("commit")) return journal.commit(facts)
+        return crash!.done ? Effect.andThen(journal.commit(facts), Effect.interrupt) : Effect.interrupt
+      })
+  }
+  const layer = Layer.mergeAll(
+    Layer.succeed(DeliveryJournal.DeliveryJournal, crashing),
+    EventLog.layerStores(new Map([[log.route, events]]))
+  )
+
+  /** One run of the pump, in as much virtual time as it needs; a crash ends it as a killed process ends. */
+  const run = Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(Pump.run(current).pipe(Effect.provide(layer), Effect.exit))
+    for (let i = 0; i < 100 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust(TIMEOUT)
+    const exit = yield* Fiber.join(fiber)
+    if (exit._tag === "Failure" && !JSON.stringify(exit.cause).includes("Interrupt")) return yield* exit
+    crash = undefined
+    expect(store.summary().pending, "pending is bounded").toBeLessThanOrEqual(policy.maxPending)
+    return undefined
+  })
+  const configure = Effect.gen(function* () {
+    version++
+    const facts: Array<Facts.Fact> = [{ _tag: "ConfigChanged", version }]
+    facts.push({ _tag: "ConnectionChanged", connection: CONNECTION, enabled, deleted: false })
+    const user = store.control().pause?.reason === "user"
+    if (paused && !user) facts.push({ _tag: "Paused", reason: "user", detail: "", probeAt: null })
+    if (!paused && user) facts.push({ _tag: "Resumed" })
+    store.commit(facts, yield* now)
+  })
+  const redrive = Effect.gen(function* () {
+    const { letters } = store.deadLetters(null, 1000)
+    if (letters.length === 0) return
+    for (const { seq } of letters) redriven.add(seq)
+    const at = yield* now
+    store.commit([{ _tag: "Redriven", connection: CONNECTION, seqs: letters.map(({ seq }) => seq), at }], at)
+  })
+
+  const perform = Effect.fnUntraced(function* (command: Command) {
+    switch (command._tag) {
+      case "Ingest":
+        for (let i = 0; i < command.count; i++) {
+          const event = {
+            method: "POST",
+            headers: [],
+            query: "",
+            contentType: null,
+            sourceIp: null,
+            body: new Uint8Array(1)
+          }
+          events.append({ event, token: "", now: yield* now })
+        }
+        if (wakes) store.raiseHead(log.sourceId, events.head())
+        return
+      case "LoseWakeUp":
+        wakes = false
+        return
+      case "Mode":
+        mode = command.mode
+        if (mode !== "ok") stats.faults++
+        return
+      case "Run":
+        return yield* run
+      case "CrashAtSend":
+        stats.faults++
+        crash = { at: "send", left: command.n, done: command.produced }
+        return yield* run
+      case "CrashAtCommit":
+        stats.faults++
+        crash = { at: "commit", left: command.n, done: command.committed }
+        return yield* run
+      case "Advance":
+        return yield* TestClock.adjust(command.ms)
+      case "Pause":
+      case "Resume":
+        paused = command._tag === "Pause"
+        return yield* configure
+      case "Disable":
+      case "Enable":
+        enabled = command._tag === "Enable"
+        return yield* configure
+      case "Redrive":
+        return yield* redrive
+      case "ResetCircuit": {
+        const at = yield* now
+        if (store.control().breaker.state !== "closed") store.commit([{ _tag: "BreakerClosed", at }], at)
+        return
+      }
+    }
+  })
+  for (const command of commands) yield* perform(command)
+
+  // The faults stop, and time goes on.
+  mode = "ok"
+  paused = false
+  enabled = true
+  yield* configure
+  store.raiseHead(log.sourceId, events.head())
+  const settled = () => {
+    const { pending, connections } = store.summary()
+    return pending === 0 && connections[0]!.cursor === events.head()
+  }
+  for (let i = 0; i < 300 && !settled(); i++) {
+    yield* run
+    yield* TestClock.adjust("30 minutes")
+  }
+
+  // Every event is delivered or dead, whatever happened.
+  const seqs = Array.from({ length: events.head() }, (_, i) => i + 1)
+  const statuses = store.statuses(log.sourceId, seqs)
+  const dead = new Set(statuses.filter(({ status }) => status === "dead").map(({ seq }) => seq))
+  expect(statuses.filter(({ status }) => status !== "delivered" && status !== "dead")).toEqual([])
+  // What the journal calls delivered has arrived.
+  const arrived = new Set(arrivals)
+  expect(statuses.filter(({ seq, status }) => status === "delivered" && !arrived.has(seq))).toEqual([])
+  // A duplicate only after an unknown outcome.
+  const counts = Map.groupBy(arrivals, (seq) => seq)
+  const twice = [...counts].filter(([, all]) => all.length > 1).map(([seq]) => seq)
+  for (const seq of twice) {
+    const story = store.timeline(log.sourceId, seq)
+    const unknown = story.filter(({ reason }) => reason === "Unknown" || reason === "TimedOut").length
+    expect(counts.get(seq)!.length, `arrivals of ${seq}`).toBeLessThanOrEqual(unknown + 1)
+  }
+  // An outage alone dead-letters nothing.
+  const modes = new Set(commands.flatMap((command) => (command._tag === "Mode" ? [command.mode] : [])))
+  const crashed = commands.some(({ _tag }) => _tag.startsWith("Crash"))
+  if (!crashed && ![...modes].some((one) => ["poison", "flaky", "lost", "hang"].includes(one)))
+    expect([...dead]).toEqual([])
+  // With an order, first arrivals of a key are in the order of the log (redriven dead letters come late).
+  if (ordering !== "none") {
+    const firsts = [...new Set(arrivals)].filter((seq) => !redriven.has(seq) && !dead.has(seq))
+    for (let key = 0; key < (ordering === "key" ? KEYS : 1); key++) {
+      const own = ordering === "key" ? firsts.filter((seq) => seq % KEYS === key) : firsts
+      expect(own).toEqual(own.toSorted((a, b) => a - b))
+    }
+  }
+  // The fold of the journal is the state of the tables.
+  const folded = store.facts().reduce(Facts.evolve, Facts.initialState)
+  const state = store.state()
+  expect(state.control).toEqual(folded.control)
+  expect([...state.pending].sort()).toEqual([...folded.pending].sort())
+  expect([...state.dead].sort()).toEqual([...folded.dead].sort())
+
+  stats.histories++
+  stats.events += events.head()
+  stats.duplicates += twice.length
+  stats.dead += dead.size
+  stats.hours += ((yield* now) - startedAt) / 3_600_000
+})
+
+describe("the pipeline under faults", () => {
+  it.effect.prop("keeps its promises", [History], ([history]) => simulate(history), {
+    arbitrary: { runs: RUNS },
+    timeout: 600_000
+  })
+  it("was tried", () => {
+    console.log({ ...stats, hours: Math.round(stats.hours) })
+    expect(stats.histories).toBeGreaterThanOrEqual(RUNS)
+  })
+})
