@@ -108,14 +108,26 @@ const probe = (view: View, ordering: Ordering, turn: number): Plan => {
   return behind === undefined ? wait(null, "idle") : { _tag: "Read", connection: behind, maxEvents: 1, probe: true }
 }
 
-/** What is due of one connection, in order of sequence; an event that may be what ends the process goes alone. */
+/**
+ * What is due of one connection, in order of sequence. An event that may be what ends the process goes alone, after the others are
+ * done with; those of its key stay behind it.
+ */
 const retryItems = (view: View, connection: ConnectionState, size: number): ReadonlyArray<Pending> => {
-  const items = view.due.filter((one) => one.connection === connection.id)
-  const suspects = items.filter(({ restarts }) => restarts >= ISOLATE_AFTER)
-  const behindSuspect = new Set(suspects.flatMap(({ key }) => key ?? []))
-  const safe = items.filter((one) => !suspects.includes(one) && !(one.key !== null && behindSuspect.has(one.key)))
-  const suspect = suspects[0]
-  return (safe.length === 0 && suspect !== undefined ? [suspect] : safe).slice(0, size).sort((a, b) => a.seq - b.seq)
+  const items = view.due.filter((one) => one.connection === connection.id).sort((a, b) => a.seq - b.seq)
+  const safe: Array<Pending> = []
+  let suspect: Pending | undefined
+  const held = new Set<string>()
+  for (const item of items) {
+    if (item.key !== null && held.has(item.key)) continue
+    if (item.restarts < ISOLATE_AFTER) {
+      safe.push(item)
+      continue
+    }
+    if (item.key !== null) held.add(item.key)
+    // With earlier events of its key before it, it is not its turn yet.
+    if (!safe.some(({ key }) => key !== null && key === item.key)) suspect ??= item
+  }
+  return safe.length === 0 && suspect !== undefined ? [suspect] : safe.slice(0, size)
 }
 
 /** Chooses the next step: recover, wait, probe, retry what is due, read on. */

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Delivery from "./Delivery.ts"
 import * as Facts from "./DeliveryFacts.ts"
-import type { ConnectionId, SourceId } from "./Ids.ts"
+import { type ConnectionId, MAX_SEQUENCE, type SourceId } from "./Ids.ts"
 import type { Reason, Receipt } from "./Sink.ts"
 import { migrate, type Sql, type SqlRow } from "./Sql.ts"
 
@@ -290,7 +290,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
   const count = (table: "pending" | "dead") => Number(sql.exec(`SELECT count(*) AS n FROM ${table}`)[0]!["n"])
   const numberOrNull = (value: unknown) => (value === null || value === undefined ? null : Number(value))
 
-  /** Due events, each followed by those that wait behind its key. */
+  /** Due events, each followed by those that wait behind its key, as far as none of the key is due later. */
   const due = (now: number): ReadonlyArray<Facts.Pending> => {
     const limit = Delivery.WINDOW_EVENTS
     const heads = sql
@@ -306,8 +306,10 @@ export const makeStore = (sql: Sql): DeliveryStore => {
       out.push(
         ...sql
           .exec(
-            `SELECT * FROM pending WHERE connection = ? AND key = ? AND due IS NULL ORDER BY seq LIMIT ?`,
-            ...[connection, key, limit - out.length]
+            `SELECT * FROM pending WHERE connection = ?1 AND key = ?2 AND due IS NULL
+             AND seq < coalesce((SELECT min(seq) FROM pending WHERE connection = ?1 AND key = ?2 AND due > ?3), ?4)
+             ORDER BY seq LIMIT ?5`,
+            ...[connection, key, now, MAX_SEQUENCE, limit - out.length]
           )
           .map(toPending)
           .filter((one) => !out.some((other) => other.connection === one.connection && other.seq === one.seq))
@@ -493,8 +495,11 @@ export const makeMemory = (): DeliveryStore => {
         .filter(({ due }) => due! <= now)
         .slice(0, Delivery.WINDOW_EVENTS)
       const keys = new Set(heads.flatMap(({ connection, key }) => (key === null ? [] : [`${connection} ${key}`])))
+      const isLater = (one: Facts.Pending) => (other: Facts.Pending) =>
+        other.key === one.key && other.due !== null && other.due > now && other.seq < one.seq
       const behind = [...state.pending.values()].filter(
-        ({ connection, key, due }) => due === null && keys.has(`${connection} ${key}`)
+        (one) =>
+          one.due === null && keys.has(`${one.connection} ${one.key}`) && !pendingOf(one.connection).some(isLater(one))
       )
       return {
         control: state.control,

@@ -125,6 +125,18 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     store.commit([{ ...after, lo: 2, hi: 3, seqs: [2, 3], settled: [done(2), done(3)] }], 700)
     equal([due(9999), [...store.blockedKeys("conn_1", ["k"])]], [[], []])
   },
+  "lets nothing of a key go past an event of it that is due later": (store) => {
+    const key = "k"
+    const held: Facts.Settlement = { _tag: "Waiting", seq: 3, key, spent: 0, due: null, restarts: 0 }
+    const first = { ...dead(1), key } as Facts.Settlement
+    const second = { ...retry(2, 5000), key } as Facts.Settlement
+    store.commit([started("conn_1"), settled(1, 3, first, second, held)], 100)
+    store.commit([{ _tag: "Redriven", connection: "conn_1", seqs: [1], at: 200 }], 200)
+    equal(
+      store.view(200).due.map(({ seq }) => seq),
+      [1]
+    )
+  },
   "brings a dead letter back with all its tries, and hurries what waits for its retry": (store) => {
     store.commit([started("conn_1"), settled(1, 3, dead(1), retry(2, 5000), done(3))], 100)
     store.commit([{ _tag: "Redriven", connection: "conn_1", seqs: [1, 2, 3], at: 200 }], 200)
