@@ -21,7 +21,7 @@ export interface IdKeys {
   readonly parseApiKey: (text: string) => Promise<Ids.WorkspaceId | undefined>
 }
 
-const SOURCE_ID = /^src_([0-9a-f]{8})([0-9a-f]{9})([0-9a-f])([0-9a-f]{14})$/
+const SOURCE_ID = /^src_[0-9a-f]{32}$/
 const API_KEY = /^hs_(live|test)_([0-9a-f]{8})([0-9a-f]{48})([0-9a-f]{8})$/
 const VERIFIED_MAX = 4096
 
@@ -60,13 +60,11 @@ export const make = (ringText: string): IdKeys => {
     parseSourceId: async (text) => {
       const known = verified.get(text)
       if (known !== undefined) return known
-      const match = SOURCE_ID.exec(text)
-      if (match === null) return undefined
-      const [, workspace, route, number, mac] = match as unknown as [string, string, string, string, string]
-      const expected = await checksum(Number.parseInt(number, 16), `src_${workspace}${route}${number}`, 14)
-      if (expected !== mac) return undefined
+      if (!SOURCE_ID.test(text)) return undefined
+      const number = Number.parseInt(text.slice(21, 22), 16)
+      if ((await checksum(number, text.slice(0, 22), 14)) !== text.slice(22)) return undefined
       if (verified.size >= VERIFIED_MAX) verified.clear()
-      const parts = { workspace, route }
+      const parts = { workspace: Ids.workspaceOf(text), route: Ids.routeOf(text) }
       verified.set(text, parts)
       return parts
     },

@@ -78,13 +78,12 @@ export const makeEventId = ({ receivedAt, seq, route }: EventIdParts): EventId =
 
 /** The parts of an event id, or `undefined` when the text is none. */
 export const parseEventId = (text: string): EventIdParts | undefined => {
-  const match = /^evt_([0-9a-f]{12})7([0-9a-f]{3})([89ab][0-9a-f]{6})([0-9a-f]{9})$/.exec(text)
-  if (match === null) return undefined
-  const [, ms, high, low, route] = match as unknown as [string, string, string, string, string]
+  if (!/^evt_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/.test(text)) return undefined
+  const number = (from: number, to: number) => Number.parseInt(text.slice(from, to), 16)
   return {
-    receivedAt: Number.parseInt(ms, 16),
-    seq: Number.parseInt(high, 16) * SEQ_LOW + (Number.parseInt(low, 16) - 0x8000000),
-    route
+    receivedAt: number(4, 16),
+    seq: number(17, 20) * SEQ_LOW + (number(20, 27) - 0x8000000),
+    route: text.slice(27)
   }
 }
 

@@ -257,11 +257,32 @@ const recover = Effect.fnUntraced(function* (settings: Settings, view: Delivery.
   if (batch === undefined) return
   const seen = new Set<string>()
   const settled = batch.items.map(({ seq, key, spent, restarts, since, decided }): Delivery.Settled => {
-    const behind = key !== null && seen.has(key)
+    // Behind what has become pending of its key since, it may have been sent all the same.
+    const isHeld = decided?._tag === "Held"
+    const behind = isHeld || (key !== null && seen.has(key))
     if (key !== null) seen.add(key)
-    return { seq, key, spent, restarts, since, latency: 0, result: decided ?? { _tag: "Lost", behind } }
+    const result = decided === undefined || isHeld ? ({ _tag: "Lost", behind } as const) : decided
+    return { seq, key, spent, restarts, since, latency: 0, result }
   })
   yield* settle(settings, batch.window, settled)
+})
+
+/** One step of sending; `false` when the log has less than was said. */
+const advance = Effect.fnUntraced(function* (
+  settings: Settings,
+  view: Delivery.View,
+  step: Extract<Delivery.Plan, { readonly _tag: "Read" | "Retry" }>
+) {
+  const journal = yield* DeliveryJournal
+  const { connection } = step
+  const what = step._tag === "Read" ? { after: connection.cursor, maxEvents: step.maxEvents } : { pending: step.items }
+  const batch = yield* load(settings, connection, what)
+  if (batch === undefined) return false
+  // Every change from outside (paused, disabled, reconfigured) has a new version: what was planned before it is planned again.
+  if ((yield* journal.control).configVersion === view.control.configVersion) {
+    yield* runWindow(settings, batch, step.probe)
+  }
+  return true
 })
 
 /**
@@ -292,22 +313,4 @@ export const run = Effect.fn("Pump.run")(function* (current: Effect.Effect<Setti
     if (!done) return now + LOG_RETRY
     if (step._tag !== "Recover") lastServed = step.connection.id
   }
-})
-
-/** One step of sending; `false` when the log has less than was said. */
-const advance = Effect.fnUntraced(function* (
-  settings: Settings,
-  view: Delivery.View,
-  step: Extract<Delivery.Plan, { readonly _tag: "Read" | "Retry" }>
-) {
-  const journal = yield* DeliveryJournal
-  const { connection } = step
-  const what = step._tag === "Read" ? { after: connection.cursor, maxEvents: step.maxEvents } : { pending: step.items }
-  const batch = yield* load(settings, connection, what)
-  if (batch === undefined) return false
-  // Every change from outside (paused, disabled, reconfigured) has a new version: what was planned before it is planned again.
-  if ((yield* journal.control).configVersion === view.control.configVersion) {
-    yield* runWindow(settings, batch, step.probe)
-  }
-  return true
 })

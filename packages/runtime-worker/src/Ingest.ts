@@ -29,10 +29,11 @@ const readBody = async (request: Request): Promise<Uint8Array | undefined> => {
   if (request.headers.has("content-length")) return new Uint8Array(await request.arrayBuffer())
   const chunks: Array<Uint8Array> = []
   let size = 0
-  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
-    size += chunk.length
+  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    size += read.value.length
     if (size > MAX_BODY_BYTES) return undefined
-    chunks.push(chunk)
+    chunks.push(read.value)
   }
   const body = new Uint8Array(size)
   let at = 0
