@@ -9,8 +9,9 @@ import { ApiKeysApi, WorkspacesApi } from "./AuthApi.ts"
 import { SchemaErrors } from "./Authorization.ts"
 import { ConnectionsApi } from "./ConnectionsApi.ts"
 import { DestinationsApi } from "./DestinationsApi.ts"
-import { EventsApi } from "./EventsApi.ts"
+import { AttemptsApi, EventsApi } from "./EventsApi.ts"
 import { describeIngest } from "./internal/ingestPath.ts"
+import { ReplaysApi } from "./ReplaysApi.ts"
 import { SourcesApi } from "./SourcesApi.ts"
 
 class SystemApi extends HttpApiGroup.make("system").add(
@@ -24,6 +25,8 @@ export class Api extends HttpApi.make("hookstream")
   .add(DestinationsApi)
   .add(ConnectionsApi)
   .add(EventsApi)
+  .add(AttemptsApi)
+  .add(ReplaysApi)
   .add(SystemApi)
   .middleware(SchemaErrors)
   .annotate(HttpApi.ParseOptions, { errors: "all", onExcessProperty: "error" })

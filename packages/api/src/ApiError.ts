@@ -38,6 +38,8 @@ export class Forbidden extends Schema.Error<Forbidden>("@hookstream/api/Forbidde
 export class NotFound extends Schema.Error<NotFound>("@hookstream/api/NotFound")(fields(404), { httpApiStatus: 404 }) {}
 /** The request contradicts what is there. */
 export class Conflict extends Schema.Error<Conflict>("@hookstream/api/Conflict")(fields(409), { httpApiStatus: 409 }) {}
+/** It was there once: its retention has passed. */
+export class Gone extends Schema.Error<Gone>("@hookstream/api/Gone")(fields(410), { httpApiStatus: 410 }) {}
 /** A part of the gateway did not answer: try again. */
 export class ServiceUnavailable extends Schema.Error<ServiceUnavailable>("@hookstream/api/ServiceUnavailable")(
   fields(503),
@@ -74,6 +76,10 @@ export const notFound = Effect.fnUntraced(function* (error: string) {
 export const conflict = Effect.fnUntraced(function* (error: string) {
   const { requestId: request_id } = yield* RequestInfo
   return yield* new Conflict({ error, status: 409, request_id })
+})
+export const gone = Effect.fnUntraced(function* (error: string) {
+  const { requestId: request_id } = yield* RequestInfo
+  return yield* new Gone({ error, status: 410, request_id })
 })
 
 const onUnavailable = Effect.fnUntraced(function* (error: UnavailableError) {

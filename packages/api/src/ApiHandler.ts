@@ -21,6 +21,7 @@ import type { Deployment } from "./Deployment.ts"
 import * as DestinationsHandlers from "./DestinationsHandlers.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 import * as EventsHandlers from "./EventsHandlers.ts"
+import * as ReplaysHandlers from "./ReplaysHandlers.ts"
 import * as SourcesHandlers from "./SourcesHandlers.ts"
 
 const layerSchemaErrors = HttpApiMiddleware.layerSchemaErrorTransform(SchemaErrors, (error) => {
@@ -44,6 +45,8 @@ const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     DestinationsHandlers.layer,
     ConnectionsHandlers.layer,
     EventsHandlers.layer,
+    EventsHandlers.layerAttempts,
+    ReplaysHandlers.layer,
     layerSystem
   ]),
   Layer.provide([AuthHandlers.layerAuthorization, layerSchemaErrors])

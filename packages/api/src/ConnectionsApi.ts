@@ -7,17 +7,24 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
-import { created, Description, idempotencyHeader, Name, notYet, pageOf, pageQuery, Removed, Time } from "./Fields.ts"
+import {
+  created,
+  Description,
+  idempotencyHeader,
+  Name,
+  notYet,
+  pageOf,
+  pageQuery,
+  Removed,
+  Rules,
+  Time
+} from "./Fields.ts"
 
 const EventPathText = Schema.String.check(
   Schema.makeFilter((path: string) => EventPath.compile(path) !== undefined, {
     message: `must be a path: ${EventPath.SYNTAX}`
   })
 )
-
-const Rules = Schema.Array(FilterRule)
-  .check(Schema.isMaxLength(50, { message: "must have at most 50 rules" }))
-  .annotate({ description: "All must hold for an event to be delivered. Default: none, so every event is" })
 
 const settings = {
   name: Schema.optionalKey(Schema.NullOr(Name)),

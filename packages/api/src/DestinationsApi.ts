@@ -1,6 +1,6 @@
 /** `/v1/destinations`. */
 import { DestinationStatus, Ordering } from "@hookstream/core/Destination"
-import { ConnectionId, DestinationId, EventId, SourceId } from "@hookstream/core/Ids"
+import { ConnectionId, DestinationId, EventId, ReplayId, SourceId } from "@hookstream/core/Ids"
 import { Reason } from "@hookstream/core/Sink"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -93,6 +93,7 @@ export const CircuitView = Schema.Struct({
 const DeadLetterView = Schema.Struct({
   event_id: Schema.NullOr(EventId).annotate({ description: "`null` when the event itself is no longer stored" }),
   connection_id: ConnectionId,
+  replay_id: Schema.NullOr(ReplayId).annotate({ description: "`null` in the normal run" }),
   source_id: SourceId,
   attempts: Schema.Int,
   reason: Reason,

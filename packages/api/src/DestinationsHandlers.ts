@@ -2,7 +2,6 @@ import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
 import { Deliveries } from "@hookstream/core/Deliveries"
 import type { Summary } from "@hookstream/core/DeliveryJournal"
 import type { Destination, Ordering } from "@hookstream/core/Destination"
-import { EventLog } from "@hookstream/core/EventLog"
 import * as Ids from "@hookstream/core/Ids"
 import { Registry } from "@hookstream/core/Registry"
 import { defaultPolicy, type RetryPolicy } from "@hookstream/core/RetryPolicy"
@@ -20,6 +19,7 @@ import { badRequest, type Issue, issuesOf, ofChange, ofList, ofRead, summaryOf }
 import { Caller } from "./Authorization.ts"
 import { Deployment } from "./Deployment.ts"
 import { DestinationInput, DestinationPatch } from "./DestinationsApi.ts"
+import { eventIdOf } from "./EventsHandlers.ts"
 import { DEFAULT_LIMIT, slugOf, time, timeOrNull } from "./Fields.ts"
 import { find, idempotency, page, remove } from "./internal/entities.ts"
 
@@ -220,29 +220,34 @@ const deadLetters = Effect.fn("Destinations.deadLetters")(function* (
   id: string,
   { cursor, limit = DEFAULT_LIMIT }: { readonly cursor?: string; readonly limit?: number }
 ) {
-  const log = yield* EventLog
   const { connections } = yield* onDestination(id, (deliveries) => deliveries.summary(id))
-  const from = /^(conn_[0-9a-f]{32})\.(\d{1,12})$/.exec(cursor ?? "")
+  const from = /^(conn_[0-9a-f]{32}(?::rpl_[0-9a-f]{32})?)\.(\d{1,12})$/.exec(cursor ?? "")
   if (cursor !== undefined && from === null)
     return yield* badRequest("cursor must be the `cursor` of an earlier answer")
-  const before = from === null ? null : { connection: from[1]!, seq: Number(from[2]) }
+  const before = from === null ? null : { run: from[1]!, seq: Number(from[2]) }
   const { letters, next } = yield* onDestination(id, (deliveries) => deliveries.deadLetters(id, before, limit))
   const sources = new Map(connections.map((connection) => [connection.id, connection]))
   const views = yield* Effect.forEach(
     letters,
-    Effect.fnUntraced(function* ({ connection, seq, attempt, reason, detail }) {
+    Effect.fnUntraced(function* ({ connection, replay, seq, attempt, reason, detail }) {
       const { sourceId, route } = sources.get(connection)!
-      const event = (yield* log.list(route, seq + 1, 1))[0]
       return {
-        event_id: event?.seq === seq ? event.id : null,
-        ...{ connection_id: connection, source_id: sourceId, attempts: attempt, reason, error: detail }
+        event_id: yield* eventIdOf(route, seq),
+        ...{
+          connection_id: connection,
+          replay_id: replay,
+          source_id: sourceId,
+          attempts: attempt,
+          reason,
+          error: detail
+        }
       }
     }),
     { concurrency: 8 }
   )
   return {
     dead_letters: views,
-    cursor: next === null ? null : `${next.connection}.${next.seq}`,
+    cursor: next === null ? null : `${next.run}.${next.seq}`,
     has_more: next !== null
   }
 })

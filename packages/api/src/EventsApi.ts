@@ -1,11 +1,12 @@
 /** `/v1/events`. */
+import { AttemptStatus } from "@hookstream/core/DeliveryJournal"
 import { BodyKind } from "@hookstream/core/Event"
-import { ConnectionId, DestinationId, EventId, SourceId } from "@hookstream/core/Ids"
+import { ConnectionId, DestinationId, EventId, ReplayId, SourceId } from "@hookstream/core/Ids"
 import { Reason, Receipt } from "@hookstream/core/Sink"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
-import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
+import { BadRequest, Conflict, Gone, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
 import { notYet, pageOf, pageQuery, Time } from "./Fields.ts"
 
@@ -34,10 +35,16 @@ const summary = {
 export const EventSummary = Schema.Struct(summary)
 
 export const AttemptView = Schema.Struct({
+  id: Schema.String.annotate({
+    description: "For `POST /v1/delivery-attempts/:id/retry`",
+    examples: [`att_${"0".repeat(53)}`]
+  }),
+  event_id: Schema.NullOr(EventId).annotate({ description: "`null` when the event is no longer stored" }),
+  replay_id: Schema.NullOr(ReplayId),
   connection_id: ConnectionId,
   destination_id: DestinationId,
   attempt: Schema.NullOr(Schema.Int),
-  status: Schema.Literals(["delivered", "failed", "unknown", "dead"]),
+  status: AttemptStatus,
   settled_at: Time,
   latency_ms: Schema.NullOr(Schema.Finite),
   reason: Schema.NullOr(Reason),
@@ -56,6 +63,7 @@ export const TimelineEntry = Schema.Struct({
   ]),
   connection_id: Schema.NullOr(ConnectionId),
   destination_id: Schema.NullOr(DestinationId),
+  replay_id: Schema.NullOr(ReplayId).annotate({ description: "`null` in the normal run" }),
   what: Schema.String.annotate({ description: "The entry in a sentence" }),
   attempt: Schema.NullOr(Schema.Int),
   latency_ms: Schema.NullOr(Schema.Finite),
@@ -99,16 +107,45 @@ export class EventsApi extends HttpApiGroup.make("events")
     HttpApiEndpoint.get("get", "/v1/events/:id", {
       params: { id: EventId },
       success: Schema.Struct({ event: EventView }),
-      error: [NotFound, ServiceUnavailable]
+      error: [NotFound, Gone, ServiceUnavailable]
     }),
     HttpApiEndpoint.get("timeline", "/v1/events/:id/timeline", {
       params: { id: EventId },
       success: Schema.Struct({ timeline: Schema.Array(TimelineEntry) }),
-      error: [NotFound, ServiceUnavailable]
+      error: [NotFound, Gone, ServiceUnavailable]
     }),
     HttpApiEndpoint.post("retry", "/v1/events/:id/retry", {
       params: { id: EventId },
       success: Schema.Struct({ retried: Schema.Int }).annotate({ description: "On how many connections" }),
+      error: [NotFound, Gone, Conflict, ServiceUnavailable]
+    })
+  )
+  .middleware(Authorization) {}
+
+const attempt = { id: Schema.String }
+
+/** `/v1/delivery-attempts`. */
+export class AttemptsApi extends HttpApiGroup.make("delivery-attempts")
+  .add(
+    HttpApiEndpoint.get("list", "/v1/delivery-attempts", {
+      query: {
+        ...pageQuery,
+        event_id: Schema.optionalKey(EventId),
+        connection_id: Schema.optionalKey(ConnectionId),
+        destination_id: Schema.optionalKey(
+          DestinationId.annotate({ description: "One of event_id, connection_id and destination_id is required" })
+        ),
+        status: Schema.optionalKey(AttemptStatus),
+        is_dlq: Schema.optionalKey(
+          Schema.Literals(["true", "false"]).annotate({ description: "`true`: only those that ended in a dead letter" })
+        )
+      },
+      success: pageOf("attempts", AttemptView),
+      error: [BadRequest, NotFound, Gone, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.post("retry", "/v1/delivery-attempts/:id/retry", {
+      params: attempt,
+      success: Schema.Struct({ retried: Schema.Literal(true) }),
       error: [NotFound, Conflict, ServiceUnavailable]
     })
   )

@@ -1,5 +1,5 @@
 import { Deliveries } from "@hookstream/core/Deliveries"
-import type { DeliveryStatus, Entry } from "@hookstream/core/DeliveryJournal"
+import type { AttemptStatus, DeliveryStatus, Entry } from "@hookstream/core/DeliveryJournal"
 import { type Event, isSecretHeader, MAX_BODY_BYTES } from "@hookstream/core/Event"
 import { EventLog } from "@hookstream/core/EventLog"
 import * as Ids from "@hookstream/core/Ids"
@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Api } from "./Api.ts"
-import { badRequest, conflict, notFound, ofList, ofRead } from "./ApiError.ts"
+import { badRequest, conflict, gone, notFound, ofList, ofRead } from "./ApiError.ts"
 import { Caller } from "./Authorization.ts"
 import { DEFAULT_LIMIT, time, timeOrNull } from "./Fields.ts"
 import { find } from "./internal/entities.ts"
@@ -54,10 +54,12 @@ const summarise = (event: Event, statuses: ReadonlyArray<DeliveryStatus>) => {
 
 const TRIES: ReadonlyArray<Entry["type"]> = ["delivered", "failed", "unknown", "dead"]
 
-const attemptView = (destinationId: string, entry: Entry) => ({
+const attemptView = (destinationId: string, entry: Entry, eventId: string | null) => ({
+  id: Ids.makeAttemptId({ destination: destinationId, n: entry.n, seq: entry.seq }),
+  ...{ event_id: eventId, replay_id: entry.replay },
   connection_id: entry.connection,
   destination_id: destinationId,
-  ...{ attempt: entry.attempt, status: entry.type as "delivered" | "failed" | "unknown" | "dead" },
+  ...{ attempt: entry.attempt, status: entry.type as AttemptStatus },
   ...{ settled_at: time(entry.at), latency_ms: entry.latency, reason: entry.reason, error: entry.detail },
   ...{ next_attempt_at: timeOrNull(entry.nextAt), is_dlq: entry.type === "dead", receipt: entry.receipt }
 })
@@ -75,7 +77,13 @@ const SENTENCES: { readonly [T in Entry["type"]]: string } = {
 
 const timelineView = (destinationId: string, entry: Entry) => ({
   ...{ at: time(entry.at), type: entry.type, connection_id: entry.connection, destination_id: destinationId },
-  ...{ what: SENTENCES[entry.type], attempt: entry.attempt, latency_ms: entry.latency, reason: entry.reason },
+  ...{
+    replay_id: entry.replay,
+    what: SENTENCES[entry.type],
+    attempt: entry.attempt,
+    latency_ms: entry.latency,
+    reason: entry.reason
+  },
   ...{ error: entry.detail, failed_rule: entry.rule, next_attempt_at: timeOrNull(entry.nextAt), receipt: entry.receipt }
 })
 
@@ -136,11 +144,17 @@ const findEvent = Effect.fnUntraced(function* (id: string) {
   const { workspace } = yield* Caller
   const log = yield* EventLog
   const parts = Ids.parseEventId(id)
-  const event = parts === undefined ? undefined : (yield* log.get(parts.route, [parts.seq], MAX_BODY_BYTES)).events[0]
-  if (event === undefined || event.id !== id || Ids.workspaceOf(event.sourceId) !== workspace) {
-    return yield* notFound(`there is no event ${id}`)
+  if (parts === undefined) return yield* notFound(`there is no event ${id}`)
+  const { route, seq } = parts
+  const event = (yield* log.get(route, [seq], MAX_BODY_BYTES)).events[0]
+  if (event?.id === id && Ids.workspaceOf(event.sourceId) === workspace) return event
+  if (event === undefined) {
+    const stats = yield* log.stats(route).pipe(Effect.catch(() => Effect.succeed(undefined)))
+    if (stats !== undefined && seq < stats.first && Ids.workspaceOf(stats.sourceId) === workspace) {
+      return yield* gone(`event ${id} is no longer stored: its retention has passed`)
+    }
   }
-  return event
+  return yield* notFound(`there is no event ${id}`)
 })
 
 /** What every destination tells of an event, in order of time. */
@@ -170,7 +184,7 @@ const get = Effect.fn("Events.get")(function* (id: string) {
       body: event.bodyKind === "binary" ? Base64.encode(event.body) : decoder.decode(event.body),
       attempts: told
         .filter(({ entry }) => TRIES.includes(entry.type))
-        .map(({ destination, entry }) => attemptView(destination, entry))
+        .map(({ destination, entry }) => attemptView(destination, entry, event.id))
     }
   }
 })
@@ -182,6 +196,7 @@ const timeline = Effect.fn("Events.timeline")(function* (id: string) {
   const nothing = { attempt: null, latency_ms: null, reason: null, error: null, failed_rule: null, receipt: null }
   const accepted = {
     ...{ at: time(event.receivedAt), type: "accepted" as const, connection_id: null, destination_id: null },
+    replay_id: null,
     ...{ what: "It was written to the log", next_attempt_at: null, ...nothing }
   }
   return { timeline: [accepted, ...told.map(({ destination, entry }) => timelineView(destination, entry))] }
@@ -199,6 +214,94 @@ const retry = Effect.fn("Events.retry")(function* (id: string) {
     return yield* conflict("there is nothing to try again: on no connection is the event dead or waiting for a retry")
   return { retried }
 })
+
+/** The id of an event by its place in a log; `null` when it is no longer stored. */
+export const eventIdOf = Effect.fnUntraced(function* (route: Ids.Route, seq: number) {
+  const log = yield* EventLog
+  const event = (yield* log.list(route, seq + 1, 1))[0]
+  return event?.seq === seq ? event.id : null
+})
+
+interface AttemptQuery {
+  readonly cursor?: string
+  readonly limit?: number
+  readonly event_id?: string
+  readonly connection_id?: string
+  readonly destination_id?: string
+  readonly status?: AttemptStatus
+  readonly is_dlq?: "true" | "false"
+}
+
+/** Of one event: all of its tries, from every destination. */
+const attemptsOfEvent = Effect.fnUntraced(function* (id: string, query: AttemptQuery) {
+  const event = yield* findEvent(id)
+  const { destinations } = yield* deliveriesOf(event.sourceId, [event.seq])
+  const told = yield* story(event, destinations)
+  const isWanted = ({ destination, entry }: (typeof told)[number]) =>
+    TRIES.includes(entry.type) &&
+    (query.connection_id === undefined || query.connection_id === entry.connection) &&
+    (query.destination_id === undefined || query.destination_id === destination) &&
+    (query.status === undefined || query.status === entry.type) &&
+    (query.is_dlq === undefined || (query.is_dlq === "true") === (entry.type === "dead"))
+  const attempts = told.filter(isWanted).map(({ destination, entry }) => attemptView(destination, entry, event.id))
+  return { attempts: attempts.reverse(), cursor: null, has_more: false }
+})
+
+/** Of one destination: newest first, page by page. */
+const attemptsOfDestination = Effect.fnUntraced(function* (id: string, query: AttemptQuery) {
+  const deliveries = yield* Deliveries
+  const at = /^(\d{1,13})\.(\d{1,12})$/.exec(query.cursor ?? "")
+  if (query.cursor !== undefined && at === null) {
+    return yield* badRequest("cursor must be the `cursor` of an earlier answer")
+  }
+  if (query.is_dlq === "false") return yield* badRequest("is_dlq=false needs an event_id")
+  const status = query.is_dlq === "true" ? "dead" : query.status
+  const filter = {
+    ...(query.connection_id === undefined ? {} : { connection: query.connection_id }),
+    ...(status === undefined ? {} : { status })
+  }
+  const before = at === null ? null : { n: Number(at[1]), seq: Number(at[2]) }
+  const { entries, next } = yield* deliveries.attempts(id, filter, before, query.limit ?? DEFAULT_LIMIT)
+  const { connections } = yield* deliveries.summary(id)
+  const routes = new Map(connections.map(({ connection, route }) => [connection, route]))
+  const attempts = yield* Effect.forEach(
+    entries,
+    (entry) =>
+      Effect.map(eventIdOf(routes.get(entry.connection)!, entry.seq), (eventId) => attemptView(id, entry, eventId)),
+    { concurrency: 8 }
+  )
+  return { attempts, cursor: next === null ? null : `${next.n}.${next.seq}`, has_more: next !== null }
+})
+
+const attempts = Effect.fn("Attempts.list")(function* (query: AttemptQuery) {
+  if (query.event_id !== undefined) return yield* attemptsOfEvent(query.event_id, query)
+  const connection = query.connection_id === undefined ? undefined : yield* find("connection", query.connection_id)
+  const id = query.destination_id ?? connection?.destinationId
+  if (id === undefined) {
+    return yield* badRequest("one of event_id, connection_id and destination_id is required")
+  }
+  yield* find("destination", id)
+  return yield* attemptsOfDestination(id, query)
+})
+
+const retryAttempt = Effect.fn("Attempts.retry")(function* (id: string) {
+  const parts = Ids.parseAttemptId(id)
+  if (parts === undefined) return yield* notFound(`there is no attempt ${id}`)
+  yield* find("destination", parts.destination)
+  const deliveries = yield* Deliveries
+  const answer = yield* deliveries.retryAttempt(parts.destination, parts)
+  if (answer === "unknown") return yield* notFound(`there is no attempt ${id}`)
+  if (answer === "settled") {
+    return yield* conflict("there is nothing to try again: the delivery is neither dead nor waiting for a retry")
+  }
+  return { retried: true as const }
+})
+
+export const layerAttempts = HttpApiBuilder.group(Api, "delivery-attempts", (handlers) =>
+  handlers
+    .handle("list", ({ query }) => attempts(query).pipe(Effect.catchTags(ofRead)))
+    .handle("retry", ({ params }) => retryAttempt(params.id).pipe(Effect.catchTags(ofRead)))
+)
 
 export const layer = HttpApiBuilder.group(Api, "events", (handlers) =>
   handlers

@@ -1,5 +1,6 @@
 /** Fields that several resources share. */
 
+import { FilterRule } from "@hookstream/core/Filter"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 
@@ -68,6 +69,17 @@ export const pageOf = <const K extends string, S extends Schema.Top>(plural: K, 
     readonly cursor: Schema.NullOr<typeof Schema.String>
     readonly has_more: typeof Schema.Boolean
   })
+
+/** A time as callers give it. */
+export const TimeInput = Schema.String.check(
+  Schema.makeFilter((text: string) => /^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(Date.parse(text)), {
+    message: 'must be an ISO 8601 time, such as "2026-11-24T10:00:00Z"'
+  })
+).annotate({ format: "date-time", examples: ["2026-11-24T10:00:00Z"] })
+
+export const Rules = Schema.Array(FilterRule)
+  .check(Schema.isMaxLength(50, { message: "must have at most 50 rules" }))
+  .annotate({ description: "All must hold for an event to be delivered. Default: none, so every event is" })
 
 /** 201 `{ "<singular>": … }`. */
 export const created = HttpApiSchema.status(201)

@@ -1,6 +1,8 @@
 /** `/v1/sources`. */
+
+import { JOURNAL_DAYS } from "@hookstream/core/DeliveryFacts"
 import { SourceId } from "@hookstream/core/Ids"
-import { SourceStatus } from "@hookstream/core/Source"
+import { DEFAULT_RETENTION_DAYS, SourceStatus } from "@hookstream/core/Source"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
@@ -36,7 +38,13 @@ const settings = {
   ip_denylist: notYet([]),
   json_schema: notYet(),
   schema_action: notYet(),
-  retention_days: notYet()
+  retention_days: Schema.optionalKey(
+    Schema.Int.check(
+      Schema.isBetween({ minimum: 1, maximum: JOURNAL_DAYS }, { message: `must be from 1 to ${JOURNAL_DAYS}` })
+    ).annotate({
+      description: `Days that events are kept for replay, at least; longer while a destination still has to deliver them. They go by whole days. Default: ${DEFAULT_RETENTION_DAYS}`
+    })
+  )
 }
 
 export const SourceInput = Schema.Struct({ name: Name, ...settings })
@@ -49,6 +57,7 @@ export const SourceView = Schema.Struct({
   description: Schema.NullOr(Schema.String),
   status: SourceStatus,
   ingest_url: Schema.String,
+  retention_days: Schema.Int,
   event_count: Schema.Int,
   last_event_at: Schema.NullOr(Time),
   created_at: Time,

@@ -1,7 +1,7 @@
 import { EventLog } from "@hookstream/core/EventLog"
 import * as Ids from "@hookstream/core/Ids"
 import { Registry } from "@hookstream/core/Registry"
-import type { Source } from "@hookstream/core/Source"
+import { DEFAULT_RETENTION_DAYS, type Source } from "@hookstream/core/Source"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -19,6 +19,7 @@ const view = Effect.fnUntraced(function* (source: Source) {
   return {
     ...{ id: source.id, name: source.name, slug: source.slug, description: source.description, status: source.status },
     ingest_url: `${origin}/v1/ingest/${source.id}`,
+    retention_days: source.retentionDays,
     event_count: count,
     last_event_at: timeOrNull(lastAt),
     created_at: time(source.createdAt),
@@ -42,7 +43,8 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
               ...({ kind: "source", id, workspace, version: 0, createdAt: now, updatedAt: now } as const),
               ...{ name: payload.name, slug: payload.slug ?? slugOf(payload.name, "source") },
               description: payload.description ?? null,
-              status: payload.status ?? "active"
+              status: payload.status ?? "active",
+              retentionDays: payload.retention_days ?? DEFAULT_RETENTION_DAYS
             },
             repeat
           )
@@ -76,6 +78,7 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
           slug: payload.slug ?? before.slug,
           description: payload.description === undefined ? before.description : payload.description,
           status: payload.status ?? before.status,
+          retentionDays: payload.retention_days ?? before.retentionDays,
           updatedAt: yield* Clock.currentTimeMillis
         })
         return { source: yield* view(source) }

@@ -1,9 +1,18 @@
 /** What destinations tell of their deliveries, and what a person may ask of them, wherever they live. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { DeadPage, DeliveryStatus, Entry, Summary } from "./DeliveryJournal.ts"
+import type {
+  AttemptFilter,
+  AttemptPage,
+  AttemptPosition,
+  DeadPage,
+  DeliveryStatus,
+  Entry,
+  ReplayProgress,
+  Summary
+} from "./DeliveryJournal.ts"
 import type { UnavailableError } from "./Errors.ts"
-import type { ConnectionId, DestinationId, SourceId } from "./Ids.ts"
+import type { ConnectionId, DestinationId, ReplayId, SourceId } from "./Ids.ts"
 import type { Reason } from "./Sink.ts"
 
 /** Which dead letters; without a field all. */
@@ -41,6 +50,23 @@ export class Deliveries extends Context.Service<
       source: SourceId,
       seq: number
     ) => Effect.Effect<number, UnavailableError>
+    /** Tries, newest first. */
+    readonly attempts: (
+      destination: DestinationId,
+      filter: AttemptFilter,
+      before: AttemptPosition | null,
+      limit: number
+    ) => Effect.Effect<AttemptPage, UnavailableError>
+    /** Tries the delivery of this attempt again now. `settled`: it is neither dead nor waiting for its retry. */
+    readonly retryAttempt: (
+      destination: DestinationId,
+      position: AttemptPosition
+    ) => Effect.Effect<"retried" | "settled" | "unknown", UnavailableError>
+    /** `null` when the destination knows no such replay. */
+    readonly replay: (
+      destination: DestinationId,
+      replay: ReplayId
+    ) => Effect.Effect<ReplayProgress | null, UnavailableError>
     /** Closes the circuit by hand. */
     readonly resetCircuit: (destination: DestinationId) => Effect.Effect<Summary, UnavailableError>
   }

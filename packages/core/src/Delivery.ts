@@ -6,14 +6,18 @@
  */
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import {
-  type ConnectionState,
   type Control,
+  eventKey,
   evolveControl,
   type Fact,
   isOutage,
-  observations,
   type PauseReason,
   type Pending,
+  type Rates,
+  type Replay,
+  type Run,
+  type RunId,
+  runOf,
   type Settlement,
   type Window
 } from "./DeliveryFacts.ts"
@@ -23,15 +27,25 @@ import * as RateLimit from "./RateLimit.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import type { Outcome, Reason } from "./Sink.ts"
 
+/** Of each kind so many in a second; `null` without a limit. */
+export interface PerSecond {
+  readonly requests: number | null
+  readonly records: number | null
+  readonly bytes: number | null
+}
+
+export const unlimited: PerSecond = { requests: null, records: null, bytes: null }
+
 /** What a destination is set to. */
 export interface Policy {
   readonly ordering: Ordering
   readonly retry: RetryPolicy.RetryPolicy
   readonly breaker: CircuitBreaker.BreakerSettings
-  /** Requests per second, `null` without a limit. */
-  readonly ratePerSecond: number | null
+  readonly limits: PerSecond
   /** Events pending (waiting for a retry or behind their key) above which reading stops. */
   readonly maxPending: number
+  /** Events that are loaded and sent together at most, and their bytes. */
+  readonly window: { readonly events: number; readonly bytes: number }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -40,18 +54,25 @@ export interface Policy {
 /** What `plan` looks at: bounded, whatever the backlog. */
 export interface View {
   readonly control: Control
-  /** In the order in which they should take their turn, with the number of their pending events. */
-  readonly connections: ReadonlyArray<ConnectionState & { readonly pending: number }>
+  /** In the order in which they should take their turn, with the number of their pending events and dead letters. */
+  readonly runs: ReadonlyArray<Run & { readonly pending: number; readonly dead: number }>
   /**
-   * Pending events of enabled connections that are due, oldest due first, each followed by those that wait behind its key; at
-   * most as many as one window holds.
+   * Pending events of enabled runs that are due, oldest due first, each followed by those that wait behind its key; at most as
+   * many as one window holds.
    */
   readonly due: ReadonlyArray<Pending>
-  /** Pending events of enabled connections that wait behind nothing, due or not, oldest first: a probe is one of them. */
+  /** Pending events of enabled runs that wait behind nothing, due or not, oldest first: a probe is one of them. */
   readonly oldest: ReadonlyArray<Pending>
   /** When the next pending event that is not due yet will be. */
   readonly nextDue: number | null
   readonly pendingCount: number
+}
+
+/** Sends that may start now. The first is made whatever its bytes. */
+export interface Allowance {
+  readonly requests: number
+  readonly records: number
+  readonly bytes: number
 }
 
 export type Plan =
@@ -59,16 +80,20 @@ export type Plan =
   | { readonly _tag: "Recover"; readonly window: Window }
   | {
       readonly _tag: "Retry"
-      readonly connection: ConnectionState
+      readonly run: Run
       readonly items: ReadonlyArray<Pending>
+      readonly allowed: Allowance
       readonly probe: boolean
     }
   | {
       readonly _tag: "Read"
-      readonly connection: ConnectionState
+      readonly run: Run
       readonly maxEvents: number
+      readonly allowed: Allowance
       readonly probe: boolean
     }
+  /** A replay has nothing left to do. */
+  | { readonly _tag: "Finish"; readonly run: Run }
   /** Nothing to do before `until` (`null`: before a wake-up or a change). */
   | {
       readonly _tag: "Wait"
@@ -76,7 +101,7 @@ export type Plan =
       readonly because: "idle" | "paused" | "circuit open" | "throttled" | "rate limit" | "retry due"
     }
 
-/** Events a window holds at most, and what may be read for it. */
+/** What a window holds unless the sink takes larger requests. */
 export const WINDOW_EVENTS = 100
 export const WINDOW_BYTES = 1024 * 1024
 /** A destination paused for its credentials or configuration tries one event again at this interval. */
@@ -90,30 +115,76 @@ const wait = (until: number | null, because: Extract<Plan, { readonly _tag: "Wai
   because
 })
 
-/** Whether this connection may read on: it is behind, and no earlier event holds it up. */
-const mayRead = (connection: View["connections"][number], ordering: Ordering): boolean =>
-  connection.enabled && connection.cursor < connection.head && (ordering !== "strict" || connection.pending === 0)
+/** What the token buckets let through now. */
+const allowanceOf = ({ rates }: Control, limits: PerSecond, now: number): Allowance => {
+  const of = (kind: keyof Rates) =>
+    limits[kind] === null ? Number.POSITIVE_INFINITY : RateLimit.allowance(rates[kind], limits[kind], now)
+  return { requests: of("requests"), records: of("records"), bytes: of("bytes") }
+}
+
+/** When each token bucket lets something through. */
+const allowedAt = ({ rates }: Control, limits: PerSecond, now: number): number =>
+  Math.max(
+    ...(["requests", "records", "bytes"] as const).map((kind) =>
+      limits[kind] === null ? now : RateLimit.nextAt(rates[kind], limits[kind], now)
+    )
+  )
+
+/** The token buckets after these sends; `null` without a limit. */
+export const spend = ({ rates }: Control, limits: PerSecond, sent: Allowance, now: number): Rates | null => {
+  if (limits.requests === null && limits.records === null && limits.bytes === null) return null
+  const of = (kind: keyof Rates) =>
+    limits[kind] === null ? rates[kind] : RateLimit.spend(rates[kind], limits[kind], sent[kind], now)
+  return { requests: of("requests"), records: of("records"), bytes: of("bytes") }
+}
+
+type ViewedRun = View["runs"][number]
+
+/** Events that a replay may still send for the first time. */
+const remaining = ({ replay, delivered, pending, dead }: ViewedRun): number =>
+  replay?.maxEvents == null ? Number.POSITIVE_INFINITY : replay.maxEvents - delivered - pending - dead
+
+const isBehind = (run: ViewedRun): boolean => run.cursor < run.head && remaining(run) > 0
+
+/** Whether this run may read on: it is behind, and no earlier event holds it up. */
+const mayRead = (run: ViewedRun, ordering: Ordering): boolean =>
+  run.enabled && isBehind(run) && (ordering !== "strict" || run.pending === 0)
+
+/** When the token bucket of a replay lets the next event through; now for a live run. */
+const replayAt = ({ replay, rateFullAt }: Run, now: number): number =>
+  replay === null ? now : RateLimit.nextAt(rateFullAt, replay.ratePerSecond, now)
+
+/** Records of this run that may be sent now. */
+const recordsOf = (run: ViewedRun, now: number): number =>
+  run.replay === null
+    ? Number.POSITIVE_INFINITY
+    : Math.min(remaining(run), RateLimit.allowance(run.rateFullAt, run.replay.ratePerSecond, now))
+
+/** One request with one event. */
+const ONE: Allowance = { requests: 1, records: 1, bytes: Number.POSITIVE_INFINITY }
 
 /**
  * One event to ask whether the sink is back: the pending ones in turn, then the next of a log, so that no single event that always
  * fails keeps the circuit open.
  */
 const probe = (view: View, ordering: Ordering, turn: number): Plan => {
-  const behind = view.connections.find((connection) => mayRead(connection, ordering))
+  const behind = view.runs.find((run) => mayRead(run, ordering))
   const candidates = view.oldest.length + (behind === undefined ? 0 : 1)
   if (candidates === 0) return wait(null, "idle")
   const item = view.oldest[turn % candidates]
-  const connection = view.connections.find(({ id }) => id === item?.connection)
-  if (item !== undefined && connection !== undefined) return { _tag: "Retry", connection, items: [item], probe: true }
-  return behind === undefined ? wait(null, "idle") : { _tag: "Read", connection: behind, maxEvents: 1, probe: true }
+  const run = view.runs.find(({ id }) => id === item?.run)
+  if (item !== undefined && run !== undefined) return { _tag: "Retry", run, items: [item], allowed: ONE, probe: true }
+  return behind === undefined
+    ? wait(null, "idle")
+    : { _tag: "Read", run: behind, maxEvents: 1, allowed: ONE, probe: true }
 }
 
 /**
- * What is due of one connection, in order of sequence. An event that may be what ends the process goes alone, after the others are
- * done with; those of its key stay behind it.
+ * What is due of one run, in order of sequence. An event that may be what ends the process goes alone, after the others are done
+ * with; those of its key stay behind it.
  */
-const retryItems = (view: View, connection: ConnectionState, size: number): ReadonlyArray<Pending> => {
-  const items = view.due.filter((one) => one.connection === connection.id).sort((a, b) => a.seq - b.seq)
+const retryItems = (view: View, run: Run, size: number): ReadonlyArray<Pending> => {
+  const items = view.due.filter((one) => one.run === run.id).sort((a, b) => a.seq - b.seq)
   const safe: Array<Pending> = []
   let suspect: Pending | undefined
   const held = new Set<string>()
@@ -130,21 +201,26 @@ const retryItems = (view: View, connection: ConnectionState, size: number): Read
   return safe.length === 0 && suspect !== undefined ? [suspect] : safe.slice(0, size)
 }
 
-/** Chooses the next step: recover, wait, probe, retry what is due, read on. */
+/** Chooses the next step: recover, wait, probe, retry what is due, read on, finish a replay. */
 export const plan = (
   view: View,
   now: number,
-  policy: Pick<Policy, "ordering" | "ratePerSecond" | "maxPending">
+  policy: Pick<Policy, "ordering" | "limits" | "maxPending" | "window">
 ): Plan => {
   const { control } = view
   const { pause, breaker } = control
   if (control.window !== null) return { _tag: "Recover", window: control.window }
+  const over = view.runs.find(
+    (run) => run.replay !== null && run.finishedAt === null && run.pending === 0 && !isBehind(run)
+  )
+  if (over !== undefined) return { _tag: "Finish", run: over }
   if (pause !== null && (pause.probeAt === null || pause.probeAt > now)) return wait(pause.probeAt, "paused")
   if (control.throttledUntil > now) return wait(control.throttledUntil, "throttled")
 
-  const allowed =
-    policy.ratePerSecond === null ? WINDOW_EVENTS : RateLimit.allowance(control.rateFullAt, policy.ratePerSecond, now)
-  if (allowed === 0) return wait(RateLimit.nextAt(control.rateFullAt, policy.ratePerSecond!, now), "rate limit")
+  const allowed = allowanceOf(control, policy.limits, now)
+  if (Math.min(allowed.requests, allowed.records, allowed.bytes) <= 0) {
+    return wait(allowedAt(control, policy.limits, now), "rate limit")
+  }
 
   if (breaker.state !== "closed") {
     const step = probe(view, policy.ordering, breaker.probes)
@@ -152,17 +228,23 @@ export const plan = (
   }
 
   // A paused destination that may probe sends one event only.
-  const size = Math.min(pause === null ? WINDOW_EVENTS : 1, allowed)
-  const retrying = view.connections.find(({ id }) => id === view.due[0]?.connection)
+  const size = pause === null ? policy.window.events : 1
+  const retrying = view.runs.find(({ id }) => id === view.due[0]?.run)
   if (retrying !== undefined) {
-    return { _tag: "Retry", connection: retrying, items: retryItems(view, retrying, size), probe: false }
+    return { _tag: "Retry", run: retrying, items: retryItems(view, retrying, size), allowed, probe: false }
   }
   const room = policy.maxPending - view.pendingCount
-  const behind = view.connections.find((connection) => mayRead(connection, policy.ordering))
-  if (behind !== undefined && room > 0) {
-    return { _tag: "Read", connection: behind, maxEvents: Math.min(size, room), probe: false }
+  const behind = room > 0 ? view.runs.filter((run) => mayRead(run, policy.ordering)) : []
+  const next = behind.find((run) => replayAt(run, now) <= now)
+  if (next !== undefined) {
+    const records = Math.min(allowed.records, recordsOf(next, now))
+    const read = { run: next, maxEvents: Math.min(size, room), allowed: { ...allowed, records }, probe: false }
+    return { _tag: "Read", ...read }
   }
-  return view.nextDue === null ? wait(null, "idle") : wait(view.nextDue, "retry due")
+  const times = [...behind.map((run) => replayAt(run, now)), ...(view.nextDue === null ? [] : [view.nextDue])]
+  if (times.length === 0) return wait(null, "idle")
+  const until = Math.min(...times)
+  return wait(until, until === view.nextDue ? "retry due" : "rate limit")
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -203,20 +285,47 @@ export type Result =
  */
 export const letsFollow = (result: Result): boolean => result._tag === "Delivered" || result._tag === "Filtered"
 
+/** An answer, as far as the breaker cares; `undefined` of an event that was not sent, or whose end nobody saw. */
+const answered = (result: Result): boolean | undefined => {
+  if (result._tag === "Delivered") return true
+  return result._tag === "Failed" ? !isOutage(result.reason) : undefined
+}
+
+/**
+ * What the breaker sees: each request once, good when the sink answered for any of its events. A request of several events that
+ * failed says nothing of one of them.
+ */
+const observations = (run: RunId, all: ReadonlyArray<Settled>): ReadonlyArray<CircuitBreaker.Observation> => {
+  const requests = Map.groupBy(
+    all.filter(({ request }) => request !== null),
+    ({ request }) => request
+  )
+  return [...requests.values()].flatMap((events) => {
+    const seen = events.flatMap(({ result }) => answered(result) ?? [])
+    const event = `${eventKey(run, events[0]!.seq)}${events.length > 1 ? `-${events.at(-1)!.seq}` : ""}`
+    return seen.length === 0 ? [] : [{ event, ok: seen.includes(true) }]
+  })
+}
+
+/** The same for the breaker, and short: what came before the last good answer does not matter. */
+const sinceLastGood = (seen: ReadonlyArray<CircuitBreaker.Observation>): ReadonlyArray<CircuitBreaker.Observation> =>
+  seen.slice(
+    Math.max(
+      0,
+      seen.findLastIndex(({ ok }) => ok)
+    )
+  )
+
 /** Whether to start no further send of this window: the breaker will open, or the destination waits or pauses. */
 export const mustStop = (
+  run: RunId,
   control: Control,
-  results: ReadonlyArray<{ readonly event: string; readonly result: Result }>,
+  all: ReadonlyArray<Settled>,
   settings: CircuitBreaker.BreakerSettings
-): boolean => {
-  const sent = results.flatMap(({ event, result }) => {
-    if (result._tag === "Delivered") return [{ event, ok: true }]
-    return result._tag === "Failed" ? [{ event, ok: !isOutage(result.reason) }] : []
-  })
-  const last = results.at(-1)?.result
-  if (last?._tag === "Failed" && ["pause", "throttle"].includes(CONSEQUENCES[last.reason].next)) return true
-  return CircuitBreaker.mustOpen(CircuitBreaker.observe(control.breaker, sent), settings)
-}
+): boolean =>
+  all.some(
+    ({ result }) => result._tag === "Failed" && ["pause", "throttle"].includes(CONSEQUENCES[result.reason].next)
+  ) || CircuitBreaker.mustOpen(CircuitBreaker.observe(control.breaker, observations(run, all)), settings)
 
 export interface Settled {
   readonly seq: number
@@ -226,6 +335,8 @@ export interface Settled {
   /** When it first failed; `null` when it never did. */
   readonly since: number | null
   readonly key: string | null
+  /** Which request of the window it went with; `null` when it was not sent, or nobody knows. */
+  readonly request: number | null
   readonly latency: number
   readonly result: Result
 }
@@ -234,6 +345,10 @@ export interface SettleContext {
   readonly now: number
   readonly policy: Pick<Policy, "retry" | "breaker">
   readonly control: Control
+  /** The token buckets after what was sent; `null`: as planned. */
+  readonly rates: Rates | null
+  /** What of the window is still on its way. */
+  readonly rest: Window | null
   /** The config that the sends used. An outcome of an older version neither pauses nor opens the breaker. */
   readonly configVersion: number
   /** Uniform in [0, 1); asked once for each retry. */
@@ -322,8 +437,7 @@ const settlement = (one: Settled, context: SettleContext, throttledUntil: number
 /** What the outcomes mean for the breaker. `control` has seen them already. */
 const breakerFacts = (
   control: Control,
-  settled: ReadonlyArray<Settlement>,
-  connection: ConnectionId,
+  seen: ReadonlyArray<CircuitBreaker.Observation>,
   { now, policy }: SettleContext
 ): ReadonlyArray<Fact> => {
   const { breaker } = control
@@ -333,8 +447,9 @@ const breakerFacts = (
       ? [{ _tag: "BreakerOpened", at: now, until: now + resetMs, probes: 0 }]
       : []
   }
-  const seen = observations(connection, settled)
   if (seen.some(({ ok }) => ok)) return [{ _tag: "BreakerClosed", at: now }]
+  // The rest of the window that has opened it says nothing new.
+  if (breaker.until > now) return []
   // A probe that was filtered out, say, has asked nothing: the next one may go at once.
   const until = seen.length === 0 ? now : now + resetMs
   return [{ _tag: "BreakerOpened", at: now, until, probes: breaker.probes + 1 }]
@@ -363,11 +478,13 @@ export const settle = (window: Window, all: ReadonlyArray<Settled>, context: Set
   )
   const answeredAt = answers ? now : control.lastAnswerAt
   const settled = all.map((one) => settlement(one, context, throttled?.until ?? now, answeredAt))
-  const fact: Fact = { _tag: "WindowSettled", ...window, at: now, settled }
+  const seen = observations(window.run, all)
+  const { rates, rest } = context
+  const fact: Fact = { _tag: "WindowSettled", ...window, at: now, settled, seen: sinceLastGood(seen), rates, rest }
   const facts: Array<Fact> = [fact]
   if (throttled !== undefined) facts.push({ _tag: "ThrottledUntil", ...throttled })
   if (context.configVersion !== control.configVersion) return facts
-  facts.push(...breakerFacts(evolveControl(control, fact), settled, window.connection, context))
+  facts.push(...breakerFacts(evolveControl(control, fact), seen, context))
   if (control.pause?.reason !== "user") facts.push(...pauseFacts(control, all, now))
   return facts
 }
@@ -388,16 +505,22 @@ export interface Wanted {
     /** The log's last sequence now: a new connection delivers what comes after it. */
     readonly head: number
   }>
+  readonly replays: ReadonlyArray<{
+    readonly replay: Replay
+    readonly cancelled: boolean
+    /** What of which connection's log. */
+    readonly parts: ReadonlyArray<{
+      readonly connection: ConnectionId
+      readonly after: number
+      readonly through: number
+    }>
+  }>
 }
 
 /** The facts that bring a destination to a newer configuration; none when it has that version already. */
-export const configure = (
-  control: Control,
-  connections: ReadonlyArray<ConnectionState>,
-  wanted: Wanted
-): ReadonlyArray<Fact> => {
+export const configure = (control: Control, runs: ReadonlyArray<Run>, wanted: Wanted): ReadonlyArray<Fact> => {
   if (wanted.version <= control.configVersion) return []
-  const known = new Map(connections.map((connection) => [connection.id, connection]))
+  const known = new Map(runs.map((run) => [run.id, run]))
   const facts: Array<Fact> = [{ _tag: "ConfigChanged", version: wanted.version }]
   for (const { id, sourceId, route, enabled, deleted, head } of wanted.connections) {
     const before = known.get(id)
@@ -406,6 +529,14 @@ export const configure = (
     const state = before ?? { enabled: true, deleted: false }
     if (state.enabled !== enabled || state.deleted !== deleted) {
       facts.push({ _tag: "ConnectionChanged", connection: id, enabled, deleted })
+    }
+  }
+  for (const { replay, cancelled, parts } of wanted.replays) {
+    const own = parts.flatMap(({ connection }) => known.get(runOf(connection, replay.id)) ?? [])
+    if (cancelled) {
+      if (own.some(({ deleted }) => !deleted)) facts.push({ _tag: "ReplayCancelled", replay: replay.id })
+    } else if (own.length === 0) {
+      facts.push(...parts.map((part): Fact => ({ _tag: "ReplayRequested", ...part, replay })))
     }
   }
   if (wanted.paused && control.pause?.reason !== "user") {

@@ -1,121 +1,51 @@
 /**
  * The facts of a destination's journal, the state that they make, and the fold from one to the other. Pure. The durable form of
  * the state is in `DeliveryJournal.ts`, written in the same transaction as its facts.
+ *
+ * A delivery is (run, sequence). The live run of a connection has the connection's own id; a replay is a run of its own, with its
+ * own cursor and its own pending events and dead letters.
  */
 import * as CircuitBreaker from "./CircuitBreaker.ts"
-import type { ConnectionId, Route, SourceId } from "./Ids.ts"
-import type { Reason, Receipt } from "./Sink.ts"
+import type { Fact, PauseReason, Rates, Replay, RunId, Settlement, Window } from "./FactSchema.ts"
+import type { ConnectionId, ReplayId, Route, SourceId } from "./Ids.ts"
+import * as RateLimit from "./RateLimit.ts"
+import type { Reason } from "./Sink.ts"
 
-/** A try that failed. `attempt` counts from 1; times are milliseconds. */
-interface Failure {
-  readonly seq: number
-  readonly attempt: number
-  readonly latency: number
-  readonly reason: Reason
-  readonly detail: string
-}
+/** Days that a fact is kept: as long as the longest retention of a source. A journal that grows too large forgets earlier. */
+export const JOURNAL_DAYS = 30
 
-/** What became of one event in a window. */
-export type Settlement =
-  | {
-      readonly _tag: "Delivered"
-      readonly seq: number
-      readonly attempt: number
-      readonly latency: number
-      readonly receipt: Receipt
-    }
-  /** Rule number `rule` of the connection, from 0, does not hold. */
-  | { readonly _tag: "Filtered"; readonly seq: number; readonly rule: number }
-  | (Failure & {
-      readonly _tag: "Retry"
-      readonly key: string | null
-      /** Tries spent so far: a try that spends none is repeated under the same number. */
-      readonly spent: number
-      /** `null`: behind an earlier event of its key. */
-      readonly due: number | null
-      /** How often the process ended while this event was being sent. */
-      readonly restarts: number
-      /** When it first failed. */
-      readonly since: number
-    })
-  /** Not tried: behind an earlier event of its key (`due: null`), or because sending had to stop. */
-  | {
-      readonly _tag: "Waiting"
-      readonly seq: number
-      readonly key: string | null
-      readonly spent: number
-      readonly due: number | null
-      readonly restarts: number
-    }
-  | (Failure & { readonly _tag: "Dead"; readonly key: string | null })
+export type { Fact, PauseReason, Rates, Replay, RunId, Settlement, Window } from "./FactSchema.ts"
 
-/** Why a destination does not send. `user` lasts until it is resumed; the others are probed. */
-export type PauseReason = "user" | "Unauthorized" | "Misconfigured"
+export const runOf = (connection: ConnectionId, replay: ReplayId): RunId => `${connection}:${replay}`
 
-/** The events whose sends run together: `lo..hi` of a log, or (`seqs`) pending events among them. */
-export interface Window {
+/** A run over a source's log: the live one of a connection, or a replay. */
+export interface Run {
+  readonly id: RunId
   readonly connection: ConnectionId
-  readonly lo: number
-  readonly hi: number
-  readonly seqs: ReadonlyArray<number> | null
-}
-
-export type Fact =
-  | {
-      readonly _tag: "ConnectionStarted"
-      readonly connection: ConnectionId
-      readonly sourceId: SourceId
-      readonly route: Route
-      /** Events after this sequence are delivered. */
-      readonly after: number
-    }
-  | {
-      readonly _tag: "ConnectionChanged"
-      readonly connection: ConnectionId
-      readonly enabled: boolean
-      readonly deleted: boolean
-    }
-  /** Sends are about to start. `rateFullAt`: the destination's token bucket after them (see `RateLimit.ts`). */
-  | (Window & { readonly _tag: "WindowPlanned"; readonly configVersion: number; readonly rateFullAt: number })
-  | (Window & { readonly _tag: "WindowSettled"; readonly at: number; readonly settled: ReadonlyArray<Settlement> })
-  | {
-      readonly _tag: "Paused"
-      readonly reason: PauseReason
-      readonly detail: string
-      readonly probeAt: number | null
-    }
-  | { readonly _tag: "Resumed" }
-  /** Opened, or open for another period (`probes` counts the failed probes). */
-  | { readonly _tag: "BreakerOpened"; readonly at: number; readonly until: number; readonly probes: number }
-  | { readonly _tag: "BreakerHalfOpened" }
-  /** What waits for its retry is due now, all at the same time, so that it drains in the order of the log. */
-  | { readonly _tag: "BreakerClosed"; readonly at: number }
-  | { readonly _tag: "ThrottledUntil"; readonly until: number; readonly streak: number }
-  | { readonly _tag: "ConfigChanged"; readonly version: number }
-  /** A person asked: dead letters get all their tries again, what waits for its retry is due now. */
-  | {
-      readonly _tag: "Redriven"
-      readonly connection: ConnectionId
-      readonly seqs: ReadonlyArray<number>
-      readonly at: number
-    }
-
-export interface ConnectionState {
-  readonly id: ConnectionId
+  /** `null`: the live run. */
+  readonly replay: Replay | null
   readonly sourceId: SourceId
   readonly route: Route
-  /** Events up to here came before the connection: they are not its own. */
+  /** Events up to here came before the run: they are not its own. */
   readonly after: number
   /** Every event after `after` and up to here is delivered, filtered, pending or dead. */
   readonly cursor: number
-  /** The log's last known sequence: a hint from the log, not a fact. */
+  /** Of the live run the log's last known sequence (a hint from the log, not a fact); of a replay where it ends. */
   readonly head: number
   readonly enabled: boolean
+  /** Its connection was deleted, or the replay cancelled: nothing of it is sent any more. */
   readonly deleted: boolean
+  /** Events delivered, and filtered out, so far. */
+  readonly delivered: number
+  readonly filtered: number
+  /** Of a replay: its token bucket. */
+  readonly rateFullAt: number
+  /** Of a replay: when it had nothing left to do; `null` before. */
+  readonly finishedAt: number | null
 }
 
 export interface Pending {
-  readonly connection: ConnectionId
+  readonly run: RunId
   readonly seq: number
   /** The ordering key, `null` where no order is kept. */
   readonly key: string | null
@@ -132,7 +62,7 @@ export interface Pending {
 }
 
 export interface DeadLetter {
-  readonly connection: ConnectionId
+  readonly run: RunId
   readonly seq: number
   readonly key: string | null
   /** Tries made. */
@@ -152,21 +82,20 @@ export interface Control {
   readonly throttledUntil: number
   /** Throttlings in a row for which the sink asked no time. */
   readonly throttleStreak: number
-  /** The token bucket of the rate limit. */
-  readonly rateFullAt: number
+  readonly rates: Rates
   /** The window whose sends have started and whose outcomes are not yet known. */
   readonly window: Window | null
 }
 
 export const initialControl: Control = {
   ...{ configVersion: 0, pause: null, breaker: CircuitBreaker.closed, lastAnswerAt: 0, throttledUntil: 0 },
-  ...{ throttleStreak: 0, rateFullAt: 0, window: null }
+  ...{ throttleStreak: 0, rates: { requests: 0, records: 0, bytes: 0 }, window: null }
 }
 
 /** The whole state of a destination. */
 export interface State {
   readonly control: Control
-  readonly connections: ReadonlyMap<ConnectionId, ConnectionState>
+  readonly runs: ReadonlyMap<RunId, Run>
   /** By {@link eventKey}. */
   readonly pending: ReadonlyMap<string, Pending>
   readonly dead: ReadonlyMap<string, DeadLetter>
@@ -174,42 +103,31 @@ export interface State {
 
 export const initialState: State = {
   control: initialControl,
-  connections: new Map(),
+  runs: new Map(),
   pending: new Map(),
   dead: new Map()
 }
 
-export const eventKey = (connection: ConnectionId, seq: number): string => `${connection}/${seq}`
+export const eventKey = (run: RunId, seq: number): string => `${run}/${seq}`
 
 /** Failures that say something of the sink and nothing of the event. */
 const OUTAGE: ReadonlyArray<Reason> = ["Unavailable", "TimedOut", "Unknown"]
 export const isOutage = (reason: Reason): boolean => OUTAGE.includes(reason)
 
-/** What the breaker sees of a settlement: nothing of an event that was not sent, or whose end nobody saw. */
-export const observations = (
-  connection: ConnectionId,
-  settled: ReadonlyArray<Settlement>
-): ReadonlyArray<CircuitBreaker.Observation> =>
-  settled.flatMap((one) => {
-    const event = eventKey(connection, one.seq)
-    if (one._tag === "Delivered") return [{ event, ok: true }]
-    if (one._tag === "Retry") return one.restarts === 0 ? [{ event, ok: !isOutage(one.reason) }] : []
-    return one._tag === "Dead" ? [{ event, ok: !isOutage(one.reason) }] : []
-  })
-
 /** The fold of a control's facts; facts about single events leave it as it is. */
 export const evolveControl = (control: Control, fact: Fact): Control => {
   switch (fact._tag) {
     case "WindowPlanned": {
-      const { connection, lo, hi, seqs, rateFullAt } = fact
-      return { ...control, window: { connection, lo, hi, seqs }, rateFullAt }
+      const { run, lo, hi, seqs, rates } = fact
+      return { ...control, window: { run, lo, hi, seqs }, rates: rates ?? control.rates }
     }
     case "WindowSettled": {
       const delivered = fact.settled.some(({ _tag }) => _tag === "Delivered")
-      const seen = observations(fact.connection, fact.settled)
+      const { seen, rates, rest } = fact
       return {
         ...control,
-        window: null,
+        window: rest,
+        rates: rates ?? control.rates,
         breaker: CircuitBreaker.observe(control.breaker, seen),
         lastAnswerAt: seen.some(({ ok }) => ok) ? fact.at : control.lastAnswerAt,
         throttleStreak: delivered ? 0 : control.throttleStreak
@@ -242,31 +160,52 @@ export const evolveControl = (control: Control, fact: Fact): Control => {
   }
 }
 
-const withConnection = (state: State, id: ConnectionId, change: Partial<ConnectionState>): State => {
-  const connection = state.connections.get(id)
-  if (connection === undefined) return state
-  return { ...state, connections: new Map(state.connections).set(id, { ...connection, ...change }) }
-}
+/** Changes the runs for which `which` holds. */
+const withRuns = (state: State, which: (run: Run) => boolean, change: (run: Run) => Partial<Run>): State => ({
+  ...state,
+  runs: new Map([...state.runs].map(([id, run]) => [id, which(run) ? { ...run, ...change(run) } : run]))
+})
+
+/** A run that begins. */
+export const newRun = (
+  run: Pick<Run, "id" | "connection" | "replay" | "sourceId" | "route" | "after" | "head">
+): Run => ({
+  ...run,
+  ...{ cursor: run.after, enabled: true, deleted: false, delivered: 0, filtered: 0, rateFullAt: 0, finishedAt: null }
+})
 
 /** Of each key that has no pending event with a time, the first that waits behind it is due. */
-const release = (pending: Map<string, Pending>, connection: ConnectionId, at: number): void => {
+const release = (pending: Map<string, Pending>, run: RunId, at: number): void => {
   const byKey = Map.groupBy(
-    [...pending.values()].filter((one) => one.connection === connection && one.key !== null),
+    [...pending.values()].filter((one) => one.run === run && one.key !== null),
     ({ key }) => key
   )
   for (const waiting of byKey.values()) {
     if (waiting.some(({ due }) => due !== null)) continue
     const first = waiting.reduce((a, b) => (b.seq < a.seq ? b : a))
-    pending.set(eventKey(connection, first.seq), { ...first, due: at })
+    pending.set(eventKey(run, first.seq), { ...first, due: at })
   }
 }
 
-const settleEvents = (state: State, fact: Extract<Fact, { readonly _tag: "WindowSettled" }>): State => {
-  const { connection } = fact
+type WindowSettled = Extract<Fact, { readonly _tag: "WindowSettled" }>
+
+/** How many of a window's events came to this end. */
+export const countOf = ({ settled }: WindowSettled, tag: Settlement["_tag"]): number =>
+  settled.filter(({ _tag }) => _tag === tag).length
+
+/** The token bucket of a replay after it has sent `count` events. */
+export const replayRate = (
+  { replay, rateFullAt }: Pick<Run, "replay" | "rateFullAt">,
+  count: number,
+  at: number
+): number => (replay === null ? 0 : RateLimit.spend(rateFullAt, replay.ratePerSecond, count, at))
+
+const settleEvents = (state: State, fact: WindowSettled): State => {
+  const { run } = fact
   const pending = new Map(state.pending)
   const dead = new Map(state.dead)
   for (const one of fact.settled) {
-    const key = eventKey(connection, one.seq)
+    const key = eventKey(run, one.seq)
     if (one._tag === "Retry" || one._tag === "Waiting") {
       const { seq, spent, due, restarts } = one
       const before = pending.get(key)
@@ -274,18 +213,27 @@ const settleEvents = (state: State, fact: Extract<Fact, { readonly _tag: "Window
         one._tag === "Retry"
           ? { reason: one.reason, detail: one.detail, since: one.since }
           : { reason: before?.reason ?? null, detail: before?.detail ?? "", since: before?.since ?? null }
-      pending.set(key, { connection, seq, key: one.key, spent, due, restarts, ...last })
+      pending.set(key, { run, seq, key: one.key, spent, due, restarts, ...last })
     } else {
       if (fact.seqs !== null) pending.delete(key)
       if (one._tag === "Dead") {
         const { seq, attempt, reason, detail } = one
-        dead.set(key, { connection, seq, key: one.key, attempt, reason, detail })
+        dead.set(key, { run, seq, key: one.key, attempt, reason, detail })
       }
     }
   }
-  release(pending, connection, fact.at)
-  const settled = { ...state, pending, dead }
-  return fact.seqs === null ? withConnection(settled, connection, { cursor: fact.hi }) : settled
+  release(pending, run, fact.at)
+  return withRuns(
+    { ...state, pending, dead },
+    ({ id }) => id === run,
+    (before) => ({
+      delivered: before.delivered + countOf(fact, "Delivered"),
+      filtered: before.filtered + countOf(fact, "Filtered"),
+      ...(fact.seqs === null
+        ? { cursor: fact.hi, rateFullAt: replayRate(before, fact.settled.length - countOf(fact, "Filtered"), fact.at) }
+        : {})
+    })
+  )
 }
 
 /** The fold of the journal. `DeliveryJournal`'s SQL does the same in tables; a test compares the two. */
@@ -293,12 +241,40 @@ export const evolve = (before: State, fact: Fact): State => {
   const state = { ...before, control: evolveControl(before.control, fact) }
   switch (fact._tag) {
     case "ConnectionStarted": {
-      const { connection: id, sourceId, route, after } = fact
-      const started = { id, sourceId, route, after, cursor: after, head: after, enabled: true, deleted: false }
-      return { ...state, connections: new Map(state.connections).set(id, started) }
+      const { connection, sourceId, route, after } = fact
+      const started = newRun({ id: connection, connection, replay: null, sourceId, route, after, head: after })
+      return { ...state, runs: new Map(state.runs).set(connection, started) }
     }
-    case "ConnectionChanged":
-      return withConnection(state, fact.connection, { enabled: fact.enabled, deleted: fact.deleted })
+    case "ConnectionChanged": {
+      const { enabled, deleted } = fact
+      // A replay that was cancelled stays so.
+      return withRuns(
+        state,
+        ({ connection }) => connection === fact.connection,
+        (run) => ({ enabled, deleted: deleted || (run.replay !== null && run.deleted) })
+      )
+    }
+    case "ReplayRequested": {
+      const { connection, replay, after, through } = fact
+      const live = state.runs.get(connection)
+      if (live === undefined) return state
+      const { sourceId, route, enabled, deleted } = live
+      const id = runOf(connection, replay.id)
+      const run = newRun({ id, connection, replay, sourceId, route, after, head: through })
+      return { ...state, runs: new Map(state.runs).set(id, { ...run, enabled, deleted }) }
+    }
+    case "ReplayFinished":
+      return withRuns(
+        state,
+        ({ id }) => id === fact.run,
+        () => ({ finishedAt: fact.at })
+      )
+    case "ReplayCancelled":
+      return withRuns(
+        state,
+        ({ replay }) => replay?.id === fact.replay,
+        () => ({ deleted: true })
+      )
     case "WindowSettled":
       return settleEvents(state, fact)
     case "BreakerOpened": {
@@ -316,7 +292,7 @@ export const evolve = (before: State, fact: Fact): State => {
       const pending = new Map(state.pending)
       const dead = new Map(state.dead)
       for (const seq of fact.seqs) {
-        const key = eventKey(fact.connection, seq)
+        const key = eventKey(fact.run, seq)
         const letter = dead.get(key)
         const waiting = pending.get(key)
         if (letter !== undefined) {
@@ -329,7 +305,7 @@ export const evolve = (before: State, fact: Fact): State => {
             reason: letter.reason,
             detail: letter.detail
           }
-          pending.set(key, { connection: fact.connection, seq, key: letter.key, ...again })
+          pending.set(key, { run: fact.run, seq, key: letter.key, ...again })
         } else if (waiting?.due != null && waiting.due > fact.at) pending.set(key, { ...waiting, due: fact.at })
       }
       return { ...state, pending, dead }

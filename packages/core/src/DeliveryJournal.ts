@@ -1,15 +1,17 @@
 /**
- * The delivery journal of a destination: its append-only list of facts, and the projections that they change (control,
- * connections, pending, dead letters), written in the same transaction.
+ * The delivery journal of a destination: its append-only list of facts, and the projections that they change (control, runs,
+ * pending, dead letters), written in the same transaction. Facts are kept for
+ * `JOURNAL_DAYS`; the projections stay.
  *
  * `DeliveryStore` is the synchronous store over SQL; `DeliveryJournal` is the service that the pump writes to.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import type * as Delivery from "./Delivery.ts"
 import type * as Facts from "./DeliveryFacts.ts"
-import type { ConnectionId, SourceId } from "./Ids.ts"
+import type { ConnectionId, ReplayId, SourceId } from "./Ids.ts"
 import { makeMemory as makeMemoryStore } from "./internal/deliveryMemory.ts"
 import { makeStore as makeSqlStore } from "./internal/deliverySql.ts"
 import type { Reason, Receipt } from "./Sink.ts"
@@ -17,7 +19,12 @@ import type { Sql } from "./Sql.ts"
 
 /** One line of an event's story on one connection, as the journal tells it. */
 export interface Entry {
+  /** Number of the fact in the journal. */
+  readonly n: number
   readonly connection: ConnectionId
+  /** `null`: the normal run. */
+  readonly replay: ReplayId | null
+  readonly seq: number
   /** Milliseconds since 1970. */
   readonly at: number
   /**
@@ -47,7 +54,8 @@ export interface DeliveryStatus {
 /** What a user wants to know of a destination at once. */
 export interface Summary {
   readonly control: Facts.Control
-  readonly connections: ReadonlyArray<Facts.ConnectionState>
+  /** The live run of each connection, deleted ones too. */
+  readonly connections: ReadonlyArray<Facts.Run>
   readonly pending: number
   readonly dead: number
   readonly nextDue: number | null
@@ -56,8 +64,43 @@ export interface Summary {
 
 /** Dead letters below a position, newest first; `next` is where the following page begins. */
 export interface DeadPage {
-  readonly letters: ReadonlyArray<Facts.DeadLetter>
-  readonly next: { readonly connection: ConnectionId; readonly seq: number } | null
+  readonly letters: ReadonlyArray<DeadLetter>
+  readonly next: { readonly run: Facts.RunId; readonly seq: number } | null
+}
+
+export interface DeadLetter extends Facts.DeadLetter {
+  readonly connection: ConnectionId
+  readonly replay: ReplayId | null
+}
+
+/** Which tries; without a field all. */
+export interface AttemptFilter {
+  readonly connection?: ConnectionId
+  readonly status?: AttemptStatus
+}
+export const AttemptStatus = Schema.Literals(["delivered", "failed", "unknown", "dead"])
+export type AttemptStatus = typeof AttemptStatus.Type
+
+/** Tries below a position in the journal, newest first. It may hold none and still have a `next`: so much was looked through. */
+export interface AttemptPage {
+  readonly entries: ReadonlyArray<Entry>
+  readonly next: AttemptPosition | null
+}
+export interface AttemptPosition {
+  readonly n: number
+  readonly seq: number
+}
+
+/** How far a replay is, over all of its runs. */
+export interface ReplayProgress {
+  readonly status: "running" | "finished" | "cancelled"
+  /** Events in its range; those with an outcome or filtered out; and of these. */
+  readonly total: number
+  readonly processed: number
+  readonly delivered: number
+  readonly filtered: number
+  readonly dead: number
+  readonly pending: number
 }
 
 export interface DeliveryStore {
@@ -68,15 +111,26 @@ export interface DeliveryStore {
   readonly control: () => Facts.Control
   readonly view: (now: number) => Delivery.View
   /** The pending events among these. */
-  readonly pendingAmong: (connection: ConnectionId, seqs: ReadonlyArray<number>) => ReadonlyArray<Facts.Pending>
+  readonly pendingAmong: (run: Facts.RunId, seqs: ReadonlyArray<number>) => ReadonlyArray<Facts.Pending>
   /** Which of these keys have a pending event. */
-  readonly blockedKeys: (connection: ConnectionId, keys: ReadonlyArray<string>) => ReadonlySet<string>
+  readonly blockedKeys: (run: Facts.RunId, keys: ReadonlyArray<string>) => ReadonlySet<string>
+  /** Every run that ever was. */
+  readonly runs: () => ReadonlyArray<Facts.Run>
   /** Everything that the journal tells of one event, oldest first. */
   readonly timeline: (sourceId: SourceId, seq: number) => ReadonlyArray<Entry>
   readonly statuses: (sourceId: SourceId, seqs: ReadonlyArray<number>) => ReadonlyArray<DeliveryStatus>
   readonly deadLetters: (before: DeadPage["next"], limit: number) => DeadPage
   readonly summary: () => Summary
-  /** Every fact, oldest first. */
+  readonly attempts: (filter: AttemptFilter, before: AttemptPosition | null, limit: number) => AttemptPage
+  /** The run that a try was of; `undefined` when the journal has no such try (any more). */
+  readonly runOfAttempt: (position: AttemptPosition) => Facts.RunId | undefined
+  /** Whether a delivery is dead, or waits for its retry or behind its key: then it can be tried again. */
+  readonly isOpen: (run: Facts.RunId, seq: number) => boolean
+  /** `undefined` when there is no such replay. */
+  readonly replay: (replay: ReplayId) => ReplayProgress | undefined
+  /** Events up to here are needed no more: every run that goes on is past them; `null` when no run goes on. */
+  readonly lowWatermark: (sourceId: SourceId) => number | null
+  /** Every fact that is kept, oldest first. */
   readonly facts: () => ReadonlyArray<Facts.Fact>
   /** The whole state as the projections hold it. */
   readonly state: () => Facts.State
@@ -89,10 +143,10 @@ export class DeliveryJournal extends Context.Service<
     readonly control: Effect.Effect<Facts.Control>
     readonly view: Effect.Effect<Delivery.View>
     readonly pendingAmong: (
-      connection: ConnectionId,
+      run: Facts.RunId,
       seqs: ReadonlyArray<number>
     ) => Effect.Effect<ReadonlyArray<Facts.Pending>>
-    readonly blockedKeys: (connection: ConnectionId, keys: ReadonlyArray<string>) => Effect.Effect<ReadonlySet<string>>
+    readonly blockedKeys: (run: Facts.RunId, keys: ReadonlyArray<string>) => Effect.Effect<ReadonlySet<string>>
   }
 >()("@hookstream/core/DeliveryJournal") {}
 
@@ -102,8 +156,8 @@ export const make = (store: DeliveryStore): DeliveryJournal["Service"] => ({
     Effect.clockWith((clock) => Effect.sync(() => store.commit(facts, clock.currentTimeMillisUnsafe()))),
   control: Effect.sync(store.control),
   view: Effect.clockWith((clock) => Effect.sync(() => store.view(clock.currentTimeMillisUnsafe()))),
-  pendingAmong: (connection, seqs) => Effect.sync(() => store.pendingAmong(connection, seqs)),
-  blockedKeys: (connection, keys) => Effect.sync(() => store.blockedKeys(connection, keys))
+  pendingAmong: (run, seqs) => Effect.sync(() => store.pendingAmong(run, seqs)),
+  blockedKeys: (run, keys) => Effect.sync(() => store.blockedKeys(run, keys))
 })
 
 export const layer = (store: DeliveryStore): Layer.Layer<DeliveryJournal> => Layer.succeed(DeliveryJournal, make(store))

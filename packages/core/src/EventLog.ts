@@ -1,5 +1,7 @@
 /**
- * The event log of a source: append-only, one row per event, a gap-free sequence from 1.
+ * The event log of a source: append-only, one row per event, a gap-free sequence from 1. Its rows stand in segments, which are
+ * dropped whole once they are older than the retention and no destination needs them: dropping a table costs nothing, deleting
+ * costs a row for each row.
  *
  * `EventLogStore` is the synchronous store over SQL; `EventLog` is the service through which deliveries and the API read the
  * logs, wherever they live (only a log itself appends). A log is named by its route.
@@ -30,9 +32,18 @@ export interface Found {
   readonly through: number
 }
 
+/** Sequences above `after`, up to `through`. */
+export interface LogRange {
+  readonly after: number
+  readonly through: number
+}
+
 export interface LogStats {
-  /** Events ever accepted. */
+  readonly sourceId: SourceId
+  /** Events ever accepted: the last sequence. */
   readonly count: number
+  /** The first sequence that is not dropped; `count + 1` when none is left. */
+  readonly first: number
   /** When the last one was, in milliseconds since 1970. */
   readonly lastAt: number | null
 }
@@ -65,6 +76,8 @@ export class EventLog extends Context.Service<
       limit: number
     ) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
     readonly stats: (route: Route) => Effect.Effect<LogStats, UnavailableError>
+    /** The events that were accepted from `from` and before `to` (milliseconds since 1970). */
+    readonly range: (route: Route, from: number, to: number) => Effect.Effect<LogRange, UnavailableError>
   }
 >()("@hookstream/core/EventLog") {}
 
@@ -78,7 +91,19 @@ export interface EventLogStore {
   readonly list: (before: number, limit: number) => ReadonlyArray<Event>
   readonly head: () => number
   readonly stats: () => LogStats
+  readonly range: (from: number, to: number) => LogRange
+  /** Drops what was accepted before `before`, segment by segment, up to sequence `through`. */
+  readonly drop: (before: number, through: number) => void
+  /** When the newest event of the oldest segment was accepted; `null` when there is none. */
+  readonly oldest: () => number | null
 }
+
+const segmentTables = (n: number) => [
+  `CREATE TABLE events_${n} (
+     seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, token TEXT NOT NULL, kind TEXT NOT NULL, method TEXT NOT NULL,
+     content_type TEXT, source_ip TEXT, query TEXT NOT NULL, headers TEXT NOT NULL, size INTEGER NOT NULL, body BLOB)`,
+  `CREATE TABLE chunks_${n} (seq INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (seq, part)) WITHOUT ROWID`
+]
 
 const MIGRATIONS = [
   [
@@ -86,8 +111,25 @@ const MIGRATIONS = [
        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, token TEXT NOT NULL, kind TEXT NOT NULL, method TEXT NOT NULL,
        content_type TEXT, source_ip TEXT, query TEXT NOT NULL, headers TEXT NOT NULL, size INTEGER NOT NULL, body BLOB)`,
     `CREATE TABLE chunks (seq INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (seq, part)) WITHOUT ROWID`
+  ],
+  // Segments. `first` is the sequence that comes next when a segment is empty, `after_at` the time before which none is accepted.
+  [
+    `ALTER TABLE events RENAME TO events_1`,
+    `ALTER TABLE chunks RENAME TO chunks_1`,
+    `CREATE TABLE log_segments (n INTEGER PRIMARY KEY, first INTEGER NOT NULL, after_at INTEGER NOT NULL)`,
+    `INSERT INTO log_segments VALUES (1, 1, 0)`
   ]
 ]
+
+/** A segment takes the events of so many milliseconds, and so many of them, at most. */
+const SEGMENT_MILLIS = 24 * 3_600_000
+const SEGMENT_EVENTS = 100_000
+
+interface Segment {
+  readonly n: number
+  readonly first: number
+  readonly afterAt: number
+}
 
 /** A row of a Durable Object holds 2 MB; larger bodies are cut into pieces of this size. */
 export const CHUNK_BYTES = 1024 * 1024
@@ -132,48 +174,113 @@ export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly
       body
     }
   }
-  const bodyOf = (row: SqlRow): Uint8Array => {
+  const bodyOf = (n: number, row: SqlRow): Uint8Array => {
     if (row["body"] !== null) return blob(row["body"])
     const body = new Uint8Array(Number(row["size"]))
     let at = 0
-    for (const { data } of sql.exec("SELECT data FROM chunks WHERE seq = ? ORDER BY part", row["seq"]!)) {
+    for (const { data } of sql.exec(`SELECT data FROM chunks_${n} WHERE seq = ? ORDER BY part`, row["seq"]!)) {
       const part = blob(data)
       body.set(part, at)
       at += part.length
     }
     return body
   }
-  const load = (row: SqlRow): Event => toEvent(row, bodyOf(row))
-  // The newest row says it, so that an append writes one row and no counter.
-  const newest = () => {
-    const row = sql.exec("SELECT seq, at FROM events ORDER BY seq DESC LIMIT 1")[0]
-    return { seq: Number(row?.["seq"] ?? 0), at: Number(row?.["at"] ?? 0) }
+  const load =
+    (n: number) =>
+    (row: SqlRow): Event =>
+      toEvent(row, bodyOf(n, row))
+
+  const readSegments = (): ReadonlyArray<Segment> =>
+    sql.exec("SELECT n, first, after_at FROM log_segments ORDER BY n").map((row) => ({
+      n: Number(row["n"]),
+      first: Number(row["first"]),
+      afterAt: Number(row["after_at"])
+    }))
+  // Oldest first, never none. Read once for each instance: every append needs them.
+  let segments = readSegments()
+  const current = () => segments.at(-1)!
+  /** The last row of a segment; where it is empty, what came before it. */
+  const lastOf = ({ n, first, afterAt }: Segment) => {
+    const row = sql.exec(`SELECT seq, at FROM events_${n} ORDER BY seq DESC LIMIT 1`)[0]
+    return row === undefined ? { seq: first - 1, at: afterAt } : { seq: Number(row["seq"]), at: Number(row["at"]) }
   }
+  // The newest row says it, so that an append writes one row and no counter.
+  const newest = () => lastOf(current())
   const head = () => newest().seq
+  const atOf = (seq: number): number | undefined => {
+    const segment = segments.findLast(({ first }) => first <= seq)
+    const row = segment === undefined ? undefined : sql.exec(`SELECT at FROM events_${segment.n} WHERE seq = ?`, seq)[0]
+    return row === undefined ? undefined : Number(row["at"])
+  }
+  const find = (seq: number): Event | undefined => {
+    const segment = segments.findLast(({ first }) => first <= seq)
+    if (segment === undefined) return undefined
+    return sql.exec(`SELECT * FROM events_${segment.n} WHERE seq = ?`, seq).map(load(segment.n))[0]
+  }
   const withToken = (token: string): Event | undefined => {
-    const row = sql.exec("SELECT * FROM events WHERE seq > ? AND token = ?", head() - TOKEN_LOOKBACK, token)[0]
-    return row === undefined ? undefined : load(row)
+    const after = head() - TOKEN_LOOKBACK
+    for (const { n } of segments.slice(-2)) {
+      const row = sql.exec(`SELECT * FROM events_${n} WHERE seq > ? AND token = ?`, after, token)[0]
+      if (row !== undefined) return load(n)(row)
+    }
+    return undefined
+  }
+  /** Runs `change` and knows the segments afterwards, whether it came through or not. */
+  const changing = <A>(change: () => A): A => {
+    const before = segments
+    try {
+      return sql.transaction(change)
+    } catch (error) {
+      segments = before
+      throw error
+    }
+  }
+  const begin = (): void => {
+    const last = newest()
+    const n = current().n + 1
+    for (const statement of segmentTables(n)) sql.exec(statement)
+    sql.exec("INSERT INTO log_segments VALUES (?, ?, ?)", n, last.seq + 1, last.at)
+    segments = readSegments()
+  }
+  /** Begins a new segment when the present one is old or large. */
+  const rotate = (now: number): void => {
+    const { first } = current()
+    const since = atOf(first)
+    if (since === undefined) return
+    if (now - since >= SEGMENT_MILLIS || head() - first + 1 >= SEGMENT_EVENTS) begin()
+  }
+  /** The first sequence whose event was accepted at `at` or later. */
+  const firstAt = (at: number): number => {
+    let [low, high] = [segments[0]!.first, head() + 1]
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if (atOf(middle)! < at) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 
   return {
     head,
     append: ({ event, token, repeated, now }) =>
-      sql.transaction(() => {
+      changing(() => {
         const known = repeated ? withToken(token) : undefined
         if (known !== undefined) return known
+        rotate(now)
+        const { n } = current()
         const last = newest()
         const seq = last.seq + 1
         const at = Math.max(last.at, now)
         const kind = bodyKind(event.body)
         const chunked = event.body.length > CHUNK_BYTES
         sql.exec(
-          "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          `INSERT INTO events_${n} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
           ...[seq, at, token, kind, event.method, event.contentType, event.sourceIp, event.query],
           ...[JSON.stringify(event.headers), event.body.length, chunked ? null : event.body]
         )
         for (let part = 0; chunked && part * CHUNK_BYTES < event.body.length; part++) {
           const data = event.body.subarray(part * CHUNK_BYTES, (part + 1) * CHUNK_BYTES)
-          sql.exec("INSERT INTO chunks VALUES (?, ?, ?)", seq, part, data)
+          sql.exec(`INSERT INTO chunks_${n} VALUES (?, ?, ?)`, seq, part, data)
         }
         return {
           ...event,
@@ -185,31 +292,69 @@ export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly
         }
       }),
     read: (after, { maxEvents, maxBytes }) => {
-      // Sizes first: bodies that would not fit are never loaded.
-      const sizes = sql.exec("SELECT seq, size FROM events WHERE seq > ? ORDER BY seq LIMIT ?", after, maxEvents)
+      const events: Array<Event> = []
       let bytes = 0
-      let last = after
-      for (const row of sizes) {
-        bytes += Number(row["size"])
-        if (last > after && bytes > maxBytes) break
-        last = Number(row["seq"])
-      }
-      const rows = sql.exec("SELECT * FROM events WHERE seq > ? AND seq <= ? ORDER BY seq", after, last)
-      return { events: rows.map(load), head: head() }
-    },
-    get: (seqs, maxBytes) =>
-      takeBytes(seqs, maxBytes, (seq) => sql.exec("SELECT * FROM events WHERE seq = ?", seq).map(load)[0]),
-    list: (before, limit) =>
-      sql
-        .exec(
-          `SELECT ${META_COLUMNS} FROM events WHERE seq < ? ORDER BY seq DESC LIMIT ?`,
-          Math.min(before, MAX_SEQUENCE),
-          limit
+      const from = segments.findLastIndex(({ first }) => first <= after + 1)
+      for (const { n } of segments.slice(Math.max(0, from))) {
+        // Sizes first: bodies that would not fit are never loaded.
+        const sizes = sql.exec(
+          `SELECT seq, size FROM events_${n} WHERE seq > ? ORDER BY seq LIMIT ?`,
+          after,
+          maxEvents - events.length
         )
-        .map((row) => toEvent(row, new Uint8Array())),
+        let fitting = 0
+        for (const row of sizes) {
+          bytes += Number(row["size"])
+          if (events.length + fitting > 0 && bytes > maxBytes) break
+          fitting++
+        }
+        if (fitting > 0) {
+          const last = sizes[fitting - 1]!["seq"]!
+          const rows = sql.exec(`SELECT * FROM events_${n} WHERE seq > ? AND seq <= ? ORDER BY seq`, after, last)
+          events.push(...rows.map(load(n)))
+        }
+        if (fitting < sizes.length || events.length >= maxEvents) break
+      }
+      return { events, head: head() }
+    },
+    get: (seqs, maxBytes) => takeBytes(seqs, maxBytes, find),
+    list: (before, limit) => {
+      const events: Array<Event> = []
+      for (const { n } of [...segments].reverse()) {
+        if (events.length >= limit) break
+        const rows = sql.exec(
+          `SELECT ${META_COLUMNS} FROM events_${n} WHERE seq < ? ORDER BY seq DESC LIMIT ?`,
+          Math.min(before, MAX_SEQUENCE),
+          limit - events.length
+        )
+        events.push(...rows.map((row) => toEvent(row, new Uint8Array())))
+      }
+      return events
+    },
     stats: () => {
       const { seq, at } = newest()
-      return { count: seq, lastAt: seq === 0 ? null : at }
+      return { sourceId: log.sourceId, count: seq, first: segments[0]!.first, lastAt: seq === 0 ? null : at }
+    },
+    range: (from, to) => ({ after: firstAt(from) - 1, through: firstAt(to) - 1 }),
+    drop: (before, through) => {
+      const isGone = (segment: Segment) => {
+        const { seq, at } = lastOf(segment)
+        return at < before && seq <= through
+      }
+      changing(() => {
+        if (atOf(current().first) !== undefined && isGone(current())) begin()
+        for (const segment of segments.slice(0, -1)) {
+          if (!isGone(segment)) break
+          sql.exec(`DROP TABLE events_${segment.n}`)
+          sql.exec(`DROP TABLE chunks_${segment.n}`)
+          sql.exec("DELETE FROM log_segments WHERE n = ?", segment.n)
+        }
+        segments = readSegments()
+      })
+    },
+    oldest: () => {
+      const [segment] = segments
+      return atOf(segment!.first) === undefined ? null : lastOf(segment!).at
     }
   }
 }
@@ -226,7 +371,8 @@ const service = (storeOf: (route: Route) => EventLogStore | undefined): EventLog
     read: (route, after, limits) => use(route, (store) => store.read(after, limits)),
     get: (route, seqs, maxBytes) => use(route, (store) => store.get(seqs, maxBytes)),
     list: (route, before, limit) => use(route, (store) => store.list(before, limit)),
-    stats: (route) => use(route, (store) => store.stats())
+    stats: (route) => use(route, (store) => store.stats()),
+    range: (route, from, to) => use(route, (store) => store.range(from, to))
   }
 }
 
@@ -237,6 +383,12 @@ export const layerStores = (stores: ReadonlyMap<Route, EventLogStore>): Layer.La
 /** One log in memory: for tests of what reads logs. */
 export const makeMemory = (log: { readonly sourceId: SourceId; readonly route: Route }): EventLogStore => {
   const rows: Array<{ readonly event: Event; readonly token: string }> = []
+  /** Events up to here are dropped. */
+  let dropped = 0
+  const firstAt = (at: number): number => {
+    const i = rows.findIndex(({ event }, i) => i >= dropped && event.receivedAt >= at)
+    return i === -1 ? rows.length + 1 : i + 1
+  }
   const withoutBody = ({ event }: { readonly event: Event }): Event => ({ ...event, body: new Uint8Array() })
   return {
     head: () => rows.length,
@@ -253,20 +405,30 @@ export const makeMemory = (log: { readonly sourceId: SourceId; readonly route: R
     read: (after, { maxEvents, maxBytes }) => {
       const events: Array<Event> = []
       let bytes = 0
-      for (const { event } of rows.slice(after, after + maxEvents)) {
+      const from = Math.max(after, dropped)
+      for (const { event } of rows.slice(from, from + maxEvents)) {
         bytes += event.body.length
         if (events.length > 0 && bytes > maxBytes) break
         events.push(event)
       }
       return { events, head: rows.length }
     },
-    get: (seqs, maxBytes) => takeBytes(seqs, maxBytes, (seq) => rows[seq - 1]?.event),
+    get: (seqs, maxBytes) => takeBytes(seqs, maxBytes, (seq) => (seq > dropped ? rows[seq - 1]?.event : undefined)),
     list: (before, limit) =>
       rows
-        .slice(0, Math.max(0, before - 1))
+        .slice(dropped, Math.max(dropped, before - 1))
         .reverse()
         .slice(0, limit)
         .map(withoutBody),
-    stats: () => ({ count: rows.length, lastAt: rows.at(-1)?.event.receivedAt ?? null })
+    stats: () => ({
+      ...{ sourceId: log.sourceId, count: rows.length, first: dropped + 1 },
+      lastAt: rows.at(-1)?.event.receivedAt ?? null
+    }),
+    range: (from, to) => ({ after: firstAt(from) - 1, through: firstAt(to) - 1 }),
+    // Event by event, where SQL goes segment by segment.
+    drop: (before, through) => {
+      while (dropped < Math.min(through, rows.length) && rows[dropped]!.event.receivedAt < before) dropped++
+    },
+    oldest: () => rows[dropped]?.event.receivedAt ?? null
   }
 }

@@ -35,6 +35,8 @@ export const EventId = id("evt", "event")
 export type EventId = typeof EventId.Type
 export const ApiKeyId = id("key", "API key")
 export type ApiKeyId = typeof ApiKeyId.Type
+export const ReplayId = id("rpl", "replay")
+export type ReplayId = typeof ReplayId.Type
 
 export type IdPrefix = "src" | "dst" | "conn" | "evt" | "key" | "rpl" | "req"
 
@@ -85,6 +87,24 @@ export const parseEventId = (text: string): EventIdParts | undefined => {
     seq: number(17, 20) * SEQ_LOW + (number(20, 27) - 0x8000000),
     route: text.slice(27)
   }
+}
+
+/** A try: which fact of which destination's journal tells of it, and of which event. */
+export interface AttemptIdParts {
+  readonly destination: DestinationId
+  readonly n: number
+  readonly seq: number
+}
+
+/** `att_`, the destination's 32 hex digits, 11 of the fact, 10 of the sequence. */
+export const makeAttemptId = ({ destination, n, seq }: AttemptIdParts): string =>
+  `att_${destination.slice(4)}${hex(n, 11)}${hex(seq, 10)}`
+
+/** The parts of an attempt id, or `undefined` when the text is none. */
+export const parseAttemptId = (text: string): AttemptIdParts | undefined => {
+  const [, destination, n, seq] = /^att_([0-9a-f]{32})([0-9a-f]{11})([0-9a-f]{10})$/.exec(text) ?? []
+  if (destination === undefined) return undefined
+  return { destination: `dst_${destination}`, n: Number.parseInt(n!, 16), seq: Number.parseInt(seq!, 16) }
 }
 
 /** The log and the workspace that a source id names. Of an id from outside, `IdKeys.parseSourceId` checks the checksum first. */

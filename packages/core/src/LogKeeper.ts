@@ -5,6 +5,7 @@
  */
 import type { DestinationId } from "./Ids.ts"
 import type { LogConfig } from "./Registry.ts"
+import { upcast } from "./Source.ts"
 import { migrate, type Sql } from "./Sql.ts"
 
 export interface LogKeeper {
@@ -27,7 +28,9 @@ export const makeStore = (sql: Sql): LogKeeper => {
   migrate(sql, "LogKeeper", MIGRATIONS)
   const read = (): LogConfig | undefined => {
     const row = sql.exec("SELECT config FROM log_config")[0]
-    return row === undefined ? undefined : JSON.parse(row["config"] as string)
+    if (row === undefined) return undefined
+    const stored: LogConfig = JSON.parse(row["config"] as string)
+    return { ...stored, source: upcast(stored.source) }
   }
   // Parsed once: every append asks for it.
   let config = read()

@@ -1,27 +1,29 @@
 /**
  * The pump of a destination: plan → read → filter → send → settle, again and again, until nothing is due.
  *
- * A run starts no window after {@link RUN_BUDGET}, but finishes the one in flight. It keeps nothing in memory between two
- * windows: what to do next is asked of the journal each time, so a run may end anywhere and another goes on.
+ * It starts no send after {@link RUN_BUDGET}, but waits for those in flight. It keeps nothing in memory between two windows: what
+ * to do next is asked of the journal each time, so it may end anywhere and another goes on.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as Semaphore from "effect/Semaphore"
 import * as Delivery from "./Delivery.ts"
 import * as Facts from "./DeliveryFacts.ts"
 import { DeliveryJournal } from "./DeliveryJournal.ts"
 import type { Event } from "./Event.ts"
 import { EventLog } from "./EventLog.ts"
 import * as EventPath from "./EventPath.ts"
-import type { Filter } from "./Filter.ts"
-import * as RateLimit from "./RateLimit.ts"
+import * as Filter from "./Filter.ts"
 import { failed, type OutboundEvent, type Outcome, type SinkDriver } from "./Sink.ts"
 
 /** What a connection does with an event before it is sent, compiled once for each version of the config. */
 export interface ConnectionSettings {
-  readonly filter: Filter
-  /** What the ordering key is read from; without it all events of the connection share one key. */
+  readonly filter: Filter.Filter
+  /** How many rules the filter has. */
+  readonly rules: number
+  /** What the ordering key is read from; without it the sink's own key, without that all events of the connection share one. */
   readonly orderingKey: EventPath.Read | undefined
 }
 
@@ -37,15 +39,18 @@ export interface Settings {
   readonly connections: ReadonlyMap<string, ConnectionSettings>
 }
 
-/** Milliseconds after which a run starts no further window. */
+/** Milliseconds after which a run starts no further send. */
 export const RUN_BUDGET = 30_000
+/** Outcomes are written down after this many milliseconds, or this many events: so much is sent again after a crash. */
+const RECORD_EVERY = 100
+const RECORD_EVENTS = 500
 /** Milliseconds until a log that could not be read is asked again. */
 const LOG_RETRY = 1000
 
-/** Each connection in turn: those after the last one served come first. */
+/** Each run in turn: those after the last one served come first. */
 const rotated = (view: Delivery.View, last: string | undefined): Delivery.View => {
-  const i = view.connections.findIndex(({ id }) => last !== undefined && id > last)
-  return i <= 0 ? view : { ...view, connections: [...view.connections.slice(i), ...view.connections.slice(0, i)] }
+  const i = view.runs.findIndex(({ id }) => last !== undefined && id > last)
+  return i <= 0 ? view : { ...view, runs: [...view.runs.slice(i), ...view.runs.slice(0, i)] }
 }
 
 /** An event of a window, with what is known of it before it is sent. */
@@ -56,6 +61,8 @@ interface Item {
   readonly spent: number
   readonly restarts: number
   readonly since: number | null
+  /** It failed with others, or may have: it shares no request again. */
+  readonly alone: boolean
   /** What came of it without being sent. */
   readonly decided: Delivery.Result | undefined
 }
@@ -65,22 +72,40 @@ const COMMON_KEY = ""
 
 const keyOf = (settings: Settings, { orderingKey }: ConnectionSettings, view: EventPath.EventView): string | null => {
   if (settings.policy.ordering === "none") return null
-  if (settings.policy.ordering === "strict" || orderingKey === undefined) return COMMON_KEY
-  const value = orderingKey(view)
+  const read = orderingKey ?? settings.driver.orderingKey
+  if (settings.policy.ordering === "strict" || read === undefined) return COMMON_KEY
+  const value = read(view)
   return value === undefined ? COMMON_KEY : JSON.stringify(value)
 }
 
-const PASS_ALL: ConnectionSettings = { filter: () => undefined, orderingKey: undefined }
+const PASS_ALL: ConnectionSettings = { filter: () => undefined, rules: 0, orderingKey: undefined }
+
+/** What events of a run are taken by: the settings of its connection, and the replay's own filter. */
+interface Intake extends ConnectionSettings {
+  readonly replayFilter: Filter.Filter
+}
+
+const intakeOf = (settings: Settings, run: Facts.Run): Intake => ({
+  ...(settings.connections.get(run.connection) ?? PASS_ALL),
+  replayFilter: Filter.compile(run.replay?.filterRules ?? [])
+})
+
+/** The rule that does not hold; those of the replay are counted after the connection's. */
+const failedRule = ({ filter, rules, replayFilter }: Intake, view: EventPath.EventView): number | undefined => {
+  const own = filter(view)
+  if (own !== undefined) return own
+  const replayed = replayFilter(view)
+  return replayed === undefined ? undefined : rules + replayed
+}
 
 /** An event as it came from its log: filtered, and with its key. A filter that throws harms this event only. */
-const fresh = (settings: Settings, connection: string, event: Event): Item => {
-  const base = { seq: event.seq, event, spent: 0, restarts: 0, since: null }
+const fresh = (settings: Settings, intake: Intake, event: Event): Item => {
+  const base = { seq: event.seq, event, spent: 0, restarts: 0, since: null, alone: false }
   try {
-    const own = settings.connections.get(connection) ?? PASS_ALL
     const view = EventPath.viewOf(event)
-    const rule = own.filter(view)
+    const rule = failedRule(intake, view)
     const decided = rule === undefined ? undefined : ({ _tag: "Filtered", rule } as const)
-    return { ...base, key: decided === undefined ? keyOf(settings, own, view) : null, decided }
+    return { ...base, key: decided === undefined ? keyOf(settings, intake, view) : null, decided }
   } catch {
     return { ...base, key: null, decided: failed("Malformed", "the connection's filter or ordering key failed on it") }
   }
@@ -89,11 +114,12 @@ const fresh = (settings: Settings, connection: string, event: Event): Item => {
 const isSet = (key: string | null): key is string => key !== null
 
 /** The events of a log window. Those of a key that has a pending event are held behind it. */
-const readItems = Effect.fnUntraced(function* (settings: Settings, connection: string, events: ReadonlyArray<Event>) {
+const readItems = Effect.fnUntraced(function* (settings: Settings, run: Facts.Run, events: ReadonlyArray<Event>) {
   const journal = yield* DeliveryJournal
-  const items = events.map((event) => fresh(settings, connection, event))
+  const intake = intakeOf(settings, run)
+  const items = events.map((event) => fresh(settings, intake, event))
   const keys = [...new Set(items.map(({ key }) => key).filter(isSet))]
-  const blocked = keys.length === 0 ? new Set<string>() : yield* journal.blockedKeys(connection, keys)
+  const blocked = keys.length === 0 ? new Set<string>() : yield* journal.blockedKeys(run.id, keys)
   return items.map((item) =>
     item.decided === undefined && item.key !== null && blocked.has(item.key)
       ? { ...item, decided: { _tag: "Held" } as const }
@@ -105,155 +131,314 @@ const readItems = Effect.fnUntraced(function* (settings: Settings, connection: s
 const pendingItems = (pending: ReadonlyArray<Facts.Pending>, events: ReadonlyArray<Event>): ReadonlyArray<Item> => {
   const bySeq = new Map(events.map((event) => [event.seq, event]))
   const gone = failed("Rejected", "the event is no longer stored: its retention has passed")
-  return pending.map(({ seq, key, spent, restarts, since }) => {
+  return pending.map(({ seq, key, spent, restarts, since, reason }) => {
     const event = bySeq.get(seq)
-    return { seq, event, key, spent, restarts, since, decided: event === undefined ? gone : undefined }
+    const alone = restarts >= Delivery.ISOLATE_AFTER || (reason !== null && Facts.isOutage(reason))
+    return { seq, event, key, spent, restarts, since, alone, decided: event === undefined ? gone : undefined }
   })
 }
 
 interface Batch {
+  readonly run: Facts.Run
   readonly window: Facts.Window
+  /** In order of sequence. */
   readonly items: ReadonlyArray<Item>
 }
 
 /** Loads a step's events; `undefined` when the log has less than was said. */
 const load = Effect.fnUntraced(function* (
   settings: Settings,
-  { id: connection, route }: Pick<Facts.ConnectionState, "id" | "route">,
+  run: Facts.Run,
   what: { readonly after: number; readonly maxEvents: number } | { readonly pending: ReadonlyArray<Facts.Pending> }
 ) {
   const log = yield* EventLog
+  const { bytes } = settings.policy.window
   if ("after" in what) {
-    const { events } = yield* log.read(route, what.after, {
-      maxEvents: what.maxEvents,
-      maxBytes: Delivery.WINDOW_BYTES
-    })
-    const last = events.at(-1)
-    if (last === undefined) return undefined
-    const window = { connection, lo: what.after + 1, hi: last.seq, seqs: null }
-    return { window, items: yield* readItems(settings, connection, events) } satisfies Batch
+    const maxEvents = Math.min(what.maxEvents, run.head - what.after)
+    const { events } = yield* log.read(run.route, what.after, { maxEvents, maxBytes: bytes })
+    const own = events.filter(({ seq }) => seq <= run.head)
+    const last = own.at(-1)
+    // Of a replay, what its log no longer holds is passed over.
+    if (last === undefined && (events.length === 0 || run.replay === null)) return undefined
+    const window = { run: run.id, lo: what.after + 1, hi: last?.seq ?? run.head, seqs: null }
+    return { run, window, items: yield* readItems(settings, run, own) } satisfies Batch
   }
   const all = what.pending.map(({ seq }) => seq)
-  const { events, through } = yield* log.get(route, all, Delivery.WINDOW_BYTES)
+  const { events, through } = yield* log.get(run.route, all, bytes)
   const pending = what.pending.filter(({ seq }) => seq <= through)
   const seqs = pending.map(({ seq }) => seq)
-  const window = { connection, lo: seqs[0]!, hi: through, seqs }
-  return { window, items: pendingItems(pending, events) } satisfies Batch
+  const window = { run: run.id, lo: seqs[0]!, hi: through, seqs }
+  return { run, window, items: pendingItems(pending, events) } satisfies Batch
 })
 
-/** One request with one event. Never fails: whatever happens is an outcome of that event alone. */
-const send = Effect.fnUntraced(function* (settings: Settings, outbound: OutboundEvent) {
+/** What one request brought: an outcome for each of its events, or `split`: it is made again in two halves. */
+type Answer = ReadonlyArray<Outcome> | "split"
+
+/** One request. Never fails: whatever happens is an outcome of its events. */
+const send = Effect.fnUntraced(function* (settings: Settings, batch: ReadonlyArray<OutboundEvent>) {
+  const all = (outcome: Outcome): Answer => batch.map(() => outcome)
   const startedAt = yield* Clock.currentTimeMillis
-  const outcome = yield* settings.driver.send([outbound]).pipe(
-    Effect.map(([first]): Outcome => first ?? failed("Unknown", "the sink said nothing about this event")),
-    Effect.catch((error) => Effect.succeed(failed(error.reason, error.detail, error.retryAfter))),
+  const answer = yield* settings.driver.send(batch).pipe(
+    Effect.map(
+      (outcomes): Answer =>
+        batch.map((_, i) => outcomes[i] ?? failed("Unknown", "the sink said nothing about this event"))
+    ),
+    Effect.catch(({ reason, detail, retryAfter }) =>
+      Effect.succeed(reason === "TooLarge" && batch.length > 1 ? "split" : all(failed(reason, detail, retryAfter)))
+    ),
     Effect.timeoutOrElse({
       duration: settings.timeoutMs,
-      orElse: () => Effect.succeed(failed("TimedOut", `no answer within ${settings.timeoutMs} ms (timeout_ms)`))
+      orElse: () => Effect.succeed(all(failed("TimedOut", `no answer within ${settings.timeoutMs} ms (timeout_ms)`)))
     }),
-    Effect.catchCause((cause) =>
-      Cause.hasInterrupts(cause)
-        ? Effect.failCause(cause)
-        : Effect.as(
-            Effect.logError("a sink driver died", cause),
-            failed("Malformed", "the sink could not handle this event; the gateway's log has the cause")
-          )
-    )
+    Effect.catchCause((cause) => {
+      if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
+      const outcome = failed("Malformed", "the sink could not handle this event; the gateway's log has the cause")
+      return Effect.as(Effect.logError("a sink driver died", cause), batch.length > 1 ? "split" : all(outcome))
+    })
   )
-  return { outcome, latency: (yield* Clock.currentTimeMillis) - startedAt }
+  return { answer, latency: (yield* Clock.currentTimeMillis) - startedAt }
 })
 
-/** Events of one key go one after another; events without a key stand alone. */
-const chains = (items: ReadonlyArray<Item>): ReadonlyArray<ReadonlyArray<Item>> => {
-  const keyed = Map.groupBy(
-    items.filter(({ key }) => key !== null),
-    ({ key }) => key
-  )
-  return [...items.filter(({ key }) => key === null).map((item) => [item]), ...keyed.values()].sort(
-    (a, b) => a[0]!.seq - b[0]!.seq
-  )
-}
+/** Which events of a window go next: each request in order of sequence, and of a key one event at a time. */
+const makeQueue = (settings: Settings, items: ReadonlyArray<Item>, allowed: Delivery.Allowance) => {
+  const { maxEvents, maxBytes } = settings.driver.batch
+  let waiting = items
+  /** Keys with an event on its way. */
+  const busy = new Set<string>()
+  /** Keys whose next event must wait. */
+  const held = new Set<string>()
+  /** Events of a request that was too large: how many may go together. */
+  const share = new Map<number, number>()
+  const used = { requests: 0, records: 0, bytes: 0 }
+  const settled: Array<Delivery.Settled> = []
 
-/** Sends the events of a window, at most `maxInFlight` requests at once, each key's one after another. */
-const sendAll = Effect.fnUntraced(function* (settings: Settings, { window, items }: Batch) {
-  const journal = yield* DeliveryJournal
-  const control = yield* journal.control
-  const { connection } = window
-  const { destinationId, policy } = settings
-  const seen: Array<{ readonly event: string; readonly result: Delivery.Result }> = []
-  let stopped = false
+  const finish = (item: Item, result: Delivery.Result, request: number | null = null, latency = 0) => {
+    const { seq, key, spent, restarts, since } = item
+    settled.push({ seq, key, spent, restarts, since, request, latency, result })
+    if (key !== null && !Delivery.letsFollow(result)) held.add(key)
+  }
+  /** Halves of a request that has started are sent, whatever is allowed. */
+  const isSplit = () => waiting.some(({ seq }) => share.has(seq))
+  const isSpent = () =>
+    used.requests > 0 &&
+    !isSplit() &&
+    (used.requests >= allowed.requests || used.records >= allowed.records || used.bytes >= allowed.bytes)
 
-  const sendChain = Effect.fnUntraced(function* (chain: ReadonlyArray<Item>) {
-    const settled: Array<Delivery.Settled> = []
-    let held = false
-    for (const { seq, event, key, spent, restarts, since, decided } of chain) {
-      const base = { seq, key, spent, restarts, since, latency: 0 }
-      if (decided !== undefined || event === undefined) {
-        settled.push({ ...base, result: decided ?? { _tag: "NotStarted" } })
-      } else if (held || stopped) {
-        settled.push({ ...base, result: held ? { _tag: "Held" } : { _tag: "NotStarted" } })
-      } else {
-        const sent = yield* send(settings, { event, destinationId, connectionId: connection, attempt: spent + 1 })
-        settled.push({ ...base, result: sent.outcome, latency: sent.latency })
-        seen.push({ event: Facts.eventKey(connection, seq), result: sent.outcome })
-        stopped ||= Delivery.mustStop(control, seen, policy.breaker)
+  /** The next request; `undefined` while none can start. */
+  const take = (): ReadonlyArray<Item> | undefined => {
+    if (isSpent()) return undefined
+    const picked: Array<Item> = []
+    const later: Array<Item> = []
+    let bytes = 0
+    let room = Math.min(maxEvents, allowed.records - used.records)
+    for (const item of waiting) {
+      const { seq, key, event, decided, alone } = item
+      if (decided !== undefined || event === undefined) finish(item, decided ?? { _tag: "NotStarted" })
+      else if (key !== null && held.has(key)) finish(item, { _tag: "Held" })
+      else if (key !== null && busy.has(key)) later.push(item)
+      else {
+        const size = event.body.length
+        const fits = picked.length === 0 || (!alone && picked.length < room && bytes + size <= maxBytes)
+        if (!fits) {
+          room = 0
+          later.push(item)
+          continue
+        }
+        if (key !== null) busy.add(key)
+        picked.push(item)
+        bytes += size
+        room = alone ? 0 : Math.min(room, share.get(seq) ?? room)
       }
-      // What follows in its key waits until this one is done with.
-      held ||= key !== null && !Delivery.letsFollow(settled.at(-1)!.result)
     }
-    return settled
-  })
-  const all = yield* Effect.forEach(chains(items), sendChain, { concurrency: settings.maxInFlight })
-  return all.flat().sort((a, b) => a.seq - b.seq)
-})
+    waiting = later
+    if (picked.length === 0) return undefined
+    used.requests++
+    used.records += picked.length
+    used.bytes += bytes
+    return picked
+  }
+
+  return {
+    used,
+    settled,
+    take,
+    isSplit,
+    /** A request came to an end. */
+    done: (request: ReadonlyArray<Item>, answer: Answer, number: number, latency: number) => {
+      for (const { key } of request) if (key !== null) busy.delete(key)
+      if (answer === "split") {
+        for (const { seq } of request) share.set(seq, Math.ceil(request.length / 2))
+        waiting = [...request, ...waiting].sort((a, b) => a.seq - b.seq)
+      } else for (const [i, item] of request.entries()) finish(item, answer[i]!, number, latency)
+    },
+    /** Sending has stopped: what was not sent, among what was, waits. */
+    close: () => {
+      const last = settled.reduce((most, { seq }) => Math.max(most, seq), 0)
+      for (const item of waiting) {
+        const isHeld = item.key !== null && held.has(item.key)
+        if (item.seq < last) finish(item, item.decided ?? { _tag: isHeld ? "Held" : "NotStarted" })
+      }
+    }
+  }
+}
 
 const settle = Effect.fnUntraced(function* (
   settings: Settings,
   window: Facts.Window,
-  settled: ReadonlyArray<Delivery.Settled>
+  settled: ReadonlyArray<Delivery.Settled>,
+  rates: Facts.Rates | null = null,
+  rest: Facts.Window | null = null
 ) {
   const journal = yield* DeliveryJournal
   const random = yield* Random.Random
+  const control = yield* journal.control
   const facts = Delivery.settle(window, settled, {
     now: yield* Clock.currentTimeMillis,
     policy: settings.policy,
-    control: yield* journal.control,
+    control,
+    rates,
+    rest,
     configVersion: settings.configVersion,
     random: () => random.nextDoubleUnsafe()
   })
   yield* journal.commit(facts)
 })
 
-/** Plans, sends and settles a window. */
-const runWindow = Effect.fnUntraced(function* (settings: Settings, batch: Batch, probe: boolean) {
+/** A window in two: what has come to its end, and what is still on its way. */
+const parted = (
+  window: Facts.Window,
+  done: ReadonlyArray<Delivery.Settled>,
+  rest: ReadonlyArray<number>
+): { readonly part: Facts.Window; readonly rest: Facts.Window | null } => {
+  const { run, lo, hi, seqs } = window
+  if (rest.length === 0) return { part: window, rest: null }
+  const last = done.at(-1)!.seq
+  return seqs === null
+    ? { part: { run, lo, hi: last, seqs }, rest: { run, lo: last + 1, hi, seqs } }
+    : {
+        part: { run, lo, hi: last, seqs: done.map(({ seq }) => seq) },
+        rest: { run, lo: rest[0]!, hi, seqs: rest }
+      }
+}
+
+/** As much of a batch as may be sent now: what is not sent is not planned, so that nobody takes it for sent after a crash. */
+const within = (batch: Batch, maxEvents: number, { requests, records, bytes }: Delivery.Allowance): Batch => {
+  const most = Math.min(records, requests * maxEvents)
+  let [count, size] = [0, 0]
+  const cut = batch.items.findIndex(({ event, decided }) => {
+    if (decided !== undefined) return false
+    const isOver = count >= most || (count > 0 && size >= bytes)
+    count++
+    size += event?.body.length ?? 0
+    return isOver
+  })
+  if (cut === -1) return batch
+  const items = batch.items.slice(0, cut)
+  const hi = items.at(-1)!.seq
+  const seqs = batch.window.seqs === null ? null : items.map(({ seq }) => seq)
+  return { run: batch.run, window: { ...batch.window, hi, seqs }, items }
+}
+
+/** Plans a window, sends it, at most `maxInFlight` requests at once, and settles it part by part. */
+const runWindow = Effect.fnUntraced(function* (
+  settings: Settings,
+  loaded: Batch,
+  { allowed, probe }: { readonly allowed: Delivery.Allowance; readonly probe: boolean },
+  deadline: number
+) {
   const journal = yield* DeliveryJournal
-  const sends = batch.items.filter(({ decided }) => decided === undefined).length
-  if (sends > 0) {
-    const { ratePerSecond } = settings.policy
-    const { rateFullAt } = yield* journal.control
-    const now = yield* Clock.currentTimeMillis
+  const { policy, destinationId } = settings
+  const batch = within(loaded, settings.driver.batch.maxEvents, allowed)
+  const { run, items } = batch
+  const { limits } = policy
+  const startedAt = yield* Clock.currentTimeMillis
+  const control = yield* journal.control
+  const toSend = items.filter(({ decided }) => decided === undefined)
+  if (toSend.length > 0) {
+    const most = {
+      requests: Math.min(allowed.requests, toSend.length),
+      records: Math.min(allowed.records, toSend.length),
+      bytes: toSend.reduce((sum, { event }) => sum + (event?.body.length ?? 0), 0)
+    }
+    const rates = Delivery.spend(control, limits, most, startedAt)
     const planned: Facts.Fact = {
       _tag: "WindowPlanned",
       ...batch.window,
       configVersion: settings.configVersion,
-      rateFullAt: ratePerSecond === null ? 0 : RateLimit.spend(rateFullAt, ratePerSecond, sends, now)
+      rates
     }
     yield* journal.commit(probe ? [{ _tag: "BreakerHalfOpened" }, planned] : [planned])
   }
-  yield* settle(settings, batch.window, yield* sendAll(settings, batch))
+
+  const queue = makeQueue(settings, items, allowed)
+  let window = batch.window
+  let open = items
+  let recordedAt = startedAt
+  let stopped = false
+
+  /** Writes down the outcomes of the first events, as far as all of them have come. */
+  const record = Effect.fnUntraced(function* (isLast: boolean) {
+    const bySeq = new Map(queue.settled.map((one) => [one.seq, one]))
+    const to = open.findIndex(({ seq }) => !bySeq.has(seq))
+    const done = (to === -1 ? open : open.slice(0, to)).map(({ seq }) => bySeq.get(seq)!)
+    for (let from = 0; from < done.length; from += RECORD_EVENTS) {
+      const some = done.slice(from, from + RECORD_EVENTS)
+      const rest = open.slice(some.length).map(({ seq }) => seq)
+      const both = parted(window, some, rest)
+      const ends = isLast && from + RECORD_EVENTS >= done.length
+      const rates = Delivery.spend(control, limits, queue.used, startedAt)
+      // What was not sent stays where it was: the cursor, or the pending events, stop before it.
+      yield* settle(settings, both.part, some, rates, ends ? null : both.rest)
+      open = open.slice(some.length)
+      window = both.rest ?? window
+    }
+  })
+  const oneAtATime = yield* Semaphore.make(1)
+
+  const worker = Effect.gen(function* () {
+    while (true) {
+      const now = yield* Clock.currentTimeMillis
+      if (stopped || (now >= deadline && queue.used.requests > 0 && !queue.isSplit())) return
+      const request = queue.take()
+      if (request === undefined) return
+      const number = queue.used.requests
+      const outbound = request.map(
+        ({ event, spent }): OutboundEvent => ({
+          ...{ event: event!, destinationId, connectionId: run.connection, attempt: spent + 1 },
+          replayId: run.replay?.id ?? null
+        })
+      )
+      const { answer, latency } = yield* send(settings, outbound)
+      queue.done(request, answer, number, latency)
+      stopped ||= Delivery.mustStop(run.id, control, queue.settled, policy.breaker)
+      const at = yield* Clock.currentTimeMillis
+      if (at - recordedAt >= RECORD_EVERY) {
+        recordedAt = at
+        yield* oneAtATime.withPermits(1)(record(false))
+      }
+    }
+  })
+  yield* Effect.all(
+    Array.from({ length: settings.maxInFlight }, () => worker),
+    { concurrency: "unbounded", discard: true }
+  )
+  queue.close()
+  yield* record(true)
+  // Nothing came to an end: the window is given up as it was.
+  if (open === items) yield* settle(settings, { ...window, seqs: [] }, [])
 })
 
 /** Settles a window whose outcomes nobody knows: its events are sent again. */
 const recover = Effect.fnUntraced(function* (settings: Settings, view: Delivery.View, window: Facts.Window) {
   const journal = yield* DeliveryJournal
-  const { connection: id, lo, hi, seqs } = window
-  const connection = view.connections.find((one) => one.id === id)
-  // The connection was deleted: nothing of it is sent any more, and its history stays as it is.
-  if (connection === undefined) return yield* settle(settings, { ...window, seqs: seqs ?? [] }, [])
+  const { run: id, lo, hi, seqs } = window
+  const run = view.runs.find((one) => one.id === id)
+  // The run has ended: nothing of it is sent any more, and its history stays as it is.
+  if (run === undefined) return yield* settle(settings, { ...window, seqs: seqs ?? [] }, [])
   const pending = seqs === null ? [] : yield* journal.pendingAmong(id, seqs)
   if (seqs !== null && pending.length === 0) return yield* settle(settings, window, [])
   const what = seqs === null ? { after: lo - 1, maxEvents: hi - lo + 1 } : { pending }
-  const batch = yield* load(settings, connection, what)
+  const batch = yield* load(settings, run, what)
   if (batch === undefined) return
   const seen = new Set<string>()
   const settled = batch.items.map(({ seq, key, spent, restarts, since, decided }): Delivery.Settled => {
@@ -262,28 +447,53 @@ const recover = Effect.fnUntraced(function* (settings: Settings, view: Delivery.
     const behind = isHeld || (key !== null && seen.has(key))
     if (key !== null) seen.add(key)
     const result = decided === undefined || isHeld ? ({ _tag: "Lost", behind } as const) : decided
-    return { seq, key, spent, restarts, since, latency: 0, result }
+    return { seq, key, spent, restarts, since, request: null, latency: 0, result }
   })
-  yield* settle(settings, batch.window, settled)
+  const { hi: last } = batch.window
+  const left = { run: id, lo: last + 1, hi, seqs: seqs?.filter((seq) => seq > last) ?? null }
+  yield* settle(settings, batch.window, settled, null, last < hi ? left : null)
 })
 
 /** One step of sending; `false` when the log has less than was said. */
 const advance = Effect.fnUntraced(function* (
   settings: Settings,
   view: Delivery.View,
-  step: Extract<Delivery.Plan, { readonly _tag: "Read" | "Retry" }>
+  step: Extract<Delivery.Plan, { readonly _tag: "Read" | "Retry" }>,
+  deadline: number
 ) {
   const journal = yield* DeliveryJournal
-  const { connection } = step
-  const what = step._tag === "Read" ? { after: connection.cursor, maxEvents: step.maxEvents } : { pending: step.items }
-  const batch = yield* load(settings, connection, what)
+  const { run } = step
+  const what = step._tag === "Read" ? { after: run.cursor, maxEvents: step.maxEvents } : { pending: step.items }
+  const batch = yield* load(settings, run, what)
   if (batch === undefined) return false
   // Every change from outside (paused, disabled, reconfigured) has a new version: what was planned before it is planned again.
   if ((yield* journal.control).configVersion === view.control.configVersion) {
-    yield* runWindow(settings, batch, step.probe)
+    yield* runWindow(settings, batch, step, deadline)
   }
   return true
 })
+
+const finish = Effect.fnUntraced(function* (run: Facts.Run) {
+  const journal = yield* DeliveryJournal
+  yield* journal.commit([{ _tag: "ReplayFinished", run: run.id, at: yield* Clock.currentTimeMillis }])
+})
+
+/** Carries out a step; `false` when a log has less than was said. */
+const carryOut = (
+  settings: Settings,
+  view: Delivery.View,
+  step: Exclude<Delivery.Plan, { readonly _tag: "Wait" }>,
+  deadline: number
+) => {
+  switch (step._tag) {
+    case "Recover":
+      return Effect.as(recover(settings, view, step.window), true)
+    case "Finish":
+      return Effect.as(finish(step.run), true)
+    default:
+      return advance(settings, view, step, deadline)
+  }
+}
 
 /**
  * Runs until nothing is due or the budget is spent. Answers when the next run is due, in milliseconds since 1970 (`null`: when
@@ -303,14 +513,12 @@ export const run = Effect.fn("Pump.run")(function* (current: Effect.Effect<Setti
     const step = Delivery.plan(view, now, settings.policy)
     if (step._tag === "Wait") return step.until
 
-    const done = yield* (
-      step._tag === "Recover" ? Effect.as(recover(settings, view, step.window), true) : advance(settings, view, step)
-    ).pipe(
+    const done = yield* carryOut(settings, view, step, startedAt + RUN_BUDGET).pipe(
       Effect.catchTag("UnavailableError", (error) =>
         Effect.as(Effect.logWarning("a log could not be read", { ...error }), false)
       )
     )
     if (!done) return now + LOG_RETRY
-    if (step._tag !== "Recover") lastServed = step.connection.id
+    if (step._tag === "Read" || step._tag === "Retry") lastServed = step.run.id
   }
 })

@@ -8,11 +8,12 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { Connection } from "./Connection.ts"
-import { Destination } from "./Destination.ts"
+import type { Connection } from "./Connection.ts"
+import type { Destination } from "./Destination.ts"
 import { ConflictError, NotFoundError, type UnavailableError } from "./Errors.ts"
 import * as Ids from "./Ids.ts"
-import { Source } from "./Source.ts"
+import type { ReplayJob } from "./ReplayJob.ts"
+import { type Source, upcast } from "./Source.ts"
 import { migrate, type Sql, type SqlRow } from "./Sql.ts"
 
 export const Scope = Schema.Literals(["*", "read", "write", "ingest"])
@@ -33,8 +34,7 @@ export interface NewApiKey extends ApiKey {
   readonly hash: string
 }
 
-export const Entity = Schema.Union([Source, Destination, Connection])
-export type Entity = typeof Entity.Type
+export type Entity = Source | Destination | Connection | ReplayJob
 export type Kind = Entity["kind"]
 export type EntityOf<K extends Kind> = Extract<Entity, { readonly kind: K }>
 
@@ -123,6 +123,8 @@ export interface DestinationConfig {
   readonly destination: Destination
   readonly deleted: boolean
   readonly connections: ReadonlyArray<{ readonly connection: Connection; readonly deleted: boolean }>
+  /** Those that were changed last: a destination remembers what it was told before. */
+  readonly replays: ReadonlyArray<ReplayJob>
 }
 
 /** Something that has not yet been told the newest version. */
@@ -151,6 +153,9 @@ export interface RegistryStore {
   readonly destinationConfig: (destination: Ids.DestinationId) => DestinationConfig
 }
 
+/** Replays that a destination is told of again with each change: more than anyone has at once. */
+const REPLAYS_TOLD = 100
+
 const MIGRATIONS = [
   [
     `CREATE TABLE workspace (id TEXT NOT NULL)`,
@@ -169,7 +174,10 @@ const MIGRATIONS = [
 export const makeStore = (sql: Sql): RegistryStore => {
   migrate(sql, "Registry", MIGRATIONS)
 
-  const toEntity = (row: SqlRow): Entity => JSON.parse(row["entity"] as string)
+  const toEntity = (row: SqlRow): Entity => {
+    const stored: Entity = JSON.parse(row["entity"] as string)
+    return stored.kind === "source" ? upcast(stored) : stored
+  }
   const row = (id: string) => sql.exec("SELECT * FROM entities WHERE id = ?", id)[0]
   const live = (kind: Kind, id: string): Entity | undefined => {
     const found = row(id)
@@ -179,8 +187,10 @@ export const makeStore = (sql: Sql): RegistryStore => {
     sql.exec(`SELECT * FROM entities WHERE kind = 'connection' AND ${column} = ? ORDER BY n`, id)
 
   /** Whom a change of this entity concerns. */
-  const targets = (entity: Entity): ReadonlyArray<string> =>
-    entity.kind === "connection" ? [entity.sourceId, entity.destinationId] : [entity.id]
+  const targets = (entity: Entity): ReadonlyArray<string> => {
+    if (entity.kind === "connection") return [entity.sourceId, entity.destinationId]
+    return [entity.kind === "replay" ? entity.destinationId : entity.id]
+  }
 
   /** Stores an entity as the next version and puts those it concerns into the outbox. */
   const write = (type: "created" | "updated" | "deleted", entity: Entity): Entity => {
@@ -192,7 +202,10 @@ export const makeStore = (sql: Sql): RegistryStore => {
     sql.exec(
       "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       ...[entity.id, entity.kind, n, "slug" in entity ? entity.slug : null],
-      ...(entity.kind === "connection" ? [entity.sourceId, entity.destinationId] : [null, null]),
+      ...[
+        entity.kind === "connection" ? entity.sourceId : null,
+        "destinationId" in entity ? entity.destinationId : null
+      ],
       ...[type === "deleted" ? 1 : 0, json]
     )
     for (const target of targets(entity)) sql.exec("INSERT OR REPLACE INTO outbox VALUES (?, ?)", target, version)
@@ -244,12 +257,11 @@ export const makeStore = (sql: Sql): RegistryStore => {
           }
         }
         if (slugTaken(entity)) return slugConflict(entity)
-        if (entity.kind === "connection") {
-          if (live("source", entity.sourceId) === undefined)
-            return notFound(`source_id: there is no source ${entity.sourceId}`)
-          if (live("destination", entity.destinationId) === undefined) {
-            return notFound(`destination_id: there is no destination ${entity.destinationId}`)
-          }
+        if (entity.kind === "connection" && live("source", entity.sourceId) === undefined) {
+          return notFound(`source_id: there is no source ${entity.sourceId}`)
+        }
+        if ("destinationId" in entity && live("destination", entity.destinationId) === undefined) {
+          return notFound(`destination_id: there is no destination ${entity.destinationId}`)
         }
         const stored = write("created", entity)
         if (idempotency !== undefined) {
@@ -314,11 +326,19 @@ export const makeStore = (sql: Sql): RegistryStore => {
         connection: toEntity(one) as Connection,
         deleted: one["deleted"] === 1
       }))
+      const replays = sql
+        .exec(
+          "SELECT entity FROM entities WHERE kind = 'replay' AND destination_id = ? ORDER BY n DESC LIMIT ?",
+          ...[destination, REPLAYS_TOLD]
+        )
+        .map((one) => toEntity(one) as ReplayJob)
+      const versions = [...connections.map(({ connection }) => connection), ...replays].map(({ version }) => version)
       return {
-        version: Math.max(entity.version, ...connections.map(({ connection }) => connection.version)),
+        version: Math.max(entity.version, ...versions),
         destination: entity,
         deleted: found["deleted"] === 1,
-        connections
+        connections,
+        replays
       }
     }
   }

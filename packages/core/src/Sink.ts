@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Event } from "./Event.ts"
+import type * as EventPath from "./EventPath.ts"
 
 /** Why a record or a whole request failed. The table of consequences is in `Delivery.ts`. */
 export const Reason = Schema.Literals([
@@ -51,17 +52,23 @@ export interface OutboundEvent {
   readonly connectionId: string
   /** 1 for the first try. */
   readonly attempt: number
+  /** The replay that sends it; `null` in the normal run. */
+  readonly replayId: string | null
 }
 
-/** One step of a check: what was looked at, whether it is well, and what would mend it. */
-export interface CheckStep {
-  readonly name: string
-  readonly result: "ok" | "failed" | "unknown"
-  readonly detail: string
+/** Rates that a sink must keep to; a rate that is left out is not limited. */
+export interface Limits {
+  readonly requestsPerSecond?: number
+  readonly recordsPerSecond?: number
+  readonly bytesPerSecond?: number
 }
-export type CheckReport = ReadonlyArray<CheckStep>
 
 export interface SinkDriver {
+  /** What one `send` takes at most; the first event is sent whatever its size. */
+  readonly batch: { readonly maxEvents: number; readonly maxBytes: number }
+  readonly limits?: Limits
+  /** What the sink itself orders by (Kafka: the record's key): the default of a connection's `ordering_key`. */
+  readonly orderingKey?: EventPath.Read
   /** One outcome for each event, in order; `SinkError` when the request as a whole failed. */
   readonly send: (batch: ReadonlyArray<OutboundEvent>) => Effect.Effect<ReadonlyArray<Outcome>, SinkError>
 }
@@ -83,11 +90,20 @@ export interface Issue {
   readonly message: string
 }
 
+/** What a sink can do; the conformance suite tests what is declared. */
+export interface Supports {
+  /** Several events in one request. */
+  readonly batch: boolean
+  /** The sink proves a delivery by something that users can look up. */
+  readonly receipts: boolean
+}
+
 /** A sink type as the registry knows it. */
 export interface Sink {
   /** As users write it in `type`. */
   readonly type: string
   readonly title: string
+  readonly supports: Supports
   /** Default of a destination's `timeout_ms`. */
   readonly defaultTimeoutMs: number
   /** JSON in, as users write it. Secret fields decode to `Redacted`; that is how they are found, sealed and masked. */
@@ -104,6 +120,7 @@ export interface Sink {
 export const make = <Config, Encoded>(options: {
   readonly type: string
   readonly title: string
+  readonly supports: Supports
   readonly defaultTimeoutMs?: number
   readonly config: Schema.Codec<Config, Encoded>
   readonly validate?: (config: Config, use: SinkUse) => ReadonlyArray<Issue>
@@ -111,6 +128,7 @@ export const make = <Config, Encoded>(options: {
 }): Sink => ({
   type: options.type,
   title: options.title,
+  supports: options.supports,
   defaultTimeoutMs: options.defaultTimeoutMs ?? 30_000,
   config: options.config as Schema.Codec<unknown, unknown>,
   validate: (config, use) => options.validate?.(config as Config, use) ?? [],

@@ -15,8 +15,18 @@ export const Source = Schema.Struct({
   slug: Schema.String,
   description: Schema.NullOr(Schema.String),
   status: SourceStatus,
+  /** Days that its events are kept; longer while a destination still needs them. */
+  retentionDays: Schema.Int,
   /** Milliseconds since 1970. */
   createdAt: Schema.Finite,
   updatedAt: Schema.Finite
 })
 export type Source = typeof Source.Type
+
+export const DEFAULT_RETENTION_DAYS = 7
+
+/** A source that an older version stored. */
+export const upcast = (stored: Omit<Source, "retentionDays"> & { readonly retentionDays?: number }): Source => ({
+  retentionDays: DEFAULT_RETENTION_DAYS,
+  ...stored
+})

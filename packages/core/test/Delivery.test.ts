@@ -6,23 +6,23 @@ import { delivered, failed, Reason } from "@hookstream/core/Sink"
 import { describe, expect, it } from "vitest"
 
 const NOW = 1_000_000
-const connection = (id: string, change: Partial<Delivery.View["connections"][number]> = {}) => ({
-  ...{
-    id,
-    sourceId: "src_1",
-    route: "0123abcde",
-    after: 0,
-    cursor: 0,
-    head: 0,
-    enabled: true,
-    deleted: false,
-    pending: 0
-  },
+const WINDOW = { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES }
+const ALL = { requests: Number.POSITIVE_INFINITY, records: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
+const connection = (id: string, change: Partial<Delivery.View["runs"][number]> = {}) => ({
+  ...Facts.newRun({ id, connection: id, replay: null, sourceId: "src_1", route: "0123abcde", after: 0, head: 0 }),
+  pending: 0,
+  dead: 0,
   ...change
 })
+const replay = (change: Partial<Delivery.View["runs"][number]> = {}, maxEvents: number | null = null) =>
+  connection("conn_1:rpl_1", {
+    replay: { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents },
+    head: 50,
+    ...change
+  })
 const view = (change: Partial<Delivery.View> = {}): Delivery.View => ({
   control: Facts.initialControl,
-  connections: [],
+  runs: [],
   due: [],
   oldest: [],
   nextDue: null,
@@ -32,7 +32,7 @@ const view = (change: Partial<Delivery.View> = {}): Delivery.View => ({
 const control = (change: Partial<Facts.Control>): Facts.Control => ({ ...Facts.initialControl, ...change })
 const pending = (seq: number, change: Partial<Facts.Pending> = {}): Facts.Pending => ({
   ...{
-    connection: "conn_1",
+    run: "conn_1",
     seq,
     spent: 1,
     key: null,
@@ -45,12 +45,18 @@ const pending = (seq: number, change: Partial<Facts.Pending> = {}): Facts.Pendin
   ...change
 })
 const plan = (given: Delivery.View, policy: Partial<Delivery.Policy> = {}) =>
-  Delivery.plan(given, NOW, { ordering: "none", ratePerSecond: null, maxPending: 1000, ...policy })
-const window: Facts.Window = { connection: "conn_1", lo: 1, hi: 1, seqs: null }
+  Delivery.plan(given, NOW, {
+    ordering: "none",
+    limits: Delivery.unlimited,
+    maxPending: 1000,
+    window: WINDOW,
+    ...policy
+  })
+const window: Facts.Window = { run: "conn_1", lo: 1, hi: 1, seqs: null }
 
 describe("plan", () => {
   it("waits for a wake-up when every cursor is at its head", () => {
-    expect(plan(view({ connections: [connection("conn_1", { cursor: 5, head: 5 })] }))).toEqual({
+    expect(plan(view({ runs: [connection("conn_1", { cursor: 5, head: 5 })] }))).toEqual({
       _tag: "Wait",
       until: null,
       because: "idle"
@@ -58,10 +64,11 @@ describe("plan", () => {
   })
   it("reads on where the cursor is behind", () => {
     const behind = connection("conn_2", { cursor: 5, head: 9 })
-    expect(plan(view({ connections: [connection("conn_1"), behind] }))).toEqual({
+    expect(plan(view({ runs: [connection("conn_1"), behind] }))).toEqual({
       _tag: "Read",
-      connection: behind,
+      run: behind,
       maxEvents: Delivery.WINDOW_EVENTS,
+      allowed: ALL,
       probe: false
     })
   })
@@ -70,9 +77,10 @@ describe("plan", () => {
   })
   it("retries what is due before it reads on", () => {
     const one = connection("conn_1", { cursor: 5, head: 9 })
-    expect(plan(view({ connections: [one], due: [pending(4), pending(2)], pendingCount: 2 }))).toEqual({
+    expect(plan(view({ runs: [one], due: [pending(4), pending(2)], pendingCount: 2 }))).toEqual({
       _tag: "Retry",
-      connection: one,
+      run: one,
+      allowed: ALL,
       items: [pending(2), pending(4)],
       probe: false
     })
@@ -82,20 +90,20 @@ describe("plan", () => {
   })
   it("reads no further than max_pending leaves room for", () => {
     const connections = [connection("conn_1", { head: 500 })]
-    expect(plan(view({ connections, pendingCount: 990 }))).toMatchObject({ _tag: "Read", maxEvents: 10 })
-    expect(plan(view({ connections, pendingCount: 1000, nextDue: NOW + 5 }))).toMatchObject({
+    expect(plan(view({ runs: connections, pendingCount: 990 }))).toMatchObject({ _tag: "Read", maxEvents: 10 })
+    expect(plan(view({ runs: connections, pendingCount: 1000, nextDue: NOW + 5 }))).toMatchObject({
       _tag: "Wait",
       until: NOW + 5
     })
   })
   it("leaves a disabled connection where it stands", () => {
-    expect(plan(view({ connections: [connection("conn_1", { head: 9, enabled: false })] }))).toMatchObject({
+    expect(plan(view({ runs: [connection("conn_1", { head: 9, enabled: false })] }))).toMatchObject({
       _tag: "Wait"
     })
   })
   it("sends nothing while throttled", () => {
     expect(
-      plan(view({ connections: [connection("conn_1", { head: 9 })], control: control({ throttledUntil: NOW + 7 }) }))
+      plan(view({ runs: [connection("conn_1", { head: 9 })], control: control({ throttledUntil: NOW + 7 }) }))
     ).toEqual({
       _tag: "Wait",
       until: NOW + 7,
@@ -105,10 +113,59 @@ describe("plan", () => {
   it("sends nothing while a user has paused it, one event as a probe while it is paused for its credentials", () => {
     const connections = [connection("conn_1", { head: 9 })]
     const paused = (probeAt: number | null) =>
-      plan(view({ connections, control: control({ pause: { reason: "Unauthorized", detail: "", probeAt } }) }))
+      plan(view({ runs: connections, control: control({ pause: { reason: "Unauthorized", detail: "", probeAt } }) }))
     expect(paused(null)).toEqual({ _tag: "Wait", until: null, because: "paused" })
     expect(paused(NOW + 1)).toEqual({ _tag: "Wait", until: NOW + 1, because: "paused" })
     expect(paused(NOW)).toMatchObject({ _tag: "Read", maxEvents: 1 })
+  })
+})
+
+describe("plan of a replay", () => {
+  it("takes its turn with the live run, at its own rate", () => {
+    const live = connection("conn_1", { head: 9 })
+    expect(plan(view({ runs: [replay(), live] }))).toMatchObject({
+      run: { id: "conn_1:rpl_1" },
+      allowed: { records: 10 }
+    })
+    const spent = replay({ rateFullAt: NOW + 1000 })
+    expect(plan(view({ runs: [spent, live] }))).toMatchObject({ _tag: "Read", run: { id: "conn_1" } })
+    expect(plan(view({ runs: [spent] }))).toEqual({ _tag: "Wait", until: NOW + 100, because: "rate limit" })
+  })
+  it("sends no more than it may, and is finished then", () => {
+    expect(plan(view({ runs: [replay({ delivered: 3, pending: 1, dead: 1 }, 7)] }))).toMatchObject({
+      allowed: { records: 2 }
+    })
+    expect(plan(view({ runs: [replay({ delivered: 6, pending: 1 }, 7)] }))).toMatchObject({ _tag: "Wait" })
+    expect(plan(view({ runs: [replay({ delivered: 7 }, 7)] }))).toMatchObject({ _tag: "Finish" })
+  })
+  it("is finished when its range is read and nothing of it is pending, even while nothing may be sent", () => {
+    const over = replay({ cursor: 50 })
+    const pause = { reason: "user", detail: "", probeAt: null } as const
+    expect(plan(view({ runs: [over], control: control({ pause }) }))).toMatchObject({ _tag: "Finish" })
+    expect(plan(view({ runs: [{ ...over, pending: 1 }] }))).toMatchObject({ _tag: "Wait" })
+    expect(plan(view({ runs: [{ ...over, finishedAt: 1, pending: 0 }] }))).toMatchObject({ _tag: "Wait" })
+  })
+})
+
+describe("plan with limits", () => {
+  const limits = { requests: 5, records: 100, bytes: 1000 }
+  const runs = [connection("conn_1", { head: 900 })]
+  const rates = (change: Partial<Facts.Rates>) => ({
+    control: control({ rates: { requests: 0, records: 0, bytes: 0, ...change } })
+  })
+  it("sends what the scarcest bucket lets through", () => {
+    expect(plan(view({ runs }), { limits })).toMatchObject({ allowed: { requests: 5, records: 100, bytes: 1000 } })
+    const half = rates({ records: NOW + 500 })
+    expect(plan(view({ runs, ...half }), { limits })).toMatchObject({ allowed: { requests: 5, records: 50 } })
+  })
+  it.each([
+    ["requests", 1000, 200],
+    ["records", 1000, 10],
+    ["bytes", 2000, 1001]
+  ] as const)("waits until there are %s again", (kind, full, wait) => {
+    expect(plan(view({ runs, ...rates({ [kind]: NOW + full }) }), { limits })).toEqual({
+      ...{ _tag: "Wait", until: NOW + wait, because: "rate limit" }
+    })
   })
 })
 
@@ -118,11 +175,13 @@ const settle = (
 ) =>
   Delivery.settle(
     window,
-    outcomes.map((outcome) => ({ key: null, restarts: 0, since: null, ...outcome, latency: 3 })),
+    outcomes.map((outcome, i) => ({ key: null, restarts: 0, since: null, request: i, ...outcome, latency: 3 })),
     {
       now: NOW,
       policy: { retry: { ...defaultPolicy, jitter: false }, breaker: defaultSettings },
       control: Facts.initialControl,
+      rates: null,
+      rest: null,
       configVersion: 0,
       random: () => 0.5,
       ...context
@@ -175,6 +234,29 @@ describe("settle", () => {
           }
     ])
     expect(facts.slice(1).map(({ _tag }) => _tag)).toEqual(then === "" ? [] : [then])
+  })
+  it("a request of many that fails counts once for the breaker, and spends a try of each", () => {
+    const failures = Array.from({ length: 10 }, (_, i) => ({
+      seq: i,
+      spent: 0,
+      request: 0,
+      result: failed("Unavailable", "")
+    }))
+    const facts = settle(failures)
+    expect(settled(facts).every((one) => one._tag === "Retry" && one.spent === 1)).toBe(true)
+    expect(facts).toHaveLength(1)
+    const requests = [1, 2, 3, 4, 5].flatMap((request) =>
+      [0, 1].map((i) => ({ seq: 2 * request + i, spent: 0, request, result: failed("Unavailable", "") }))
+    )
+    expect(settle(requests).map(({ _tag }) => _tag)).toEqual(["WindowSettled", "BreakerOpened"])
+    expect(settle(requests.slice(0, 8)).map(({ _tag }) => _tag)).toEqual(["WindowSettled"])
+  })
+  it("what was still on its way when the circuit opened prolongs nothing, but a good answer closes it", () => {
+    const open = control({ breaker: { state: "open", since: NOW - 5, until: NOW + 59_000, probes: 0 } })
+    const after = (result: Delivery.Settled["result"]) =>
+      settle([{ seq: 1, spent: 0, result }], { control: open }).slice(1)
+    expect(after(failed("Unavailable", ""))).toEqual([])
+    expect(after(delivered({}))).toEqual([{ _tag: "BreakerClosed", at: NOW }])
   })
   it("each record of a window has its own fate", () => {
     const facts = settle([
@@ -233,7 +315,8 @@ describe("configure", () => {
     paused: isPaused,
     connections: [
       { id: "conn_1", sourceId: "src_1", route: "0123abcde", enabled: true, deleted: false, head: 41, ...change }
-    ]
+    ],
+    replays: []
   })
   const tags = (facts: ReadonlyArray<Facts.Fact>) => facts.map(({ _tag }) => _tag)
   it("starts a new connection at the log's head", () => {
@@ -252,9 +335,33 @@ describe("configure", () => {
     expect(tags(off)).toEqual(["ConfigChanged", "ConnectionChanged"])
     const state = [...off].reduce(Facts.evolve, {
       ...Facts.initialState,
-      connections: new Map([["conn_1", known[0]!]])
+      runs: new Map([["conn_1", known[0]!]])
     })
-    expect(state.connections.get("conn_1")).toMatchObject({ cursor: 7, enabled: false })
+    expect(state.runs.get("conn_1")).toMatchObject({ cursor: 7, enabled: false })
+  })
+  const asked = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: null }
+  const replaying = (version: number, cancelled: boolean) => ({
+    ...wanted({}, version),
+    replays: [{ replay: asked, cancelled, parts: [{ connection: "conn_1", after: 3, through: 40 }] }]
+  })
+  it("starts a replay once, however often it is told, and cancels it once", () => {
+    const facts = Delivery.configure(Facts.initialControl, [], replaying(2, false))
+    expect(facts.at(-1)).toEqual({
+      _tag: "ReplayRequested",
+      connection: "conn_1",
+      after: 3,
+      through: 40,
+      replay: asked
+    })
+    const state = facts.reduce(Facts.evolve, Facts.initialState)
+    const runs = [...state.runs.values()]
+    expect(tags(Delivery.configure(state.control, runs, replaying(3, false)))).toEqual(["ConfigChanged"])
+    const cancel = Delivery.configure(state.control, runs, replaying(3, true))
+    expect(tags(cancel)).toEqual(["ConfigChanged", "ReplayCancelled"])
+    const after = cancel.reduce(Facts.evolve, state)
+    expect(tags(Delivery.configure(after.control, [...after.runs.values()], replaying(4, true)))).toEqual([
+      "ConfigChanged"
+    ])
   })
   it("probes at once what was paused for the old credentials", () => {
     const before = control({ pause: { reason: "Unauthorized", detail: "", probeAt: NOW + 999 } })

@@ -1,8 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Facts from "@hookstream/core/DeliveryFacts"
 import { type DeliveryStore, makeMemory, makeStore } from "@hookstream/core/DeliveryJournal"
+import * as FactSchema from "@hookstream/core/FactSchema"
 import { Reason } from "@hookstream/core/Sink"
 import { Schema } from "effect"
+import v1 from "./fixtures/journal-v1.json" with { type: "json" }
+import { restore } from "./fixtures.ts"
 import { nodeSql } from "./NodeSql.ts"
 import { cases } from "./suites/DeliveryJournalCases.ts"
 
@@ -50,7 +53,9 @@ const Settlement = Schema.Union([
   }),
   Schema.Struct({ _tag: Schema.Literal("Dead"), seq: Seq, ...Failure })
 ])
-const Window = { connection: Conn, lo: Seq, hi: Seq, seqs: Schema.NullOr(Schema.Array(Seq)) }
+const RunId = Schema.Literals(["conn_1", "conn_2", "conn_1:rpl_1", "conn_2:rpl_1", "conn_1:rpl_2"])
+const Rates = Schema.NullOr(Schema.Struct({ requests: Millis, records: Millis, bytes: Millis }))
+const Window = { run: RunId, lo: Seq, hi: Seq, seqs: Schema.NullOr(Schema.Array(Seq)) }
 const Fact = Schema.Union([
   Schema.Struct({
     _tag: Schema.Literal("ConnectionStarted"),
@@ -65,19 +70,38 @@ const Fact = Schema.Union([
     enabled: Schema.Boolean,
     deleted: Schema.Boolean
   }),
-  Schema.Struct({ _tag: Schema.Literal("WindowPlanned"), ...Window, configVersion: Seq, rateFullAt: Millis }),
+  Schema.Struct({ _tag: Schema.Literal("WindowPlanned"), ...Window, configVersion: Seq, rates: Rates }),
   Schema.Struct({
     _tag: Schema.Literal("WindowSettled"),
     ...Window,
     at: Millis,
-    settled: Schema.Array(Settlement).check(Schema.isMaxLength(4))
+    settled: Schema.Array(Settlement).check(Schema.isMaxLength(4)),
+    seen: Schema.Array(Schema.Struct({ event: Schema.Literals(["a", "b"]), ok: Schema.Boolean })).check(
+      Schema.isMaxLength(3)
+    ),
+    rates: Rates,
+    rest: Schema.NullOr(Schema.Struct(Window))
   }),
+  Schema.Struct({
+    _tag: Schema.Literal("ReplayRequested"),
+    connection: Conn,
+    replay: Schema.Struct({
+      id: Schema.Literals(["rpl_1", "rpl_2"]),
+      filterRules: Schema.Tuple([]),
+      ratePerSecond: Schema.Literals([10, 7]),
+      maxEvents: Schema.NullOr(Seq)
+    }),
+    after: Seq,
+    through: Seq
+  }),
+  Schema.Struct({ _tag: Schema.Literal("ReplayFinished"), run: RunId, at: Millis }),
+  Schema.Struct({ _tag: Schema.Literal("ReplayCancelled"), replay: Schema.Literals(["rpl_1", "rpl_2"]) }),
   Schema.Struct({ _tag: Schema.Literal("BreakerOpened"), at: Millis, until: Millis, probes: Seq }),
   Schema.Struct({ _tag: Schema.Literal("BreakerHalfOpened") }),
   Schema.Struct({ _tag: Schema.Literal("BreakerClosed"), at: Millis }),
   Schema.Struct({
     _tag: Schema.Literal("Redriven"),
-    connection: Conn,
+    run: RunId,
     seqs: Schema.NonEmptyArray(Seq),
     at: Millis
   }),
@@ -105,9 +129,53 @@ const plausible = (facts: ReadonlyArray<Facts.Fact>) =>
 /** State with its maps in one order. */
 const comparable = (state: Facts.State) => ({
   control: state.control,
-  connections: [...state.connections].sort(),
+  runs: [...state.runs].sort(),
   pending: [...state.pending].sort(),
   dead: [...state.dead].sort()
+})
+
+describe("the journal on SQLite", () => {
+  it("drops its facts after thirty days, whole segments at once", () => {
+    const store = makeStore(nodeSql())
+    const day = 24 * 3_600_000
+    for (let n = 1; n <= 90; n++) store.commit([{ _tag: "ConfigChanged", version: n }], n * day)
+    const versions = store.facts().flatMap((fact) => (fact._tag === "ConfigChanged" ? [fact.version] : []))
+    expect(versions[0]).toBeGreaterThanOrEqual(58)
+    expect(versions.at(-1)).toBe(90)
+    expect(versions.length).toBeGreaterThan(30)
+  })
+  it("a commit that fails while a segment begins leaves the old one in place", () => {
+    const sql = nodeSql()
+    const store = makeStore(sql)
+    store.commit([{ _tag: "ConfigChanged", version: 1 }], 1000)
+    const broken = { _tag: "WindowSettled", run: "conn_1", settled: null } as unknown as Facts.Fact
+    expect(() => store.commit([broken], 1000 + 30 * 3_600_000)).toThrow()
+    store.commit([{ _tag: "ConfigChanged", version: 2 }], 1000 + 30 * 3_600_000)
+    expect(store.facts()).toHaveLength(2)
+    expect(makeStore(sql).facts()).toHaveLength(2)
+  })
+})
+
+describe("a journal that an older version wrote", () => {
+  it("is opened, told and folded by this one: version 1", () => {
+    const store = makeStore(restore(v1))
+    const facts = store.facts()
+    expect(facts).toHaveLength(v1.rows.journal.length)
+    const strict = Schema.decodeUnknownSync(Schema.toType(FactSchema.Fact), { onExcessProperty: "error" })
+    for (const fact of facts) expect(strict(fact)).toEqual(fact)
+    const folded = facts.reduce(Facts.evolve, Facts.initialState)
+    const state = store.state()
+    expect(state.control).toEqual(folded.control)
+    expect([...state.pending]).toEqual([...folded.pending].sort())
+    expect([...state.dead]).toEqual([...folded.dead])
+    expect(state.runs.get("conn_1")).toMatchObject({ cursor: 16, head: 25, replay: null })
+    const told = store.timeline("src_1", 13).map(({ n: _, seq: __, replay: ___, ...entry }) => entry)
+    expect(told).toEqual(v1.timeline)
+    expect([...state.pending.values()].map(({ run, ...rest }) => ({ connection: run, ...rest }))).toEqual(v1.pending)
+    expect([...state.dead.values()].map(({ run, ...rest }) => ({ connection: run, ...rest }))).toEqual(v1.dead)
+    store.commit([{ _tag: "Resumed" }], 100_000)
+    expect(store.facts()).toHaveLength(facts.length + 1)
+  })
 })
 
 describe("the journal's fold", () => {

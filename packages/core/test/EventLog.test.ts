@@ -4,6 +4,8 @@ import { join } from "node:path"
 import { CHUNK_BYTES, type EventLogStore, makeMemory, makeStore } from "@hookstream/core/EventLog"
 import type { Sql } from "@hookstream/core/Sql"
 import { afterAll, describe, expect, it } from "vitest"
+import v1 from "./fixtures/log-v1.json" with { type: "json" }
+import { restore } from "./fixtures.ts"
 import { nodeSql } from "./NodeSql.ts"
 import { append, cases, log } from "./suites/EventLogCases.ts"
 
@@ -38,11 +40,18 @@ describe("the event log on SQLite", () => {
     const after = makeStore(nodeSql(path), log)
     expect(append(after, "b", { now: 1 })).toMatchObject({ seq: 2, receivedAt: 9000 })
   })
+  it("opens what version 1 wrote, and goes on with it", () => {
+    const store = makeStore(restore(v1), log)
+    const { events } = store.read(0, { maxEvents: 9, maxBytes: 1e9 })
+    expect(events.map(({ id }) => id)).toEqual(v1.ids)
+    expect(events.map(({ body }) => new TextDecoder().decode(body))).toEqual(['{"a":1}', "text", ""])
+    expect(append(store, "x", { now: 5 })).toMatchObject({ seq: 4, receivedAt: 3000 })
+  })
   it("an append that fails leaves nothing behind", () => {
     const sql = nodeSql()
     const store = makeStore(sql, log)
     const broken = watched(sql, (query) => {
-      if (query.includes("INTO chunks")) throw new TypeError("disk")
+      if (query.includes("INTO chunks_")) throw new TypeError("disk")
     })
     expect(() => append(makeStore(broken, log), new Uint8Array(CHUNK_BYTES + 1))).toThrow("disk")
     expect(store.head()).toBe(0)

@@ -9,6 +9,7 @@ import { delivered, type OutboundEvent, type Outcome, SinkError } from "@hookstr
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 
+const WINDOW = { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES }
 const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 
 /** A destination with one connection, a log of `events` events, and a sink that answers as `answer` says. */
@@ -18,11 +19,13 @@ const given = (
   retry = defaultPolicy,
   size = 1,
   policy: Partial<Delivery.Policy> = {},
-  connection: Pump.ConnectionSettings = { filter: () => undefined, orderingKey: undefined }
+  connection: Pump.ConnectionSettings = { filter: () => undefined, rules: 0, orderingKey: undefined },
+  maxEvents = 1
 ) => {
   const store = EventLog.makeMemory(log)
   const journal = DeliveryJournal.makeMemory()
   const sent: Array<string> = []
+  const requests: Array<ReadonlyArray<number>> = []
   let inFlight = 0
   let most = 0
   const append = () => {
@@ -41,22 +44,34 @@ const given = (
   for (let i = 0; i < events; i++) append()
   const settings: Pump.Settings = {
     ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 4 },
-    policy: { ordering: "none", retry, breaker: defaultSettings, ratePerSecond: null, maxPending: 1000, ...policy },
+    policy: {
+      ordering: "none",
+      retry,
+      breaker: defaultSettings,
+      limits: Delivery.unlimited,
+      maxPending: 1000,
+      window: WINDOW,
+      ...policy
+    },
     connections: new Map([["conn_1", connection]]),
     driver: {
+      batch: { maxEvents, maxBytes: 1024 },
       send: (batch) =>
         Effect.suspend(() => {
           most = Math.max(most, ++inFlight)
-          sent.push(`${batch[0]!.event.seq}#${batch[0]!.attempt}`)
-          return Effect.map(answer(batch[0]!), (outcome) => [outcome])
+          requests.push(batch.map(({ event }) => event.seq))
+          sent.push(...batch.map(({ event, attempt }) => `${event.seq}#${attempt}`))
+          return Effect.forEach(batch, answer)
         }).pipe(Effect.ensuring(Effect.sync(() => inFlight--)))
     }
   }
   const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, store]])))
   return {
     run: Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer)),
+    runWith: (other: Pump.Settings) => Pump.run(Effect.succeed(other)).pipe(Effect.provide(layer)),
     journal,
     sent,
+    requests,
     most: () => most,
     append,
     layer,
@@ -73,7 +88,7 @@ describe("the pump", () => {
       expect(yield* run).toBeNull()
       expect(sent).toHaveLength(250)
       expect(new Set(sent).size).toBe(250)
-      expect(journal.view(0).connections[0]!.cursor).toBe(250)
+      expect(journal.view(0).runs[0]!.cursor).toBe(250)
     })
   )
   it.effect("has no more requests in flight than it may", () =>
@@ -121,8 +136,8 @@ describe("the pump", () => {
   it.effect("a window that a stopped process left open is told as unknown and sent again", () =>
     Effect.gen(function* () {
       const { run, journal, sent } = given(2, ok)
-      const left = { connection: "conn_1", lo: 1, hi: 2, seqs: null }
-      journal.commit([{ _tag: "WindowPlanned", ...left, configVersion: 0, rateFullAt: 0 }], 0)
+      const left = { run: "conn_1", lo: 1, hi: 2, seqs: null }
+      journal.commit([{ _tag: "WindowPlanned", ...left, configVersion: 0, rates: null }], 0)
       yield* run
       expect(sent).toEqual(["1#1", "2#1"])
       expect(journal.timeline(log.sourceId, 2).map(({ type }) => type)).toEqual(["unknown", "delivered"])
@@ -148,13 +163,13 @@ describe("the pump", () => {
       expect(sent.every((one) => one.endsWith("#1"))).toBe(true)
     })
   )
-  it.effect("starts no further window after its budget, and asks to be run again", () =>
+  it.effect("starts no further send after its budget, and asks to be run again", () =>
     Effect.gen(function* () {
       const { run, sent } = given(250, () => Effect.as(Effect.sleep(2000), delivered({})))
       const fiber = yield* Effect.forkChild(run)
       yield* TestClock.adjust("60 seconds")
-      expect(yield* Fiber.join(fiber)).toBe(50_000)
-      expect(sent).toHaveLength(Delivery.WINDOW_EVENTS)
+      expect(yield* Fiber.join(fiber)).toBe(30_000)
+      expect(sent).toHaveLength(60)
     })
   )
   it.effect("an event that its log no longer holds is a dead letter, with that reason", () =>
@@ -173,7 +188,23 @@ describe("the pump", () => {
         since: 0
       } as const
       const settled = [{ _tag: "Retry", seq: 7, ...lost } as const]
-      journal.commit([{ _tag: "WindowSettled", connection: "conn_1", lo: 7, hi: 7, seqs: [7], at: 0, settled }], 0)
+      journal.commit(
+        [
+          {
+            _tag: "WindowSettled",
+            run: "conn_1",
+            lo: 7,
+            hi: 7,
+            seqs: [7],
+            at: 0,
+            settled,
+            seen: [],
+            rates: null,
+            rest: null
+          }
+        ],
+        0
+      )
       yield* run
       expect(journal.timeline(log.sourceId, 7).at(-1)).toMatchObject({ reason: "Rejected", type: "dead" })
     })
@@ -196,7 +227,7 @@ describe("the pump", () => {
       const { journal, settings } = given(3, ok)
       const noLogs = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map()))
       expect(yield* Pump.run(Effect.succeed(settings)).pipe(Effect.provide(noLogs))).toBe(1000)
-      expect(journal.view(0).connections[0]!.cursor).toBe(0)
+      expect(journal.view(0).runs[0]!.cursor).toBe(0)
     })
   )
 
@@ -204,6 +235,7 @@ describe("the pump", () => {
     Effect.gen(function* () {
       const odd: Pump.ConnectionSettings = {
         filter: ({ event }) => (event.seq % 2 === 1 ? 4 : undefined),
+        rules: 5,
         orderingKey: undefined
       }
       const { run, journal, sent } = given(4, ok, defaultPolicy, 1, {}, odd)
@@ -219,6 +251,7 @@ describe("the pump", () => {
           if (event.seq === 2) throw new TypeError("bug")
           return undefined
         },
+        rules: 1,
         orderingKey: undefined
       }
       const { run, journal } = given(3, ok, defaultPolicy, 1, {}, throwing)
@@ -232,7 +265,7 @@ describe("the pump", () => {
   )
   it.effect("keeps to its rate, and says when it goes on", () =>
     Effect.gen(function* () {
-      const { run, sent } = given(25, ok, defaultPolicy, 1, { ratePerSecond: 10 })
+      const { run, sent } = given(25, ok, defaultPolicy, 1, { limits: { ...Delivery.unlimited, requests: 10 } })
       expect(yield* run).toBe(100)
       expect(sent).toHaveLength(10)
       yield* TestClock.adjust("1 second")
@@ -248,6 +281,7 @@ describe("the pump", () => {
 /** Events whose key is their sequence modulo `keys`. */
 const byModulo = (keys: number): Pump.ConnectionSettings => ({
   filter: () => undefined,
+  rules: 0,
   orderingKey: ({ event }) => event.seq % keys
 })
 const noJitter = { ...defaultPolicy, jitter: false }
@@ -426,6 +460,242 @@ describe("an event that ends the process", () => {
       ])
       const last = sent.lastIndexOf("7#1")
       expect(last).toBeGreaterThan(0)
+    })
+  )
+})
+
+describe("several events in a request", () => {
+  const batched = (
+    events: number,
+    answer: Parameters<typeof given>[1],
+    maxEvents: number,
+    policy: Partial<Delivery.Policy> = {},
+    connection?: Pump.ConnectionSettings,
+    size = 1
+  ) => given(events, answer, noJitter, size, policy, connection, maxEvents)
+
+  it.effect("share it as far as they wait anyway", () =>
+    Effect.gen(function* () {
+      const { run, requests, journal } = batched(25, ok, 10)
+      expect(yield* run).toBeNull()
+      expect(requests.map(({ length }) => length)).toEqual([10, 10, 5])
+      expect(journal.summary().connections[0]).toMatchObject({ cursor: 25, delivered: 25 })
+    })
+  )
+  it.effect("are bounded by bytes, but a large one goes alone", () =>
+    Effect.gen(function* () {
+      const { run, requests } = batched(5, ok, 10, {}, undefined, 500)
+      yield* run
+      expect(requests).toEqual([[1, 2], [3, 4], [5]])
+      const large = batched(2, ok, 10, {}, undefined, 2000)
+      yield* large.run
+      expect(large.requests).toEqual([[1], [2]])
+    })
+  )
+  it.effect("never two of a key together, nor one while another of its key is on its way", () =>
+    Effect.gen(function* () {
+      const busy = new Set<number>()
+      const slow = ({ event }: OutboundEvent) =>
+        Effect.gen(function* () {
+          expect(busy.has(event.seq % 5)).toBe(false)
+          busy.add(event.seq % 5)
+          yield* Effect.sleep(event.seq % 7)
+          busy.delete(event.seq % 5)
+          return delivered({})
+        })
+      const { run, requests, sent } = batched(60, slow, 3, { ordering: "key" }, byModulo(5))
+      const fiber = yield* Effect.forkChild(run)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(fiber)
+      for (const request of requests) expect(new Set(request.map((seq) => seq % 5)).size).toBe(request.length)
+      for (let key = 0; key < 5; key++) {
+        const own = sent.map(seqOf).filter((seq) => seq % 5 === key)
+        expect(own).toEqual(own.toSorted((a, b) => a - b))
+      }
+      expect(sent).toHaveLength(60)
+    })
+  )
+  it.effect("are halved when they are too large together, and only the one that is too large alone is dead", () =>
+    Effect.gen(function* () {
+      let most = 0
+      const together = batched(20, ok, 16)
+      const { journal, settings } = together
+      const refusing: Pump.Settings["driver"] = {
+        ...settings.driver,
+        send: (batch) => {
+          if (batch.length > 4 || batch.some(({ event }) => event.seq === 7)) {
+            return Effect.fail(new SinkError({ reason: "TooLarge", detail: "413" }))
+          }
+          most = Math.max(most, batch.length)
+          return settings.driver.send(batch)
+        }
+      }
+      yield* together.runWith({ ...settings, driver: refusing })
+      expect(most).toBe(4)
+      expect(together.requests.flat()).toHaveLength(19)
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 1 })
+      expect(journal.statuses(log.sourceId, [7])[0]!.status).toBe("dead")
+    })
+  )
+  it.effect("that failed together are sent again one by one, so that one that always fails harms no other", () =>
+    Effect.gen(function* () {
+      const { run, requests, journal } = batched(12, ({ event }) => (event.seq === 5 ? down() : ok()), 4, {
+        breaker: noBreaker
+      })
+      yield* run
+      expect(requests).toEqual([
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+        [9, 10, 11, 12]
+      ])
+      yield* TestClock.adjust("30 seconds")
+      yield* run
+      expect(requests.slice(3)).toEqual([[5], [6], [7], [8]])
+      expect(journal.summary()).toMatchObject({ pending: 1, dead: 0 })
+    })
+  )
+  it.effect("count as one request for the rate", () =>
+    Effect.gen(function* () {
+      const limits = { requests: 2, records: 15, bytes: null }
+      const { run, requests } = batched(40, ok, 10, { limits })
+      yield* run
+      expect(requests).toEqual([Array.from({ length: 10 }, (_, i) => i + 1), [11, 12, 13, 14, 15]])
+      yield* TestClock.adjust("1 second")
+      yield* run
+      expect(requests.slice(2).map(({ length }) => length)).toEqual([10, 5])
+    })
+  )
+})
+
+describe("a part of a window", () => {
+  it.effect("is written down while the rest is on its way, so that a crash repeats little", () =>
+    Effect.gen(function* () {
+      const answer = ({ event }: OutboundEvent) =>
+        event.seq === 90 ? Effect.interrupt : Effect.as(Effect.sleep(20), delivered({}))
+      const { run, journal, sent } = given(100, answer, noJitter)
+      const fiber = yield* Effect.forkChild(Effect.exit(run))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(fiber)
+      expect(sent.length).toBeGreaterThan(88)
+      const { window } = journal.control()
+      expect(window!.hi).toBe(100)
+      expect(window!.lo).toBeGreaterThan(60)
+      expect(journal.statuses(log.sourceId, [window!.lo - 1, window!.lo]).map(({ status }) => status)).toEqual([
+        "delivered",
+        "waiting"
+      ])
+    })
+  )
+  it.effect("that was never sent stays in the log, and is not pending", () =>
+    Effect.gen(function* () {
+      const { run, journal } = given(100, down, noJitter)
+      yield* run
+      expect(journal.control().breaker.state).toBe("open")
+      expect(journal.summary().pending).toBeLessThan(12)
+    })
+  )
+})
+
+describe("a replay", () => {
+  const start = (journal: DeliveryJournal.DeliveryStore, after: number, through: number, change = {}) =>
+    journal.commit(
+      [
+        {
+          ...({ _tag: "ReplayRequested", connection: "conn_1", after, through } as const),
+          replay: { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: null, ...change }
+        }
+      ],
+      0
+    )
+  it.effect("sends its part of the log again, marked, at its rate, beside the live run", () =>
+    Effect.gen(function* () {
+      const ids: Array<string | null> = []
+      const answer = ({ replayId }: OutboundEvent) => {
+        ids.push(replayId)
+        return ok()
+      }
+      const { run, journal, sent, append } = given(30, answer)
+      yield* run
+      start(journal, 5, 20)
+      expect(yield* run).toBe(100)
+      expect(sent.slice(30).map(seqOf)).toEqual([6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
+      expect(journal.replay("rpl_1")).toMatchObject({ status: "running", total: 15, processed: 10, delivered: 10 })
+      append()
+      yield* run
+      expect(sent).toHaveLength(41)
+      yield* TestClock.adjust("1 second")
+      expect(yield* run).toBeNull()
+      expect(journal.replay("rpl_1")).toMatchObject({ status: "finished", processed: 15, delivered: 15 })
+      expect(ids.filter((id) => id === "rpl_1")).toHaveLength(15)
+      expect(ids.filter((id) => id === null)).toHaveLength(31)
+      expect(journal.timeline(log.sourceId, 6).map(({ type, replay }) => [type, replay])).toEqual([
+        ["delivered", null],
+        ["delivered", "rpl_1"]
+      ])
+    })
+  )
+  it.effect("goes by its own filter too, and sends no more than it may", () =>
+    Effect.gen(function* () {
+      const { run, journal, sent } = given(30, ok)
+      yield* run
+      const filterRules = [{ field: "method", op: "eq", value: "GET" }] as const
+      start(journal, 0, 30, { filterRules })
+      expect(yield* run).toBeNull()
+      expect(sent).toHaveLength(30)
+      expect(journal.replay("rpl_1")).toMatchObject({ status: "finished", filtered: 30, delivered: 0 })
+      expect(journal.timeline(log.sourceId, 1).at(-1)).toMatchObject({ type: "filtered", rule: 0 })
+      const limited = given(30, ok)
+      yield* limited.run
+      start(limited.journal, 0, 30, { maxEvents: 4 })
+      expect(yield* limited.run).toBeNull()
+      expect(limited.sent.slice(30).map(seqOf)).toEqual([1, 2, 3, 4])
+      expect(limited.journal.replay("rpl_1")).toMatchObject({ status: "finished", delivered: 4 })
+    })
+  )
+  it.effect("retries like the live run, and leaves the live run's outcome as it is", () =>
+    Effect.gen(function* () {
+      let up = true
+      const { run, journal } = given(3, ({ event }) => (up || event.seq !== 2 ? ok() : down()), noJitter)
+      yield* run
+      up = false
+      start(journal, 0, 3)
+      yield* run
+      expect(journal.replay("rpl_1")).toMatchObject({ status: "running", pending: 1, delivered: 2 })
+      expect(journal.statuses(log.sourceId, [2])[0]!.status).toBe("delivered")
+      up = true
+      yield* TestClock.adjust("30 seconds")
+      yield* run
+      expect(journal.replay("rpl_1")).toMatchObject({ status: "finished", delivered: 3 })
+    })
+  )
+  it.effect("takes nothing for sent after a crash that its rate had not let out", () =>
+    Effect.gen(function* () {
+      const answer = ({ replayId }: OutboundEvent) => (replayId === null ? ok() : Effect.interrupt)
+      const { run, journal } = given(30, answer, noJitter)
+      yield* run
+      start(journal, 0, 30, { ratePerSecond: 3 })
+      yield* Effect.exit(run)
+      expect(journal.control().window).toMatchObject({ lo: 1, hi: 3 })
+    })
+  )
+  it.effect("goes on after a crash where it stood", () =>
+    Effect.gen(function* () {
+      let crash = true
+      const answer = ({ event, replayId }: OutboundEvent) => {
+        if (!crash || replayId === null || event.seq !== 7) return ok()
+        crash = false
+        return Effect.interrupt
+      }
+      const { run, journal, sent } = given(10, answer, noJitter)
+      yield* run
+      start(journal, 0, 10)
+      yield* Effect.exit(run)
+      yield* TestClock.adjust("10 seconds")
+      yield* run
+      yield* TestClock.adjust("10 seconds")
+      expect(yield* run).toBeNull()
+      expect(journal.replay("rpl_1")).toMatchObject({ status: "finished", delivered: 10 })
+      expect(new Set(sent.slice(10).map(seqOf)).size).toBe(10)
     })
   )
 })

@@ -4,7 +4,7 @@ import type { RedriveFilter } from "@hookstream/core/Deliveries"
 import * as Delivery from "@hookstream/core/Delivery"
 import type { Fact } from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
-import { routeOf, type SourceId } from "@hookstream/core/Ids"
+import { type ReplayId, routeOf, type SourceId } from "@hookstream/core/Ids"
 import * as Pump from "@hookstream/core/Pump"
 import type { DestinationConfig } from "@hookstream/core/Registry"
 import * as Effect from "effect/Effect"
@@ -79,13 +79,15 @@ export class Destination extends DurableObject<Env> {
   configure(config: DestinationConfig, heads: Readonly<Record<SourceId, number>>): void {
     this.#stores ??= this.#open()
     const { journal } = this.#stores
-    const { control, connections } = journal.summary()
-    const facts = Delivery.configure(control, connections, {
+    const facts = Delivery.configure(journal.control(), journal.runs(), {
       version: config.version,
       paused: config.destination.status === "paused",
       connections: config.connections.map(({ connection, deleted }) => ({
         ...{ id: connection.id, sourceId: connection.sourceId, route: routeOf(connection.sourceId) },
         ...{ enabled: connection.enabled, deleted, head: heads[connection.sourceId] ?? 0 }
+      })),
+      replays: config.replays.map(({ id, filterRules, ratePerSecond, maxEvents, cancelled, parts }) => ({
+        ...{ replay: { id, filterRules, ratePerSecond, maxEvents }, cancelled, parts }
       }))
     })
     if (facts.length === 0) return
@@ -134,8 +136,8 @@ export class Destination extends DurableObject<Env> {
           (reason === undefined || letter.reason === reason)
       )
       const at = Date.now()
-      const facts = [...Map.groupBy(wanted, (letter) => letter.connection)].map(([id, letters]): Fact => {
-        return { _tag: "Redriven", connection: id, seqs: letters.map(({ seq }) => seq), at }
+      const facts = [...Map.groupBy(wanted, ({ run }) => run)].map(([run, letters]): Fact => {
+        return { _tag: "Redriven", run, seqs: letters.map(({ seq }) => seq), at }
       })
       if (facts.length > 0) journal.commit(facts, at)
       count += wanted.length
@@ -154,12 +156,41 @@ export class Destination extends DurableObject<Env> {
     const facts = journal
       .statuses(sourceId, [seq])
       .filter(({ status }) => status === "dead" || status === "retrying")
-      .map(({ connection }): Fact => ({ _tag: "Redriven", connection, seqs: [seq], at }))
+      .map(({ connection }): Fact => ({ _tag: "Redriven", run: connection, seqs: [seq], at }))
     if (facts.length > 0) {
       journal.commit(facts, at)
       this.#start()
     }
     return facts.length
+  }
+
+  attempts(
+    filter: DeliveryJournal.AttemptFilter,
+    before: DeliveryJournal.AttemptPosition | null,
+    limit: number
+  ): DeliveryJournal.AttemptPage {
+    return this.#stores?.journal.attempts(filter, before, limit) ?? { entries: [], next: null }
+  }
+
+  /** Tries the delivery of this attempt again now. */
+  retryAttempt(position: DeliveryJournal.AttemptPosition): "retried" | "settled" | "unknown" {
+    const journal = this.#stores?.journal
+    const run = journal?.runOfAttempt(position)
+    if (journal === undefined || run === undefined) return "unknown"
+    if (!journal.isOpen(run, position.seq)) return "settled"
+    const at = Date.now()
+    journal.commit([{ _tag: "Redriven", run, seqs: [position.seq], at }], at)
+    this.#start()
+    return "retried"
+  }
+
+  replay(id: ReplayId): DeliveryJournal.ReplayProgress | null {
+    return this.#stores?.journal.replay(id) ?? null
+  }
+
+  /** Events of this log up to here are needed no more; `null` when none is. */
+  lowWatermark(sourceId: SourceId): number | null {
+    return this.#stores?.journal.lowWatermark(sourceId) ?? null
   }
 
   /** Closes the circuit by hand: what waits is tried at once. */

@@ -15,4 +15,6 @@ export interface Env {
   readonly HOOKSTREAM_KEYS?: string
   /** "true" opens destinations on private networks and by plain http. */
   readonly HOOKSTREAM_ALLOW_PRIVATE_NETWORKS?: string
+  /** Bytes of one source's log above which it accepts nothing more. Default: 8000000000, of the 10 GB that an object holds. */
+  readonly HOOKSTREAM_LOG_MAX_BYTES?: string
 }

@@ -84,6 +84,10 @@ export const ingest = async (request: Request, url: URL, env: Env, idKeys: IdKey
       return Response.json({ event_id: reply.id, source_id: sourceId }, { headers: { "X-Request-Id": requestId } })
     case "Paused":
       return repeat("this source is paused: send again later")
+    case "Full":
+      return repeat(
+        "storage_full: this source's log has no room left; shorten its retention_days, or let destinations catch up"
+      )
     case "NotFound":
       return refuse(404, "there is no such source: check the ingest URL")
     case undefined:

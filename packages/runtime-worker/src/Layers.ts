@@ -24,7 +24,8 @@ const layerEventLog = (env: Env): Layer.Layer<EventLog> => {
     read: (route, after, limits) => call("the event log", () => log(route).read(after, limits)),
     get: (route, seqs, maxBytes) => call("the event log", () => log(route).get(seqs, maxBytes)),
     list: (route, before, limit) => call("the event log", () => log(route).list(before, limit)),
-    stats: (route) => call("the event log", () => log(route).stats())
+    stats: (route) => call("the event log", () => log(route).stats()),
+    range: (route, from, to) => call("the event log", () => log(route).range(from, to))
   })
 }
 
@@ -35,6 +36,10 @@ const layerDeliveries = (env: Env): Layer.Layer<Deliveries> => {
     deadLetters: (id, before, limit) => call("the destination", () => destination(id).deadLetters(before, limit)),
     redrive: (id, filter) => call("the destination", () => destination(id).redrive(filter)),
     retry: (id, source, seq) => call("the destination", () => destination(id).retry(source, seq)),
+    attempts: (id, filter, before, limit) =>
+      call("the destination", () => destination(id).attempts(filter, before, limit)),
+    retryAttempt: (id, position) => call("the destination", () => destination(id).retryAttempt(position)),
+    replay: (id, replay) => call("the destination", () => destination(id).replay(replay)),
     resetCircuit: (id) => call("the destination", () => destination(id).resetCircuit()),
     statuses: (id, source, seqs) => call("the destination", () => destination(id).statuses(source, seqs)),
     summary: (id) => call("the destination", () => destination(id).summary())

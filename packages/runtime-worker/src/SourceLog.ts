@@ -13,6 +13,8 @@ import { isClaimed, sqlOf } from "./internal/sql.ts"
 export type AppendReply =
   | { readonly _tag: "Accepted"; readonly id: string }
   | { readonly _tag: "Paused" }
+  /** The log has no room left. */
+  | { readonly _tag: "Full" }
   | { readonly _tag: "NotFound" }
 
 export interface AppendRequest {
@@ -26,6 +28,12 @@ export interface AppendRequest {
 const TELL_AGAIN = 2000
 /** Of a destination that cannot be reached for long. */
 const TELL_AGAIN_MAX = 60_000
+
+const DAY = 24 * 3_600_000
+/** Milliseconds until events that some destination still needs, though their retention has passed, are looked at again. */
+const EXPIRE_AGAIN = 3_600_000
+/** An object holds 10 GB; what is left is room for what the log must still write. */
+const STORAGE_MAX = 8e9
 
 interface Stores {
   readonly events: EventLog.EventLogStore
@@ -77,6 +85,9 @@ export class SourceLog extends DurableObject<Env> {
   /** Works by this config from now on. */
   configure(config: LogConfig): void {
     this.#require().keeper.configure(config)
+    // A shorter retention may be over already.
+    const expiry = this.#expiry()
+    if (expiry !== null) this.#alarm.atLatest(Math.max(expiry, Date.now() + TELL_AGAIN))
   }
 
   append({ sourceId, event, token, repeated }: AppendRequest): AppendReply {
@@ -86,12 +97,15 @@ export class SourceLog extends DurableObject<Env> {
     }
     if (config.source.status === "disabled") return { _tag: "NotFound" }
     if (config.source.status === "paused") return { _tag: "Paused" }
+    if (this.ctx.storage.sql.databaseSize > Number(this.env.HOOKSTREAM_LOG_MAX_BYTES ?? STORAGE_MAX)) {
+      return { _tag: "Full" }
+    }
     const now = Date.now()
     const { id } = this.#stores.events.append({ event, token, repeated, now })
     if (config.destinations.length > 0) {
       this.#alarm.atLatest(now + TELL_AGAIN)
       this.#tell()
-    }
+    } else this.#alarm.atLatest(now + config.source.retentionDays * DAY)
     return { _tag: "Accepted", id }
   }
 
@@ -109,6 +123,34 @@ export class SourceLog extends DurableObject<Env> {
 
   stats(): EventLog.LogStats {
     return this.#require().events.stats()
+  }
+
+  range(from: number, to: number): EventLog.LogRange {
+    return this.#require().events.range(from, to)
+  }
+
+  /** When events have to be dropped, in milliseconds since 1970; `null` when there are none. */
+  #expiry(): number | null {
+    const { events, keeper } = this.#require()
+    const oldest = events.oldest()
+    const days = keeper.config()?.source.retentionDays
+    return oldest === null || days === undefined ? null : oldest + days * DAY
+  }
+
+  /** Drops what is past its retention and what no destination needs; answers when to look again. */
+  async #expire(): Promise<number | null> {
+    const due = this.#expiry()
+    const now = Date.now()
+    if (due === null || due > now) return due
+    const { events, keeper } = this.#require()
+    const { source, destinations } = keeper.config()!
+    const marks = await Promise.all(
+      destinations.map((id) => this.env.DESTINATION.getByName(id).lowWatermark(source.id))
+    )
+    // Events that came meanwhile are newer than `before`, whatever the marks say of them.
+    events.drop(now - source.retentionDays * DAY, Math.min(...marks.map((mark) => mark ?? Number.POSITIVE_INFINITY)))
+    const next = this.#expiry()
+    return next === null ? null : Math.max(next, now + EXPIRE_AGAIN)
   }
 
   /** Tells every destination below the head, one round at a time: appends that come meanwhile share the next round. */
@@ -152,8 +194,11 @@ export class SourceLog extends DurableObject<Env> {
       this.#tell()
       await this.#telling
       for (const id of behind) keeper.notified(id, this.#told.get(id) ?? 0)
+      const expiry = await this.#expire()
+      if (expiry !== null) this.#alarm.atLatest(expiry)
     } catch (error) {
       console.error({ message: "the log's alarm failed", error })
+      this.#alarm.atLatest(Date.now() + EXPIRE_AGAIN)
     } finally {
       const done = keeper.behind(events.head()).length === 0
       this.#delay = done ? TELL_AGAIN : Math.min(this.#delay * 2, TELL_AGAIN_MAX)

@@ -361,15 +361,18 @@ describe("the description", () => {
   it("of the API names every path, with the shape of its errors", async () => {
     const { body } = await call("GET", "/openapi.json")
     expect(body.openapi).toMatch(/^3\.1/)
-    expect(Object.keys(body.paths).sort()).toEqual([
-      ...["/v1/auth/api-keys", "/v1/auth/api-keys/{id}"],
-      ...["/v1/connections", "/v1/connections/test", "/v1/connections/{id}"],
-      ...["/v1/destinations", "/v1/destinations/{id}", "/v1/destinations/{id}/circuit"],
-      ...["/v1/destinations/{id}/circuit/reset", "/v1/destinations/{id}/dlq", "/v1/destinations/{id}/dlq/redrive"],
-      ...["/v1/destinations/{id}/pause", "/v1/destinations/{id}/resume"],
-      ...["/v1/events", "/v1/events/{id}", "/v1/events/{id}/retry", "/v1/events/{id}/timeline", "/v1/health"],
-      ...["/v1/ingest/{source_id}", "/v1/sources", "/v1/sources/{id}", "/v1/workspaces"]
-    ])
+    expect(Object.keys(body.paths).sort()).toEqual(
+      [
+        ...["/v1/auth/api-keys", "/v1/auth/api-keys/{id}"],
+        ...["/v1/connections", "/v1/connections/test", "/v1/connections/{id}"],
+        ...["/v1/destinations", "/v1/destinations/{id}", "/v1/destinations/{id}/circuit"],
+        ...["/v1/destinations/{id}/circuit/reset", "/v1/destinations/{id}/dlq", "/v1/destinations/{id}/dlq/redrive"],
+        ...["/v1/destinations/{id}/pause", "/v1/destinations/{id}/resume"],
+        ...["/v1/events", "/v1/events/{id}", "/v1/events/{id}/retry", "/v1/events/{id}/timeline", "/v1/health"],
+        ...["/v1/delivery-attempts", "/v1/delivery-attempts/{id}/retry", "/v1/replay", "/v1/replay/{id}"],
+        ...["/v1/ingest/{source_id}", "/v1/sources", "/v1/sources/{id}", "/v1/workspaces"]
+      ].sort()
+    )
     expect(Object.keys(body.paths["/v1/destinations"].post.responses)).toEqual(
       expect.arrayContaining(["201", "400", "401", "409"])
     )

@@ -1,3 +1,6 @@
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import type { StoredRecord } from "@hookstream/kafka-rest-emulator/Topic"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { startGateway } from "../../../scripts/Gateway.ts"
@@ -84,7 +87,11 @@ describe("a webhook becomes a record", () => {
     )
     expect(records).toHaveLength(2)
     expect(recordsOf(before)).toHaveLength(1)
-    expect((await eventOf(after)).deliveries.delivered).toBe(2)
+    const both = await eventually(
+      () => eventOf(after),
+      ({ deliveries }) => deliveries.delivered === 2
+    )
+    expect(both.deliveries.delivered).toBe(2)
   })
 })
 
@@ -316,6 +323,195 @@ describe("when a person steps in", () => {
     )
     // Four at once, then four a second: the last of ten comes after a second and a half.
     expect(Date.now() - startedAt).toBeGreaterThan(1000)
+  })
+})
+
+describe("a replay", () => {
+  const span = () => ({
+    from: new Date(Date.now() - 3_600_000).toISOString(),
+    to: new Date(Date.now() + 60_000).toISOString()
+  })
+  const finished = (id: string) =>
+    eventually(
+      async () => (await rig.client.need("GET", `/v1/replay/${id}`)).job,
+      ({ status }) => status === "finished"
+    )
+  it("tells first what it would send, then sends it again, marked, and says how far it is", async () => {
+    const { source, destination, connection } = await connect(rig)
+    const ids: Array<string> = []
+    for (let n = 0; n < 6; n++) ids.push(await send(source, JSON.stringify({ n })))
+    await landed(ids[5]!)
+    const asked = {
+      destination_id: destination.id,
+      ...span(),
+      filter: [{ field: "payload.n", op: "gte", value: 2 }],
+      rate_limit: 100
+    }
+    const { preview } = await rig.client.need("POST", "/v1/replay", { ...asked, dry_run: true })
+    expect(preview).toEqual({
+      ...{ total: 6, scanned: 6, matching: 4, is_complete: true, first_event_ids: ids.slice(2) }
+    })
+    const before = rig.emulator.records(TOPIC).length
+    const { job } = await rig.client.need("POST", "/v1/replay", asked)
+    expect(await finished(job.id)).toMatchObject({
+      ...{
+        destination_id: destination.id,
+        total: 6,
+        processed: 6,
+        succeeded: 4,
+        filtered: 2,
+        failed: 0,
+        rate_limit: 100
+      }
+    })
+    const again = rig.emulator.records(TOPIC).slice(before)
+    expect(again.map((record) => header(record, "hookstream-event-id")).sort()).toEqual(ids.slice(2).sort())
+    expect(new Set(again.map((record) => header(record, "hookstream-replay-id")))).toEqual(new Set([job.id]))
+    const { timeline } = await rig.client.need("GET", `/v1/events/${ids[5]}/timeline`)
+    expect(timeline.map(({ type, replay_id }: { type: string; replay_id: string }) => [type, replay_id])).toEqual([
+      ["accepted", null],
+      ["delivered", null],
+      ["delivered", job.id]
+    ])
+    expect((await eventOf(ids[5]!)).deliveries).toMatchObject({ delivered: 1 })
+    const { jobs } = await rig.client.need("GET", "/v1/replay")
+    expect(jobs[0].id).toBe(job.id)
+    const elsewhere = await rig.client.call("POST", "/v1/replay", {
+      ...asked,
+      source_id: (await connect(rig)).source.id
+    })
+    expect(elsewhere.status).toBe(409)
+    const wrong = await rig.client.call("POST", "/v1/replay", { ...asked, connection_id: connection.id, to: "soon" })
+    expect(wrong.status).toBe(400)
+    expect(wrong.body.issues[0].path).toBe("to")
+  })
+  it("keeps to its rate, goes on after a restart, and stops when it is cancelled", async () => {
+    const { source, destination } = await connect(rig)
+    let last = ""
+    for (let n = 0; n < 30; n++) last = await send(source, JSON.stringify({ n }))
+    await landed(last)
+    await eventually(
+      () => destinationOf(destination.id),
+      ({ lag }) => lag[0].lag === 0
+    )
+    const before = rig.emulator.records(TOPIC).length
+    const asked = { destination_id: destination.id, ...span(), rate_limit: 3 }
+    const { job } = await rig.client.need("POST", "/v1/replay", asked)
+    const sent = () => rig.emulator.records(TOPIC).length - before
+    await eventually(sent, (count) => count >= 3)
+    const port = Number(new URL(rig.gateway.url).port)
+    await rig.gateway.stop("SIGKILL")
+    const atKill = sent()
+    expect(atKill).toBeLessThan(20)
+    rig.gateway = await startGateway({ dir: rig.dir, port })
+    await eventually(sent, (count) => count >= atKill + 3)
+    expect((await rig.client.call("DELETE", `/v1/replay/${job.id}`)).status).toBe(200)
+    const atCancel = sent()
+    await new Promise((resolve) => setTimeout(resolve, 2500))
+    expect(sent() - atCancel).toBeLessThanOrEqual(3)
+    const after = (await rig.client.need("GET", `/v1/replay/${job.id}`)).job
+    expect(after.status).toBe("cancelled")
+    expect(after.processed).toBeLessThan(30)
+  })
+})
+
+describe("tries", () => {
+  it("are listed with their ids, of an event or of a destination, and tried again by them", async () => {
+    const { source, destination, connection } = await connect(rig)
+    rig.emulator.setFault(({ body }) =>
+      body.includes("bad") ? { _tag: "Receipt", code: 40002, message: "refused" } : undefined
+    )
+    const good = await send(source, '"good"')
+    const bad = await send(source, '"bad"')
+    await eventually(
+      () => eventOf(bad),
+      ({ status }) => status === "failed"
+    )
+    const list = async (query: string) => (await rig.client.need("GET", `/v1/delivery-attempts?${query}`)).attempts
+    const [dead] = await list(`destination_id=${destination.id}&is_dlq=true`)
+    expect(dead).toMatchObject({
+      event_id: bad,
+      status: "dead",
+      attempt: 1,
+      connection_id: connection.id,
+      replay_id: null
+    })
+    expect((await list(`event_id=${good}`)).map(({ status }: { status: string }) => status)).toEqual(["delivered"])
+    expect(await list(`connection_id=${connection.id}`)).toHaveLength(2)
+    const page = await rig.client.need("GET", `/v1/delivery-attempts?destination_id=${destination.id}&limit=1`)
+    expect([page.attempts.length, page.has_more]).toEqual([1, true])
+    rig.emulator.setFault(undefined)
+    await rig.client.need("POST", `/v1/delivery-attempts/${dead.id}/retry`)
+    await landed(bad)
+    await eventually(
+      () => eventOf(bad),
+      ({ status }) => status === "delivered"
+    )
+    expect((await rig.client.call("POST", `/v1/delivery-attempts/${dead.id}/retry`)).status).toBe(409)
+    expect((await rig.client.call("POST", "/v1/delivery-attempts/att_1/retry")).status).toBe(404)
+    expect((await rig.client.call("GET", "/v1/delivery-attempts")).status).toBe(400)
+  })
+})
+
+/** The database of a source's log, found by its owner. */
+const withLogOf = (source: string, change: (db: DatabaseSync) => void) => {
+  const found = readdirSync(join(rig.dir, "state"), { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith(".sqlite") && name.includes("SourceLog"))
+  for (const name of found) {
+    const db = new DatabaseSync(join(rig.dir, "state", name))
+    try {
+      const owner = db.prepare("SELECT source_id FROM owner").get()
+      if (owner?.["source_id"] === source) change(db)
+    } catch {
+      // The platform's own database.
+    } finally {
+      db.close()
+    }
+  }
+}
+
+describe("the retention of a source", () => {
+  it("drops what is older and delivered; it answers 410 then, and what is not delivered stays", async () => {
+    const { source, destination } = await connect(rig)
+    const held = await connect(rig)
+    await rig.client.need("POST", `/v1/destinations/${held.destination.id}/pause`)
+    const [old, kept] = [await send(source, '"old"'), await send(held.source, '"kept"')]
+    await landed(old)
+    await eventually(
+      () => destinationOf(destination.id),
+      ({ lag }) => lag[0].lag === 0
+    )
+    // The clock of workerd is the machine's: so the log is made older instead.
+    const port = Number(new URL(rig.gateway.url).port)
+    await rig.gateway.stop()
+    for (const { id } of [source, held.source]) {
+      withLogOf(id, (db) => db.exec("UPDATE events_1 SET at = at - 10 * 86400000"))
+    }
+    rig.gateway = await startGateway({ dir: rig.dir, port })
+    const fresh = [await send(source, '"new"'), await send(held.source, '"new"')]
+    const gone = await eventually(
+      () => rig.client.call("GET", `/v1/events/${old}`),
+      ({ status }) => status === 410
+    )
+    expect(gone.body.error).toContain("retention")
+    expect((await eventOf(fresh[0]!)).body).toBe('"new"')
+    const left = (await rig.client.need("GET", `/v1/events?source_id=${source.id}`)).events
+    expect(left).toHaveLength(1)
+    expect((await rig.client.need("GET", `/v1/sources/${source.id}`)).source).toMatchObject({
+      event_count: 2,
+      retention_days: 7
+    })
+    await rig.client.need("POST", `/v1/destinations/${held.destination.id}/resume`)
+    const seen = () => rig.emulator.records(TOPIC).filter((one) => one.raw_value_data === '"kept"')
+    expect(await eventually(seen, (found) => found.length === 1)).toHaveLength(1)
+    expect(kept).toBeDefined()
+  })
+  it("is from 1 to 30 days", async () => {
+    const wrong = await rig.client.call("POST", "/v1/sources", { name: "Long", retention_days: 31 })
+    expect([wrong.status, wrong.body.issues[0].path]).toEqual([400, "retention_days"])
+    const { source } = await rig.client.need("POST", "/v1/sources", { name: "Short", retention_days: 1 })
+    expect(source.retention_days).toBe(1)
   })
 })
 

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { createTestHarness } from "wrangler"
+import { objectSql } from "../../core/test/ObjectSql.ts"
 import { cases as deliveryJournal } from "../../core/test/suites/DeliveryJournalCases.ts"
 import { cases as eventLog } from "../../core/test/suites/EventLogCases.ts"
+import { count, prepare, runTurn, type Script, scripts, turnsOf } from "../../core/test/suites/ObjectScript.ts"
 import { cases as registry } from "../../core/test/suites/RegistryCases.ts"
 
 const server = createTestHarness({
@@ -22,3 +24,28 @@ describe.each(Object.entries({ EventLog: eventLog, DeliveryJournal: deliveryJour
     })
   }
 )
+
+describe("the storage that the simulation runs on", () => {
+  const onFake = async (script: Script) => {
+    const sql = objectSql()
+    prepare(sql)
+    sql.flush()
+    for (const { commands, ends } of turnsOf(script)) {
+      await runTurn(sql, commands, { wait: () => new Promise((resolve) => setTimeout(resolve, 5)) })
+      // Whoever called the object has waited for the output gate.
+      if (ends === "crash") sql.crash()
+      else sql.flush()
+    }
+    return count(sql)
+  }
+  it.each(scripts.map((script) => [script.join(", "), script] as const))(
+    "keeps what workerd keeps: %s",
+    async (_, script) => {
+      const response = await server.fetch("/", { method: "POST", body: JSON.stringify(script) })
+      expect(await onFake(script)).toBe(await response.json())
+    }
+  )
+  it("tells a crash from a commit", async () => {
+    expect([await onFake(["write", "crash"]), await onFake(["write", "macrotask", "crash"])]).toEqual([0, 1])
+  })
+})

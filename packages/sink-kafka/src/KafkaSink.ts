@@ -17,6 +17,8 @@ import * as RecordEncoder from "./RecordEncoder.ts"
 
 /** The proxy blocks up to 60 s on an unknown topic before it says so (kafka-rest-v3 §6b). */
 const TIMEOUT_MS = 65_000
+/** One record a request: the seed's contract. */
+const ONE = { maxEvents: 1, maxBytes: 1024 * 1024 }
 const SEPARATOR = new TextEncoder().encode("\n")
 
 /** `Retry-After` in milliseconds, where it is given in seconds. The proxy never sends it (§6b); a gateway in between may. */
@@ -71,12 +73,13 @@ const driver = Effect.fnUntraced(function* (config: KafkaConfig) {
     if (response.status !== 200) return yield* refused(response, text)
     return readOutcomes(text, batch.length)
   })
-  return { send }
+  return { batch: ONE, send }
 })
 
 export const KafkaSink: Sink.Sink = Sink.make({
   type: "kafka",
   title: "Kafka (Confluent REST Proxy v3)",
+  supports: { batch: false, receipts: true },
   defaultTimeoutMs: TIMEOUT_MS,
   config: KafkaConfig,
   validate: (config, use) => {

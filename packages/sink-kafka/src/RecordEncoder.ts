@@ -19,6 +19,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
 export const EVENT_ID_HEADER = "hookstream-event-id"
 export const DESTINATION_ID_HEADER = "hookstream-destination-id"
+/** Only on records that a replay sends. */
+export const REPLAY_ID_HEADER = "hookstream-replay-id"
 
 /** Base64 of UTF-8, as header values are written. */
 const base64 = (text: string): string => Base64.encode(text)
@@ -50,12 +52,13 @@ export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
 export const make = ({ key = "event_id" }: Pick<KafkaConfig, "key">): ((outbound: OutboundEvent) => Uint8Array) => {
   const keyOf = (event: Event): string =>
     key === "none" ? "" : `,"key":{"type":"STRING","data":"${key === "source_id" ? event.sourceId : event.id}"}`
-  return ({ event, destinationId }) =>
+  const header = (name: string, value: string) => `{"name":"${name}","value":"${base64(value)}"}`
+  return ({ event, destinationId, replayId }) =>
     concat([
       ...value(event),
       encoder.encode(
-        `},"headers":[{"name":"${EVENT_ID_HEADER}","value":"${base64(event.id)}"},` +
-          `{"name":"${DESTINATION_ID_HEADER}","value":"${base64(destinationId)}"}]${keyOf(event)}}`
+        `},"headers":[${header(EVENT_ID_HEADER, event.id)},${header(DESTINATION_ID_HEADER, destinationId)}` +
+          `${replayId === null ? "" : `,${header(REPLAY_ID_HEADER, replayId)}`}]${keyOf(event)}}`
       )
     ])
 }

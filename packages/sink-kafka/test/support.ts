@@ -25,5 +25,5 @@ export const event = (body: Uint8Array | string): Event => {
 
 export const outbound = (body: Uint8Array | string): OutboundEvent => ({
   event: event(body),
-  ...{ destinationId: "dst_00000000000000000000000000000001", connectionId: "conn_1", attempt: 1 }
+  ...{ destinationId: "dst_00000000000000000000000000000001", connectionId: "conn_1", attempt: 1, replayId: null }
 })

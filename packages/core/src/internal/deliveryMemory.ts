@@ -2,51 +2,66 @@
 import * as Delivery from "../Delivery.ts"
 import * as Facts from "../DeliveryFacts.ts"
 import type { DeliveryStatus, DeliveryStore } from "../DeliveryJournal.ts"
-import type { ConnectionId } from "../Ids.ts"
-import { deadPage, entriesIn, statusOf } from "./deliveryTelling.ts"
+import {
+  ATTEMPT_SCAN,
+  attemptPage,
+  deadPage,
+  entriesIn,
+  goesOn,
+  progressOf,
+  type Row,
+  statusOf
+} from "./deliveryTelling.ts"
 
 /** A journal in memory, by the pure fold: for tests, and the oracle for the SQL store. */
 export const makeMemory = (): DeliveryStore => {
-  const journal: Array<{ readonly at: number; readonly fact: Facts.Fact }> = []
+  const journal: Array<Row> = []
   let state = Facts.initialState
-  const sorted = () => [...state.connections.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
-  const pendingOf = (connection: ConnectionId) =>
-    [...state.pending.values()].filter((one) => one.connection === connection).sort((a, b) => a.seq - b.seq)
-  const isLive = (connection: ConnectionId) => {
-    const found = state.connections.get(connection)
+  const sorted = () => [...state.runs.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const live = () => sorted().filter(({ replay }) => replay === null)
+  const pendingOf = (run: Facts.RunId) =>
+    [...state.pending.values()].filter((one) => one.run === run).sort((a, b) => a.seq - b.seq)
+  const deadOf = (run: Facts.RunId) => [...state.dead.values()].filter((one) => one.run === run).length
+  const isLive = (run: Facts.RunId) => {
+    const found = state.runs.get(run)
     return found?.enabled === true && !found.deleted
   }
   const order = (a: Facts.Pending, b: Facts.Pending) =>
-    (a.due ?? 0) - (b.due ?? 0) || (a.connection < b.connection ? -1 : a.connection > b.connection ? 1 : a.seq - b.seq)
-  const timed = () =>
-    [...state.pending.values()].filter((one) => one.due !== null && isLive(one.connection)).sort(order)
+    (a.due ?? 0) - (b.due ?? 0) || (a.run < b.run ? -1 : a.run > b.run ? 1 : a.seq - b.seq)
+  const timed = () => [...state.pending.values()].filter((one) => one.due !== null && isLive(one.run)).sort(order)
 
   return {
     control: () => state.control,
     commit: (facts, now) => {
       state = facts.reduce(Facts.evolve, state)
-      for (const fact of facts) journal.push({ at: now, fact })
+      for (const fact of facts) journal.push({ n: journal.length + 1, at: now, fact })
     },
     raiseHead: (sourceId, head) => {
-      const raised = sorted().map((one) => (one.sourceId === sourceId && one.head < head ? { ...one, head } : one))
-      state = { ...state, connections: new Map(raised.map((one) => [one.id, one])) }
+      const raised = sorted().map((one) =>
+        one.sourceId === sourceId && one.replay === null && one.head < head ? { ...one, head } : one
+      )
+      state = { ...state, runs: new Map(raised.map((one) => [one.id, one])) }
     },
     view: (now) => {
       const heads = timed()
         .filter(({ due }) => due! <= now)
         .slice(0, Delivery.WINDOW_EVENTS)
-      const keys = new Set(heads.flatMap(({ connection, key }) => (key === null ? [] : [`${connection} ${key}`])))
+      const keys = new Set(heads.flatMap(({ run, key }) => (key === null ? [] : [`${run} ${key}`])))
       const isLater = (one: Facts.Pending) => (other: Facts.Pending) =>
         other.key === one.key && other.due !== null && other.due > now && other.seq < one.seq
       const behind = [...state.pending.values()].filter(
-        (one) =>
-          one.due === null && keys.has(`${one.connection} ${one.key}`) && !pendingOf(one.connection).some(isLater(one))
+        (one) => one.due === null && keys.has(`${one.run} ${one.key}`) && !pendingOf(one.run).some(isLater(one))
       )
+      const shown = sorted()
+        .filter(({ deleted }) => !deleted)
+        .map((run) => ({
+          ...run,
+          pending: pendingOf(run.id).length,
+          dead: run.replay?.maxEvents == null ? 0 : deadOf(run.id)
+        }))
       return {
         control: state.control,
-        connections: sorted()
-          .filter(({ deleted }) => !deleted)
-          .map((connection) => ({ ...connection, pending: pendingOf(connection.id).length })),
+        runs: shown.filter((run) => goesOn(run, run.pending)),
         due: [...heads, ...behind.sort((a, b) => a.seq - b.seq)].slice(0, Delivery.WINDOW_EVENTS),
         oldest:
           state.control.breaker.state === "closed"
@@ -55,21 +70,20 @@ export const makeMemory = (): DeliveryStore => {
                 .sort((a, b) => a.seq - b.seq)
                 .slice(0, Delivery.WINDOW_EVENTS),
         nextDue: timed().find(({ due }) => due! > now)?.due ?? null,
-        pendingCount: state.pending.size
+        pendingCount: shown.reduce((sum, { pending }) => sum + pending, 0)
       }
     },
-    pendingAmong: (connection, seqs) => pendingOf(connection).filter(({ seq }) => seqs.includes(seq)),
-    blockedKeys: (connection, keys) =>
-      new Set(pendingOf(connection).flatMap(({ key }) => (key !== null && keys.includes(key) ? [key] : []))),
+    pendingAmong: (run, seqs) => pendingOf(run).filter(({ seq }) => seqs.includes(seq)),
+    runs: sorted,
+    blockedKeys: (run, keys) =>
+      new Set(pendingOf(run).flatMap(({ key }) => (key !== null && keys.includes(key) ? [key] : []))),
     timeline: (sourceId, seq) =>
-      journal.flatMap(({ at, fact }) =>
-        "connection" in fact && state.connections.get(fact.connection)?.sourceId === sourceId
-          ? entriesIn(fact, at, seq)
-          : []
+      journal.flatMap((row) =>
+        "run" in row.fact && state.runs.get(row.fact.run)?.sourceId === sourceId ? entriesIn(row, seq) : []
       ),
     statuses: (sourceId, seqs) =>
-      sorted()
-        .filter((connection) => connection.sourceId === sourceId)
+      live()
+        .filter((run) => run.sourceId === sourceId)
         .flatMap(({ id, after, cursor }) =>
           seqs.flatMap((seq): ReadonlyArray<DeliveryStatus> => {
             if (seq <= after) return []
@@ -78,7 +92,7 @@ export const makeMemory = (): DeliveryStore => {
               journal.some(
                 ({ fact }) =>
                   fact._tag === "WindowSettled" &&
-                  fact.connection === id &&
+                  fact.run === id &&
                   fact.settled.some((one) => one.seq === seq && one._tag === "Filtered")
               )
             return [
@@ -87,8 +101,8 @@ export const makeMemory = (): DeliveryStore => {
           })
         ),
     deadLetters: (before, limit) => {
-      const key = (one: { readonly connection: ConnectionId; readonly seq: number }) =>
-        `${one.connection}/${String(one.seq).padStart(12, "0")}`
+      const key = (one: { readonly run: Facts.RunId; readonly seq: number }) =>
+        `${one.run}/${String(one.seq).padStart(12, "0")}`
       const all = [...state.dead.values()].sort((a, b) => (key(a) < key(b) ? 1 : -1))
       return deadPage(before === null ? all : all.filter((one) => key(one) < key(before)), limit)
     },
@@ -100,12 +114,32 @@ export const makeMemory = (): DeliveryStore => {
       const dues = [...state.pending.values()].flatMap(({ due }) => due ?? [])
       return {
         control: state.control,
-        connections: sorted(),
+        connections: live(),
         pending: state.pending.size,
         dead: state.dead.size,
         nextDue: dues.length === 0 ? null : Math.min(...dues),
         lastError: last === undefined ? null : { reason: last.reason!, detail: last.detail }
       }
+    },
+    attempts: (filter, before, limit) => {
+      const settled = journal.filter(({ n, fact }) => fact._tag === "WindowSettled" && n <= (before?.n ?? n))
+      return attemptPage(settled.reverse().slice(0, ATTEMPT_SCAN), filter, before, limit)
+    },
+    runOfAttempt: ({ n, seq }) => {
+      const fact = journal[n - 1]?.fact
+      return fact?._tag === "WindowSettled" && fact.settled.some((one) => one.seq === seq) ? fact.run : undefined
+    },
+    isOpen: (run, seq) => state.pending.has(Facts.eventKey(run, seq)) || state.dead.has(Facts.eventKey(run, seq)),
+    replay: (replay) =>
+      progressOf(
+        sorted().filter((run) => run.replay?.id === replay),
+        (run) => ({ pending: pendingOf(run).length, dead: deadOf(run) })
+      ),
+    lowWatermark: (sourceId) => {
+      const marks = sorted()
+        .filter((run) => run.sourceId === sourceId && goesOn(run, pendingOf(run.id).length))
+        .map(({ id, cursor }) => Math.min(cursor, ...pendingOf(id).map(({ seq }) => seq - 1)))
+      return marks.length === 0 ? null : Math.min(...marks)
     },
     facts: () => journal.map(({ fact }) => fact),
     state: () => state

@@ -2,13 +2,27 @@
 import * as Delivery from "../Delivery.ts"
 import * as Facts from "../DeliveryFacts.ts"
 import type { DeliveryStatus, DeliveryStore } from "../DeliveryJournal.ts"
-import { type ConnectionId, MAX_SEQUENCE } from "../Ids.ts"
+import { MAX_SEQUENCE } from "../Ids.ts"
 import type { Reason } from "../Sink.ts"
 import { migrate, type Sql, type SqlRow } from "../Sql.ts"
-import { deadPage, entriesIn, statusOf } from "./deliveryTelling.ts"
+import {
+  ATTEMPT_SCAN,
+  attemptPage,
+  deadPage,
+  entriesIn,
+  goesOn,
+  progressOf,
+  type Row,
+  statusOf
+} from "./deliveryTelling.ts"
+import { FACT_VERSION, readFact } from "./factUpcast.ts"
 
-/** The version of the facts that this code writes. */
-const FACT_VERSION = 1
+/** The journal is kept in segments, which are dropped whole: that costs nothing, where deleting costs a row for each row. */
+const SEGMENT_MILLIS = 24 * 3_600_000
+/** A segment ends after so many facts at the latest (of up to some 50 KB), and so many are kept at most: 8 GB, where 10 are allowed. */
+const SEGMENT_FACTS = 5000
+const SEGMENTS_MAX = 32
+const RETENTION_MILLIS = Facts.JOURNAL_DAYS * 24 * 3_600_000
 
 /** The sequences that a fact is about, so that an event's facts are found without reading them all. */
 const rangeOf = (fact: Facts.Fact): readonly [lo: number | null, hi: number | null] => {
@@ -16,12 +30,23 @@ const rangeOf = (fact: Facts.Fact): readonly [lo: number | null, hi: number | nu
   return fact._tag === "Redriven" ? [Math.min(...fact.seqs), Math.max(...fact.seqs)] : [null, null]
 }
 
+/** Windows read from a log never overlap, so the one of an event is the first of its run that ends at or after it. */
+const segmentIndexes = (n: number) => [
+  `CREATE INDEX journal_reads_${n} ON journal_${n} (run, hi) WHERE is_read = 1`,
+  `CREATE INDEX journal_retries_${n} ON journal_${n} (run, lo) WHERE is_read = 0 AND lo IS NOT NULL`
+]
+const newSegment = (n: number) => [
+  `CREATE TABLE journal_${n} (
+     n INTEGER PRIMARY KEY, at INTEGER NOT NULL, v INTEGER NOT NULL, type TEXT NOT NULL,
+     run TEXT, lo INTEGER, hi INTEGER, is_read INTEGER NOT NULL, fact TEXT NOT NULL)`,
+  ...segmentIndexes(n)
+]
+
 const MIGRATIONS = [
   [
     `CREATE TABLE journal (
        n INTEGER PRIMARY KEY, at INTEGER NOT NULL, v INTEGER NOT NULL, type TEXT NOT NULL,
        connection TEXT, lo INTEGER, hi INTEGER, is_read INTEGER NOT NULL, fact TEXT NOT NULL)`,
-    // Windows read from a log never overlap, so the one of an event is the first that ends at or after it.
     `CREATE INDEX journal_reads ON journal (connection, hi) WHERE is_read = 1`,
     `CREATE TABLE control (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL)`,
     `CREATE TABLE connections (
@@ -35,23 +60,52 @@ const MIGRATIONS = [
     `CREATE TABLE dead (
        connection TEXT NOT NULL, seq INTEGER NOT NULL, key TEXT, attempt INTEGER NOT NULL, reason TEXT NOT NULL,
        detail TEXT NOT NULL, PRIMARY KEY (connection, seq)) WITHOUT ROWID`
+  ],
+  // Runs instead of connections, token buckets instead of one, the journal in segments.
+  [
+    `CREATE TABLE runs (
+       id TEXT PRIMARY KEY, connection TEXT NOT NULL, replay TEXT, source_id TEXT NOT NULL, route TEXT NOT NULL,
+       after INTEGER NOT NULL, cursor INTEGER NOT NULL, head INTEGER NOT NULL, enabled INTEGER NOT NULL, deleted INTEGER NOT NULL,
+       delivered INTEGER NOT NULL, filtered INTEGER NOT NULL, rate_full_at REAL NOT NULL, finished_at INTEGER) WITHOUT ROWID`,
+    `INSERT INTO runs SELECT id, id, NULL, source_id, route, after, cursor, head, enabled, deleted, 0, 0, 0, NULL FROM connections`,
+    `DROP TABLE connections`,
+    `ALTER TABLE pending RENAME COLUMN connection TO run`,
+    `ALTER TABLE dead RENAME COLUMN connection TO run`,
+    `UPDATE control SET state = json_remove(
+       json_set(state, '$.rates', json_object('requests', json_extract(state, '$.rateFullAt'), 'records', 0, 'bytes', 0)),
+       '$.rateFullAt')`,
+    `UPDATE control SET state = json_remove(
+       json_set(state, '$.window.run', json_extract(state, '$.window.connection')), '$.window.connection')
+     WHERE json_extract(state, '$.window') IS NOT NULL`,
+    `ALTER TABLE journal RENAME TO journal_1`,
+    `ALTER TABLE journal_1 RENAME COLUMN connection TO run`,
+    `DROP INDEX journal_reads`,
+    ...segmentIndexes(1),
+    `CREATE TABLE journal_segments (n INTEGER PRIMARY KEY, first INTEGER NOT NULL, since INTEGER)`,
+    `INSERT INTO journal_segments VALUES (1, 1, (SELECT min(at) FROM journal_1))`
   ]
 ]
 
-const ENABLED = "SELECT id FROM connections WHERE enabled = 1 AND deleted = 0"
+const ENABLED = "SELECT id FROM runs WHERE enabled = 1 AND deleted = 0"
 
-const toConnection = (row: SqlRow): Facts.ConnectionState => ({
+const toRun = (row: SqlRow): Facts.Run => ({
   id: row["id"] as string,
+  connection: row["connection"] as string,
+  replay: row["replay"] === null ? null : JSON.parse(row["replay"] as string),
   sourceId: row["source_id"] as string,
   route: row["route"] as string,
   after: Number(row["after"]),
   cursor: Number(row["cursor"]),
   head: Number(row["head"]),
   enabled: row["enabled"] === 1,
-  deleted: row["deleted"] === 1
+  deleted: row["deleted"] === 1,
+  delivered: Number(row["delivered"]),
+  filtered: Number(row["filtered"]),
+  rateFullAt: Number(row["rate_full_at"]),
+  finishedAt: row["finished_at"] === null ? null : Number(row["finished_at"])
 })
 const toPending = (row: SqlRow): Facts.Pending => ({
-  connection: row["connection"] as string,
+  run: row["run"] as string,
   seq: Number(row["seq"]),
   key: row["key"] as string | null,
   spent: Number(row["spent"]),
@@ -62,39 +116,84 @@ const toPending = (row: SqlRow): Facts.Pending => ({
   detail: row["detail"] as string
 })
 const toDead = (row: SqlRow): Facts.DeadLetter => ({
-  connection: row["connection"] as string,
+  run: row["run"] as string,
   seq: Number(row["seq"]),
   key: row["key"] as string | null,
   attempt: Number(row["attempt"]),
   reason: row["reason"] as Reason,
   detail: row["detail"] as string
 })
-const toFact = (row: SqlRow): Facts.Fact => JSON.parse(row["fact"] as string)
+const toRow = (row: SqlRow): Row => ({
+  n: Number(row["n"]),
+  at: Number(row["at"]),
+  fact: readFact(Number(row["v"]), row["fact"] as string)
+})
+
+const writeRun = (sql: Sql, run: Facts.Run): void => {
+  sql.exec(
+    "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    ...[run.id, run.connection, run.replay === null ? null : JSON.stringify(run.replay), run.sourceId, run.route],
+    ...[run.after, run.cursor, run.head, run.enabled ? 1 : 0, run.deleted ? 1 : 0],
+    ...[run.delivered, run.filtered, run.rateFullAt, run.finishedAt]
+  )
+}
+
+const readRun = (sql: Sql, id: Facts.RunId): Facts.Run | undefined =>
+  sql.exec("SELECT * FROM runs WHERE id = ?", id).map(toRun)[0]
 
 /** The change of the tables that a fact makes; `Facts.evolve` is the same on plain data. `before`: the control at that point. */
 const project = (sql: Sql, fact: Facts.Fact, before: Facts.Control): void => {
   switch (fact._tag) {
     case "ConnectionStarted": {
       const { connection, sourceId, route, after } = fact
-      const values = [connection, sourceId, route, after, after, after]
-      sql.exec("INSERT OR REPLACE INTO connections VALUES (?, ?, ?, ?, ?, ?, 1, 0)", ...values)
+      writeRun(sql, Facts.newRun({ id: connection, connection, replay: null, sourceId, route, after, head: after }))
       return
     }
     case "ConnectionChanged": {
-      const values = [fact.enabled ? 1 : 0, fact.deleted ? 1 : 0, fact.connection]
-      sql.exec("UPDATE connections SET enabled = ?, deleted = ? WHERE id = ?", ...values)
+      const deleted = fact.deleted ? 1 : 0
+      sql.exec(
+        "UPDATE runs SET enabled = ?, deleted = max(?, CASE WHEN replay IS NULL THEN 0 ELSE deleted END) WHERE connection = ?",
+        ...[fact.enabled ? 1 : 0, deleted, fact.connection]
+      )
       return
     }
+    case "ReplayRequested": {
+      const { connection, replay, after, through } = fact
+      const live = readRun(sql, connection)
+      if (live === undefined) return
+      const { sourceId, route, enabled, deleted } = live
+      const id = Facts.runOf(connection, replay.id)
+      const run = Facts.newRun({ id, connection, replay, sourceId, route, after, head: through })
+      writeRun(sql, { ...run, enabled, deleted })
+      return
+    }
+    case "ReplayFinished":
+      sql.exec("UPDATE runs SET finished_at = ? WHERE id = ?", fact.at, fact.run)
+      return
+    case "ReplayCancelled":
+      sql.exec("UPDATE runs SET deleted = 1 WHERE json_extract(replay, '$.id') = ?", fact.replay)
+      return
     case "WindowSettled": {
-      const { connection } = fact
-      if (fact.seqs === null) sql.exec("UPDATE connections SET cursor = ? WHERE id = ?", fact.hi, connection)
-      for (const one of fact.settled) settleEvent(sql, connection, fact.seqs !== null, one)
+      const { run } = fact
+      const before = readRun(sql, run)
+      if (before !== undefined) {
+        const delivered = before.delivered + Facts.countOf(fact, "Delivered")
+        const filtered = before.filtered + Facts.countOf(fact, "Filtered")
+        const read = fact.seqs === null
+        const sent = fact.settled.length - Facts.countOf(fact, "Filtered")
+        sql.exec(
+          "UPDATE runs SET cursor = ?, delivered = ?, filtered = ?, rate_full_at = ? WHERE id = ?",
+          ...[read ? fact.hi : before.cursor, delivered, filtered],
+          ...[read ? Facts.replayRate(before, sent, fact.at) : before.rateFullAt, run]
+        )
+      }
+      for (const one of fact.settled) settleEvent(sql, run, fact.seqs !== null, one)
       const free = sql.exec(
-        `SELECT min(seq) AS seq FROM pending WHERE connection = ? AND key IS NOT NULL GROUP BY key HAVING count(due) = 0`,
-        connection
+        `SELECT min(seq) AS seq FROM pending WHERE run = ? AND key IS NOT NULL GROUP BY key HAVING count(due) = 0`,
+        run
       )
       for (const { seq } of free) {
-        sql.exec("UPDATE pending SET due = ? WHERE connection = ? AND seq = ?", fact.at, connection, seq!)
+        sql.exec("UPDATE pending SET due = ? WHERE run = ? AND seq = ?", fact.at, run, seq!)
       }
       return
     }
@@ -108,12 +207,12 @@ const project = (sql: Sql, fact: Facts.Fact, before: Facts.Control): void => {
       return
     case "Redriven":
       for (const seq of fact.seqs) {
-        const at = [fact.connection, seq]
-        const letter = sql.exec("SELECT * FROM dead WHERE connection = ? AND seq = ?", ...at).map(toDead)[0]
+        const at = [fact.run, seq]
+        const letter = sql.exec("SELECT * FROM dead WHERE run = ? AND seq = ?", ...at).map(toDead)[0]
         if (letter === undefined) {
-          sql.exec("UPDATE pending SET due = ? WHERE connection = ? AND seq = ? AND due > ?", fact.at, ...at, fact.at)
+          sql.exec("UPDATE pending SET due = ? WHERE run = ? AND seq = ? AND due > ?", fact.at, ...at, fact.at)
         } else {
-          sql.exec("DELETE FROM dead WHERE connection = ? AND seq = ?", ...at)
+          sql.exec("DELETE FROM dead WHERE run = ? AND seq = ?", ...at)
           const values = [...at, letter.key, fact.at, letter.reason, letter.detail]
           sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, 0, ?, 0, NULL, ?, ?)", ...values)
         }
@@ -124,25 +223,25 @@ const project = (sql: Sql, fact: Facts.Fact, before: Facts.Control): void => {
   }
 }
 
-const settleEvent = (sql: Sql, connection: ConnectionId, isRetry: boolean, one: Facts.Settlement): void => {
+const settleEvent = (sql: Sql, run: Facts.RunId, isRetry: boolean, one: Facts.Settlement): void => {
   const { seq } = one
   switch (one._tag) {
     case "Retry": {
-      const values = [connection, seq, one.key, one.spent, one.due, one.restarts, one.since, one.reason, one.detail]
+      const values = [run, seq, one.key, one.spent, one.due, one.restarts, one.since, one.reason, one.detail]
       sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", ...values)
       return
     }
     case "Waiting":
       sql.exec(
-        `INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, '') ON CONFLICT (connection, seq) DO UPDATE
+        `INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, '') ON CONFLICT (run, seq) DO UPDATE
          SET key = excluded.key, spent = excluded.spent, due = excluded.due, restarts = excluded.restarts`,
-        ...[connection, seq, one.key, one.spent, one.due, one.restarts]
+        ...[run, seq, one.key, one.spent, one.due, one.restarts]
       )
       return
     default:
-      if (isRetry) sql.exec("DELETE FROM pending WHERE connection = ? AND seq = ?", connection, seq)
+      if (isRetry) sql.exec("DELETE FROM pending WHERE run = ? AND seq = ?", run, seq)
       if (one._tag === "Dead") {
-        const values = [connection, seq, one.key, one.attempt, one.reason, one.detail]
+        const values = [run, seq, one.key, one.attempt, one.reason, one.detail]
         sql.exec("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?)", ...values)
       }
   }
@@ -156,33 +255,72 @@ export const makeStore = (sql: Sql): DeliveryStore => {
     const row = sql.exec("SELECT state FROM control")[0]
     return row === undefined ? Facts.initialControl : JSON.parse(row["state"] as string)
   }
-  const connections = () => sql.exec("SELECT * FROM connections ORDER BY id").map(toConnection)
+  const runs = () => sql.exec("SELECT * FROM runs ORDER BY id").map(toRun)
+  const live = () => runs().filter(({ replay }) => replay === null)
+  const countOf = (table: "pending" | "dead", run: Facts.RunId) =>
+    Number(sql.exec(`SELECT count(*) AS n FROM ${table} WHERE run = ?`, run)[0]!["n"])
   const count = (table: "pending" | "dead") => Number(sql.exec(`SELECT count(*) AS n FROM ${table}`)[0]!["n"])
   const numberOrNull = (value: unknown) => (value === null || value === undefined ? null : Number(value))
+
+  /** Numbers of the segments, oldest first. */
+  const segments = () => sql.exec("SELECT n FROM journal_segments ORDER BY n").map(({ n }) => Number(n))
+  const newest = () => {
+    const row = sql.exec("SELECT n, first, since FROM journal_segments ORDER BY n DESC LIMIT 1")[0]!
+    return { n: Number(row["n"]), first: Number(row["first"]), since: numberOrNull(row["since"]) }
+  }
+  // Asked once for each instance: every commit needs it.
+  let current = newest()
+  let next = Number(sql.exec(`SELECT max(n) AS n FROM journal_${current.n}`)[0]!["n"] ?? current.first - 1) + 1
+
+  /** Begins a new segment when the present one is old or large, and drops those that are no longer kept. */
+  const rotate = (now: number): void => {
+    if (current.since === null) sql.exec("UPDATE journal_segments SET since = ? WHERE n = ?", now, current.n)
+    else {
+      if (now - current.since < SEGMENT_MILLIS && next - current.first < SEGMENT_FACTS) return
+      for (const statement of newSegment(current.n + 1)) sql.exec(statement)
+      sql.exec("INSERT INTO journal_segments VALUES (?, ?, ?)", current.n + 1, next, now)
+      // A segment ends where the next one begins.
+      const old = sql.exec(
+        `SELECT n FROM journal_segments AS one WHERE n <= ? OR
+         (SELECT since FROM journal_segments AS two WHERE two.n = one.n + 1) < ?`,
+        current.n + 1 - SEGMENTS_MAX,
+        now - RETENTION_MILLIS
+      )
+      for (const { n } of old) {
+        sql.exec(`DROP TABLE journal_${n}`)
+        sql.exec("DELETE FROM journal_segments WHERE n = ?", n!)
+      }
+    }
+  }
+  const append = (fact: Facts.Fact, now: number): void => {
+    const isRead = fact._tag === "WindowSettled" && fact.seqs === null
+    sql.exec(
+      `INSERT INTO journal_${current.n} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ...[next, now, FACT_VERSION, fact._tag, "run" in fact ? fact.run : null],
+      ...[...rangeOf(fact), isRead ? 1 : 0, JSON.stringify(fact)]
+    )
+    next++
+  }
 
   /** Due events, each followed by those that wait behind its key, as far as none of the key is due later. */
   const due = (now: number): ReadonlyArray<Facts.Pending> => {
     const limit = Delivery.WINDOW_EVENTS
     const heads = sql
-      .exec(
-        `SELECT * FROM pending WHERE due <= ? AND connection IN (${ENABLED}) ORDER BY due, connection, seq LIMIT ?`,
-        now,
-        limit
-      )
+      .exec(`SELECT * FROM pending WHERE due <= ? AND run IN (${ENABLED}) ORDER BY due, run, seq LIMIT ?`, now, limit)
       .map(toPending)
     const out = [...heads]
-    for (const { connection, key } of heads) {
+    for (const { run, key } of heads) {
       if (key === null || out.length >= limit) continue
       out.push(
         ...sql
           .exec(
-            `SELECT * FROM pending WHERE connection = ?1 AND key = ?2 AND due IS NULL
-             AND seq < coalesce((SELECT min(seq) FROM pending WHERE connection = ?1 AND key = ?2 AND due > ?3), ?4)
+            `SELECT * FROM pending WHERE run = ?1 AND key = ?2 AND due IS NULL
+             AND seq < coalesce((SELECT min(seq) FROM pending WHERE run = ?1 AND key = ?2 AND due > ?3), ?4)
              ORDER BY seq LIMIT ?5`,
-            ...[connection, key, now, MAX_SEQUENCE, limit - out.length]
+            ...[run, key, now, MAX_SEQUENCE, limit - out.length]
           )
           .map(toPending)
-          .filter((one) => !out.some((other) => other.connection === one.connection && other.seq === one.seq))
+          .filter((one) => !out.some((other) => other.run === one.run && other.seq === one.seq))
       )
     }
     return out
@@ -190,103 +328,128 @@ export const makeStore = (sql: Sql): DeliveryStore => {
 
   return {
     control,
-    commit: (facts, now) =>
-      sql.transaction(() => {
-        const before = control()
-        let after = before
-        for (const fact of facts) {
-          const isRead = fact._tag === "WindowSettled" && fact.seqs === null
-          sql.exec(
-            "INSERT INTO journal (at, v, type, connection, lo, hi, is_read, fact) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            ...[now, FACT_VERSION, fact._tag, "connection" in fact ? fact.connection : null],
-            ...[...rangeOf(fact), isRead ? 1 : 0, JSON.stringify(fact)]
-          )
-          project(sql, fact, after)
-          after = Facts.evolveControl(after, fact)
-        }
-        if (after !== before) sql.exec("INSERT OR REPLACE INTO control VALUES (1, ?)", JSON.stringify(after))
-      }),
+    commit: (facts, now) => {
+      const before = { current, next }
+      try {
+        sql.transaction(() => {
+          rotate(now)
+          current = newest()
+          const controlBefore = control()
+          let after = controlBefore
+          for (const fact of facts) {
+            append(fact, now)
+            project(sql, fact, after)
+            after = Facts.evolveControl(after, fact)
+          }
+          if (after !== controlBefore) {
+            sql.exec("INSERT OR REPLACE INTO control VALUES (1, ?)", JSON.stringify(after))
+          }
+        })
+      } catch (error) {
+        current = before.current
+        next = before.next
+        throw error
+      }
+    },
     raiseHead: (sourceId, head) => {
-      sql.exec("UPDATE connections SET head = ? WHERE source_id = ? AND head < ?", head, sourceId, head)
+      sql.exec("UPDATE runs SET head = ? WHERE source_id = ? AND replay IS NULL AND head < ?", head, sourceId, head)
     },
     view: (now) => {
-      const pendingOf = new Map(
-        sql
-          .exec("SELECT connection, count(*) AS n FROM pending GROUP BY connection")
-          .map((row) => [row["connection"] as string, Number(row["n"])])
-      )
-      const next = sql.exec(`SELECT min(due) AS due FROM pending WHERE due > ? AND connection IN (${ENABLED})`, now)[0]
+      const countBy = (table: "pending" | "dead", where = "") =>
+        new Map(
+          sql
+            .exec(`SELECT run, count(*) AS n FROM ${table} ${where} GROUP BY run`)
+            .map((row) => [row["run"] as string, Number(row["n"])])
+        )
+      const all = sql.exec("SELECT * FROM runs WHERE deleted = 0 ORDER BY id").map(toRun)
+      const pendingOf = countBy("pending")
+      // Only replays with a limit ask for it.
+      const limited = all.filter(({ replay }) => replay?.maxEvents != null)
+      const deadOf = new Map(limited.map(({ id }) => [id, countOf("dead", id)]))
+      const later = sql.exec(`SELECT min(due) AS due FROM pending WHERE due > ? AND run IN (${ENABLED})`, now)[0]
       const state = control()
+      const shown = all.map((run) => ({ ...run, pending: pendingOf.get(run.id) ?? 0, dead: deadOf.get(run.id) ?? 0 }))
       return {
         control: state,
-        connections: connections()
-          .filter(({ deleted }) => !deleted)
-          .map((connection) => ({ ...connection, pending: pendingOf.get(connection.id) ?? 0 })),
+        runs: shown.filter((run) => goesOn(run, run.pending)),
         due: due(now),
         oldest:
           state.breaker.state === "closed"
             ? []
             : sql
                 .exec(
-                  `SELECT * FROM pending WHERE due IS NOT NULL AND connection IN (${ENABLED}) ORDER BY seq, connection LIMIT ?`,
+                  `SELECT * FROM pending WHERE due IS NOT NULL AND run IN (${ENABLED}) ORDER BY seq, run LIMIT ?`,
                   Delivery.WINDOW_EVENTS
                 )
                 .map(toPending),
-        nextDue: numberOrNull(next?.["due"]),
-        pendingCount: [...pendingOf.values()].reduce((a, b) => a + b, 0)
+        nextDue: numberOrNull(later?.["due"]),
+        pendingCount: shown.reduce((sum, { pending }) => sum + pending, 0)
       }
     },
-    pendingAmong: (connection, seqs) =>
+    pendingAmong: (run, seqs) =>
       sql
         .exec(
-          "SELECT * FROM pending WHERE connection = ? AND seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
-          connection,
+          "SELECT * FROM pending WHERE run = ? AND seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
+          run,
           JSON.stringify(seqs)
         )
         .map(toPending),
-    blockedKeys: (connection, keys) =>
+    blockedKeys: (run, keys) =>
       new Set(
         sql
           .exec(
-            "SELECT DISTINCT key FROM pending WHERE connection = ? AND key IN (SELECT value FROM json_each(?))",
-            connection,
+            "SELECT DISTINCT key FROM pending WHERE run = ? AND key IN (SELECT value FROM json_each(?))",
+            run,
             JSON.stringify(keys)
           )
           .map(({ key }) => key as string)
       ),
+    runs,
     timeline: (sourceId, seq) =>
-      sql
-        .exec(
-          `SELECT at, fact FROM journal
-           WHERE lo <= ? AND hi >= ? AND connection IN (SELECT id FROM connections WHERE source_id = ?) ORDER BY n`,
-          seq,
-          seq,
-          sourceId
+      segments()
+        .flatMap((n) =>
+          runs()
+            .filter((run) => run.sourceId === sourceId)
+            .flatMap(({ id }) => [
+              ...sql.exec(
+                `SELECT n, at, v, fact FROM journal_${n} WHERE is_read = 1 AND run = ? AND hi >= ? ORDER BY hi LIMIT 1`,
+                id,
+                seq
+              ),
+              ...sql.exec(
+                `SELECT n, at, v, fact FROM journal_${n}
+                 WHERE is_read = 0 AND lo IS NOT NULL AND run = ? AND lo <= ? AND hi >= ?`,
+                ...[id, seq, seq]
+              )
+            ])
         )
-        .flatMap((row) => entriesIn(toFact(row), Number(row["at"]), seq)),
+        .map(toRow)
+        .sort((a, b) => a.n - b.n)
+        .flatMap((row) => entriesIn(row, seq)),
     statuses: (sourceId, seqs) =>
-      connections()
-        .filter((connection) => connection.sourceId === sourceId)
+      live()
+        .filter((run) => run.sourceId === sourceId)
         .flatMap(({ id, after, cursor }) =>
           seqs.flatMap((seq): ReadonlyArray<DeliveryStatus> => {
             if (seq <= after) return []
             const has = (table: "pending" | "dead") =>
-              sql.exec(`SELECT 1 FROM ${table} WHERE connection = ? AND seq = ?`, id, seq).length > 0
+              sql.exec(`SELECT 1 FROM ${table} WHERE run = ? AND seq = ?`, id, seq).length > 0
             const isFiltered = () =>
-              sql
-                .exec(
-                  "SELECT fact FROM journal WHERE is_read = 1 AND connection = ? AND hi >= ? ORDER BY hi LIMIT 1",
-                  id,
-                  seq
-                )
-                .some((row) => entriesIn(toFact(row), 0, seq)[0]?.type === "filtered")
+              segments().some((n) =>
+                sql
+                  .exec(
+                    `SELECT n, at, v, fact FROM journal_${n} WHERE is_read = 1 AND run = ? AND hi >= ? ORDER BY hi LIMIT 1`,
+                    ...[id, seq]
+                  )
+                  .some((row) => entriesIn(toRow(row), seq)[0]?.type === "filtered")
+              )
             return [{ connection: id, seq, status: statusOf(seq, cursor, has, isFiltered) }]
           })
         ),
     deadLetters: (before, limit) => {
       const rows = sql.exec(
-        `SELECT * FROM dead WHERE (connection, seq) < (?, ?) ORDER BY connection DESC, seq DESC LIMIT ?`,
-        ...[before?.connection ?? "~", before?.seq ?? 0, limit + 1]
+        `SELECT * FROM dead WHERE (run, seq) < (?, ?) ORDER BY run DESC, seq DESC LIMIT ?`,
+        ...[before?.run ?? "~", before?.seq ?? 0, limit + 1]
       )
       return deadPage(rows.map(toDead), limit)
     },
@@ -294,23 +457,66 @@ export const makeStore = (sql: Sql): DeliveryStore => {
       const last = sql.exec("SELECT reason, detail FROM pending WHERE reason IS NOT NULL ORDER BY due DESC LIMIT 1")[0]
       return {
         control: control(),
-        connections: connections(),
+        connections: live(),
         pending: count("pending"),
         dead: count("dead"),
         nextDue: numberOrNull(sql.exec("SELECT min(due) AS due FROM pending")[0]?.["due"]),
         lastError: last === undefined ? null : { reason: last["reason"] as Reason, detail: last["detail"] as string }
       }
     },
-    facts: () => sql.exec("SELECT fact FROM journal ORDER BY n").map(toFact),
+    attempts: (filter, before, limit) => {
+      const rows: Array<Row> = []
+      for (const n of segments().reverse()) {
+        if (rows.length >= ATTEMPT_SCAN) break
+        rows.push(
+          ...sql
+            .exec(
+              `SELECT n, at, v, fact FROM journal_${n} WHERE type = 'WindowSettled' AND n <= ? ORDER BY n DESC LIMIT ?`,
+              ...[before?.n ?? Number.MAX_SAFE_INTEGER, ATTEMPT_SCAN - rows.length]
+            )
+            .map(toRow)
+        )
+      }
+      return attemptPage(rows, filter, before, limit)
+    },
+    runOfAttempt: ({ n: number, seq }) =>
+      segments()
+        .flatMap((n) => sql.exec(`SELECT n, at, v, fact FROM journal_${n} WHERE n = ?`, number))
+        .map(toRow)
+        .flatMap(({ fact }) =>
+          fact._tag === "WindowSettled" && fact.settled.some((one) => one.seq === seq) ? [fact.run] : []
+        )[0],
+    isOpen: (run, seq) =>
+      ["pending", "dead"].some(
+        (table) => sql.exec(`SELECT 1 FROM ${table} WHERE run = ? AND seq = ?`, run, seq).length > 0
+      ),
+    replay: (replay) =>
+      progressOf(
+        runs().filter((run) => run.replay?.id === replay),
+        (run) => ({ pending: countOf("pending", run), dead: countOf("dead", run) })
+      ),
+    lowWatermark: (sourceId) => {
+      const marks = runs()
+        .filter((run) => run.sourceId === sourceId && goesOn(run, countOf("pending", run.id)))
+        .map(({ id, cursor }) => {
+          const oldest = numberOrNull(sql.exec("SELECT min(seq) AS seq FROM pending WHERE run = ?", id)[0]?.["seq"])
+          return oldest === null ? cursor : Math.min(cursor, oldest - 1)
+        })
+      return marks.length === 0 ? null : Math.min(...marks)
+    },
+    facts: () =>
+      segments().flatMap((n) =>
+        sql.exec(`SELECT n, at, v, fact FROM journal_${n} ORDER BY n`).map((row) => toRow(row).fact)
+      ),
     state: () => ({
       control: control(),
-      connections: new Map(connections().map((connection) => [connection.id, connection])),
+      runs: new Map(runs().map((run) => [run.id, run])),
       pending: byEvent(sql.exec("SELECT * FROM pending").map(toPending)),
       dead: byEvent(sql.exec("SELECT * FROM dead").map(toDead))
     })
   }
 }
 
-const byEvent = <A extends { readonly connection: ConnectionId; readonly seq: number }>(
+const byEvent = <A extends { readonly run: Facts.RunId; readonly seq: number }>(
   all: ReadonlyArray<A>
-): ReadonlyMap<string, A> => new Map(all.map((one) => [Facts.eventKey(one.connection, one.seq), one]))
+): ReadonlyMap<string, A> => new Map(all.map((one) => [Facts.eventKey(one.run, one.seq), one]))

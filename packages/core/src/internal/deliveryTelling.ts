@@ -1,13 +1,26 @@
 /** What both stores of the delivery journal tell in the same way. */
 
 import type * as Facts from "../DeliveryFacts.ts"
-import type { DeadPage, DeliveryStatus, Entry } from "../DeliveryJournal.ts"
-import type { ConnectionId } from "../Ids.ts"
+import type {
+  AttemptFilter,
+  AttemptPage,
+  AttemptPosition,
+  AttemptStatus,
+  DeadPage,
+  DeliveryStatus,
+  Entry,
+  ReplayProgress
+} from "../DeliveryJournal.ts"
 
 const nothing = { attempt: null, latency: null, receipt: null, reason: null, detail: null, rule: null, nextAt: null }
 
-const entryOf = (connection: ConnectionId, at: number, one: Facts.Settlement): Entry => {
-  const base = { ...nothing, connection, at }
+const partsOf = (run: Facts.RunId) => {
+  const [connection, replay] = run.split(":")
+  return { connection: connection!, replay: replay ?? null }
+}
+
+const entryOf = (n: number, run: Facts.RunId, at: number, one: Facts.Settlement): Entry => {
+  const base = { ...nothing, ...partsOf(run), n, seq: one.seq, at }
   switch (one._tag) {
     case "Delivered":
       return { ...base, type: "delivered", attempt: one.attempt, latency: one.latency, receipt: one.receipt }
@@ -24,16 +37,83 @@ const entryOf = (connection: ConnectionId, at: number, one: Facts.Settlement): E
   }
 }
 
+/** A fact with its number and when it was written. */
+export interface Row {
+  readonly n: number
+  readonly at: number
+  readonly fact: Facts.Fact
+}
+
 /** What a fact tells of event `seq`. */
-export const entriesIn = (fact: Facts.Fact, at: number, seq: number): ReadonlyArray<Entry> => {
+export const entriesIn = ({ n, at, fact }: Row, seq: number): ReadonlyArray<Entry> => {
   if (fact._tag === "WindowSettled") {
-    return fact.settled.filter((one) => one.seq === seq).map((one) => entryOf(fact.connection, at, one))
+    return fact.settled.filter((one) => one.seq === seq).map((one) => entryOf(n, fact.run, at, one))
   }
   if (fact._tag === "Redriven" && fact.seqs.includes(seq)) {
-    return [{ ...nothing, connection: fact.connection, at, type: "redriven", nextAt: fact.at }]
+    return [{ ...nothing, ...partsOf(fact.run), n, seq, at, type: "redriven", nextAt: fact.at }]
   }
   return []
 }
+
+const isTry = (entry: Entry): entry is Entry & { readonly type: AttemptStatus } =>
+  ["delivered", "failed", "unknown", "dead"].includes(entry.type)
+
+/** Facts that one page of tries looks through at most. */
+export const ATTEMPT_SCAN = 200
+
+/** The tries in `rows` (newest first, at most {@link ATTEMPT_SCAN}) below a position. */
+export const attemptPage = (
+  rows: ReadonlyArray<Row>,
+  filter: AttemptFilter,
+  before: AttemptPosition | null,
+  limit: number
+): AttemptPage => {
+  const entries: Array<Entry> = []
+  for (const { n, at, fact } of rows) {
+    if (fact._tag !== "WindowSettled") continue
+    for (const one of fact.settled.toSorted((a, b) => b.seq - a.seq)) {
+      if (before !== null && before.n === n && one.seq >= before.seq) continue
+      const entry = entryOf(n, fact.run, at, one)
+      if (!isTry(entry)) continue
+      if (filter.connection !== undefined && entry.connection !== filter.connection) continue
+      if (filter.status !== undefined && entry.type !== filter.status) continue
+      if (entries.length === limit) {
+        const { n, seq } = entries.at(-1)!
+        return { entries, next: { n, seq } }
+      }
+      entries.push(entry)
+    }
+  }
+  const last = rows.at(-1)
+  return { entries, next: rows.length < ATTEMPT_SCAN || last === undefined ? null : { n: last.n, seq: 0 } }
+}
+
+/** How far a replay is, from its runs. `counts`: pending events and dead letters of a run. */
+export const progressOf = (
+  runs: ReadonlyArray<Facts.Run>,
+  counts: (run: Facts.RunId) => { readonly pending: number; readonly dead: number }
+): ReplayProgress | undefined => {
+  if (runs.length === 0) return undefined
+  const sum = (of: (run: Facts.Run) => number) => runs.reduce((total, run) => total + of(run), 0)
+  const pending = sum(({ id }) => counts(id).pending)
+  return {
+    status: runs.every(({ deleted }) => deleted)
+      ? "cancelled"
+      : runs.every(({ finishedAt, deleted }) => deleted || finishedAt !== null)
+        ? "finished"
+        : "running",
+    total: sum(({ head, after }) => head - after),
+    processed: sum(({ cursor, after }) => cursor - after) - pending,
+    delivered: sum(({ delivered }) => delivered),
+    filtered: sum(({ filtered }) => filtered),
+    dead: sum(({ id }) => counts(id).dead),
+    pending
+  }
+}
+
+/** Whether a run needs its log: it goes on, or has events that are not done with. */
+export const goesOn = ({ deleted, finishedAt }: Facts.Run, pending: number): boolean =>
+  !deleted && (finishedAt === null || pending > 0)
 
 export const statusOf = (
   seq: number,
@@ -48,8 +128,8 @@ export const statusOf = (
 }
 
 export const deadPage = (letters: ReadonlyArray<Facts.DeadLetter>, limit: number): DeadPage => {
-  const shown = letters.slice(0, limit)
+  const shown = letters.slice(0, limit).map((letter) => ({ ...letter, ...partsOf(letter.run) }))
   const last = shown.at(-1)
   const more = letters.length > limit && last !== undefined
-  return { letters: shown, next: more ? { connection: last.connection, seq: last.seq } : null }
+  return { letters: shown, next: more ? { run: last.run, seq: last.seq } : null }
 }

@@ -6,7 +6,8 @@ import type { DeliveryStore } from "@hookstream/core/DeliveryJournal"
 const started = (connection: string, after = 0, sourceId = "src_1"): Facts.Fact => ({
   ...({ _tag: "ConnectionStarted", connection, sourceId, route: "0123abcde", after } as const)
 })
-const windowOf = (lo: number, hi: number) => ({ connection: "conn_1", lo, hi })
+const windowOf = (lo: number, hi: number, run = "conn_1") => ({ run, lo, hi })
+const rest = { seen: [], rates: null, rest: null } as const
 const failure = { attempt: 1, latency: 2, key: null, reason: "Unavailable", detail: "down" } as const
 const retry = (seq: number, due: number): Facts.Settlement => ({
   _tag: "Retry",
@@ -30,7 +31,8 @@ const settled = (lo: number, hi: number, ...all: ReadonlyArray<Facts.Settlement>
   ...windowOf(lo, hi),
   seqs: null,
   at: 100,
-  settled: all
+  settled: all,
+  ...rest
 })
 
 export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
@@ -39,7 +41,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     store.raiseHead("src_1", 9)
     store.raiseHead("src_1", 4)
     const view = store.view(500)
-    equal([view.connections[0]!.cursor, view.connections[0]!.head], [3, 9])
+    equal([view.runs[0]!.cursor, view.runs[0]!.head], [3, 9])
     equal(
       view.due.map(({ seq }) => seq),
       [2]
@@ -62,7 +64,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
   "tells every try of an event, in order": (store) => {
     store.commit([started("conn_1"), settled(1, 2, done(1), retry(2, 500))], 100)
     const again = (at: number, one: Facts.Settlement): Facts.Fact => ({
-      ...({ _tag: "WindowSettled", ...windowOf(2, 2), seqs: [2], at, settled: [one] } as const)
+      ...({ _tag: "WindowSettled", ...windowOf(2, 2), seqs: [2], at, settled: [one], ...rest } as const)
     })
     const lost = {
       _tag: "Retry",
@@ -76,7 +78,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     } as const
     store.commit([again(600, lost)], 600)
     store.commit([again(700, dead(2))], 700)
-    store.commit([{ _tag: "Redriven", connection: "conn_1", seqs: [2], at: 800 }], 800)
+    store.commit([{ _tag: "Redriven", run: "conn_1", seqs: [2], at: 800 }], 800)
     store.commit([again(900, done(2))], 900)
     equal(
       store.timeline("src_1", 2).map(({ at, type, nextAt, receipt }) => [at, type, nextAt, receipt]),
@@ -115,7 +117,8 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
       ...windowOf(1, 1),
       seqs: [1],
       at: 600,
-      settled: [keyed(dead(1))]
+      settled: [keyed(dead(1))],
+      ...rest
     }
     store.commit([after], 600)
     equal(due(600), [
@@ -131,7 +134,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     const first = { ...dead(1), key } as Facts.Settlement
     const second = { ...retry(2, 5000), key } as Facts.Settlement
     store.commit([started("conn_1"), settled(1, 3, first, second, held)], 100)
-    store.commit([{ _tag: "Redriven", connection: "conn_1", seqs: [1], at: 200 }], 200)
+    store.commit([{ _tag: "Redriven", run: "conn_1", seqs: [1], at: 200 }], 200)
     equal(
       store.view(200).due.map(({ seq }) => seq),
       [1]
@@ -139,7 +142,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
   },
   "brings a dead letter back with all its tries, and hurries what waits for its retry": (store) => {
     store.commit([started("conn_1"), settled(1, 3, dead(1), retry(2, 5000), done(3))], 100)
-    store.commit([{ _tag: "Redriven", connection: "conn_1", seqs: [1, 2, 3], at: 200 }], 200)
+    store.commit([{ _tag: "Redriven", run: "conn_1", seqs: [1, 2, 3], at: 200 }], 200)
     equal(
       store.view(200).due.map(({ seq, spent }) => [seq, spent]),
       [
@@ -208,7 +211,8 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
       ...windowOf(1, 1),
       seqs: null,
       at: 1,
-      settled: null
+      settled: null,
+      ...rest
     } as unknown as Facts.Fact
     try {
       store.commit([{ _tag: "ThrottledUntil", until: 5, streak: 1 }, broken], 200)
@@ -217,5 +221,114 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
       return
     }
     equal("the broken fact was taken", "it throws")
+  },
+  "keeps a replay apart from the live run, and tells how far it is": (store) => {
+    const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: 3 }
+    const run = "conn_1:rpl_1"
+    const replayed = (lo: number, hi: number, ...all: ReadonlyArray<Facts.Settlement>): Facts.Fact => ({
+      ...({ _tag: "WindowSettled", ...windowOf(lo, hi, run), seqs: null, at: 5000, settled: all, ...rest } as const)
+    })
+    store.commit([started("conn_1"), settled(1, 9, done(1), dead(2))], 100)
+    store.commit([{ _tag: "ReplayRequested", connection: "conn_1", replay, after: 2, through: 8 }], 200)
+    store.raiseHead("src_1", 20)
+    const view = store.view(200).runs
+    equal(
+      view.map(({ id, cursor, head }) => [id, cursor, head]),
+      [
+        ["conn_1", 9, 20],
+        [run, 2, 8]
+      ]
+    )
+    store.commit([replayed(3, 5, done(3), { _tag: "Filtered", seq: 4, rule: 0 }, retry(5, 6000))], 5000)
+    equal(store.replay("rpl_1"), {
+      ...{ status: "running", total: 6, processed: 2, delivered: 1, filtered: 1, dead: 0, pending: 1 }
+    })
+    // Two events were sent at ten a second.
+    equal(store.view(5000).runs[1]!.rateFullAt, 5200)
+    equal(store.lowWatermark("src_1"), 4)
+    const [entry] = store.timeline("src_1", 3)
+    equal([entry!.replay, entry!.connection], ["rpl_1", "conn_1"])
+    equal(store.statuses("src_1", [3])[0]!.status, "delivered")
+    const again = { ...replayed(5, 5, dead(5)), seqs: [5] } as Facts.Fact
+    store.commit([again, replayed(6, 8, done(6)), { _tag: "ReplayFinished", run, at: 7000 }], 7000)
+    equal(store.replay("rpl_1"), {
+      ...{ status: "finished", total: 6, processed: 6, delivered: 2, filtered: 1, dead: 1, pending: 0 }
+    })
+    equal(
+      store.view(9000).runs.map(({ id }) => id),
+      ["conn_1"]
+    )
+    equal(store.lowWatermark("src_1"), 9)
+    equal(store.replay("rpl_2"), undefined)
+    // A dead letter of a finished replay can be redriven.
+    store.commit([{ _tag: "Redriven", run, seqs: [5], at: 9000 }], 9000)
+    equal(
+      store.view(9000).due.map((one) => [one.run, one.seq]),
+      [[run, 5]]
+    )
+    equal(
+      store.view(9000).runs.map(({ id }) => id),
+      ["conn_1", run]
+    )
+  },
+  "sends nothing more of a cancelled replay, whatever becomes of its connection": (store) => {
+    const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: null }
+    store.commit(
+      [started("conn_1"), { _tag: "ReplayRequested", connection: "conn_1", replay, after: 0, through: 8 }],
+      100
+    )
+    store.commit([{ ...settled(1, 1, retry(1, 300)), run: "conn_1:rpl_1" } as Facts.Fact], 200)
+    store.commit([{ _tag: "ReplayCancelled", replay: "rpl_1" }], 200)
+    store.commit([{ _tag: "ConnectionChanged", connection: "conn_1", enabled: true, deleted: false }], 300)
+    const { runs, due, pendingCount } = store.view(400)
+    equal([runs.map(({ id }) => id), due.length, pendingCount], [["conn_1"], 0, 0])
+    equal(store.replay("rpl_1")!.status, "cancelled")
+  },
+  "ends a replay with its connection": (store) => {
+    const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: null }
+    store.commit(
+      [started("conn_1"), { _tag: "ReplayRequested", connection: "conn_1", replay, after: 0, through: 8 }],
+      100
+    )
+    store.commit([{ _tag: "ConnectionChanged", connection: "conn_1", enabled: true, deleted: true }], 300)
+    equal([store.view(400).runs, store.lowWatermark("src_1")], [[], null])
+  },
+  "goes on in the middle of a window of which a part is settled": (store) => {
+    const left = { run: "conn_1", lo: 4, hi: 9, seqs: null }
+    const part = { ...settled(1, 3, done(1), done(2), done(3)), rest: left } as Facts.Fact
+    store.commit(
+      [started("conn_1"), { _tag: "WindowPlanned", ...windowOf(1, 9), seqs: null, configVersion: 0, rates: null }],
+      100
+    )
+    store.commit([part], 100)
+    equal([store.control().window, store.view(100).runs[0]!.cursor], [left, 3])
+  },
+  "pages through tries, newest first, and knows the run of each": (store) => {
+    store.commit([started("conn_1"), settled(1, 3, done(1), retry(2, 500), dead(3))], 100)
+    store.commit([{ ...settled(2, 2, done(2)), seqs: [2] } as Facts.Fact], 600)
+    const of = (page: ReturnType<DeliveryStore["attempts"]>) => page.entries.map(({ seq, type }) => [seq, type])
+    const first = store.attempts({}, null, 2)
+    equal(of(first), [
+      [2, "delivered"],
+      [3, "dead"]
+    ])
+    const second = store.attempts({}, first.next, 2)
+    equal(of(second), [
+      [2, "failed"],
+      [1, "delivered"]
+    ])
+    equal(of(store.attempts({ status: "dead" }, null, 9)), [[3, "dead"]])
+    equal(of(store.attempts({ connection: "conn_2" }, null, 9)), [])
+    equal(store.runOfAttempt(first.entries[1]!), "conn_1")
+    equal(store.runOfAttempt({ n: first.entries[1]!.n, seq: 7 }), undefined)
+    equal(store.runOfAttempt({ n: 999, seq: 3 }), undefined)
+  },
+  "forgets facts after thirty days, and no state with them": (store) => {
+    const day = 24 * 3_600_000
+    store.commit([started("conn_1"), settled(1, 2, retry(1, 500), dead(2))], day)
+    for (let n = 2; n <= 60; n++) store.commit([{ _tag: "ConfigChanged", version: n }], n * day)
+    const { pending, dead: letters } = store.summary()
+    equal([pending, letters, store.control().configVersion], [1, 1, 60])
+    equal(store.runs().length, 1)
   }
 }

@@ -25,6 +25,7 @@ export const append = (
     now: options.now ?? 1000,
     repeated: options.repeated ?? false
   })
+const DAY = 24 * 3_600_000
 const ALL = { maxEvents: 1000, maxBytes: 1e9 }
 const seqs = (events: ReadonlyArray<{ readonly seq: number }>) => events.map(({ seq }) => seq)
 
@@ -56,7 +57,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
       [3000, 3000, 4000]
     )
     equal(store.head(), 3)
-    equal(store.stats(), { count: 3, lastAt: 4000 })
+    equal(store.stats(), { sourceId: log.sourceId, count: 3, first: 1, lastAt: 4000 })
   },
   "an append asked for again with its token makes no second event": (store) => {
     const first = append(store, "x", { token: "t" })
@@ -89,6 +90,51 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(seqs(listed), [2, 1])
     equal(listed[0]!.body.length, 0)
     equal(seqs(store.list(99, 1)), [3])
+  },
+  "finds what was accepted in a span of time": (store) => {
+    for (const now of [1000, 2000, 2000, 3000]) append(store, "x", { now })
+    equal(store.range(2000, 3000), { after: 1, through: 3 })
+    equal(store.range(0, 9999), { after: 0, through: 4 })
+    equal(store.range(2500, 2600), { after: 3, through: 3 })
+    equal(store.range(5000, 9000), { after: 4, through: 4 })
+  },
+  "drops what is old and no longer needed, and nothing else": (store) => {
+    for (let day = 1; day <= 10; day++) {
+      append(store, "x", { now: day * DAY })
+      append(store, new Uint8Array(CHUNK_BYTES + 1), { now: day * DAY + 5 })
+    }
+    store.drop(5 * DAY, 6)
+    equal(store.stats().first, 7)
+    store.drop(5 * DAY, 999)
+    equal([store.stats().first, store.stats().count], [9, 20])
+    equal(seqs(store.read(0, { maxEvents: 3, maxBytes: 1e9 }).events), [9, 10, 11])
+    equal(seqs(store.read(9, ALL).events).length, 11)
+    equal(
+      store.get([8, 10], 1e9).events.map(({ seq, body }) => [seq, body.length]),
+      [[10, CHUNK_BYTES + 1]]
+    )
+    equal(seqs(store.list(12, 100)), [11, 10, 9])
+    equal(store.range(0, 6 * DAY), { after: 8, through: 10 })
+  },
+  "goes on with its sequence and its time after everything is dropped": (store) => {
+    append(store, "x", { now: 5 * DAY })
+    append(store, "y", { now: 5 * DAY })
+    store.drop(99 * DAY, 2)
+    equal([store.oldest(), store.read(0, ALL).events, store.head()], [null, [], 2])
+    equal(store.stats(), { sourceId: log.sourceId, count: 2, first: 3, lastAt: 5 * DAY })
+    const { seq, receivedAt } = append(store, "z", { now: 1000 })
+    equal([seq, receivedAt, store.oldest()], [3, 5 * DAY, 5 * DAY])
+    equal(seqs(store.read(0, ALL).events), [3])
+  },
+  "reads over the days without a gap, bounded all the same": (store) => {
+    for (let day = 1; day <= 6; day++) append(store, "xxxx", { now: day * DAY })
+    equal(seqs(store.read(1, { maxEvents: 3, maxBytes: 1e9 }).events), [2, 3, 4])
+    equal(seqs(store.read(0, { maxEvents: 9, maxBytes: 10 }).events), [1, 2])
+    equal(seqs(store.list(99, 4)), [6, 5, 4, 3])
+    equal(
+      append(store, "again", { token: "t", now: 7 * DAY }).id,
+      append(store, "again", { token: "t", repeated: true, now: 8 * DAY }).id
+    )
   },
   "keeps an empty body": keepsBody(0),
   "keeps a body of one byte": keepsBody(1),

@@ -18,6 +18,7 @@ const source = (n: number): Source => ({
     slug: `s${n}`,
     description: null,
     status: "active",
+    retentionDays: 7,
     ...base
   } as const)
 })

@@ -1,5 +1,5 @@
 import type { Connection } from "@hookstream/core/Connection"
-import type * as Delivery from "@hookstream/core/Delivery"
+import * as Delivery from "@hookstream/core/Delivery"
 import type { Destination } from "@hookstream/core/Destination"
 import * as EventPath from "@hookstream/core/EventPath"
 import * as Filter from "@hookstream/core/Filter"
@@ -14,8 +14,13 @@ import * as Scope from "effect/Scope"
 import type { Env } from "../Env.ts"
 import { runtimeOf } from "../Layers.ts"
 
+/** A window is held in memory while it is sent. */
+const WINDOW_EVENTS_MAX = 3000
+const WINDOW_BYTES_MAX = 8 * 1024 * 1024
+
 /** A driver for a config that cannot be used: each event waits, and the destination pauses with the reason. */
 const misconfigured = (detail: string): SinkDriver => ({
+  batch: { maxEvents: 1, maxBytes: 0 },
   send: () => Effect.fail(new SinkError({ reason: "Misconfigured", detail }))
 })
 
@@ -32,12 +37,41 @@ const driverOf = Effect.fnUntraced(function* ({ destination }: DestinationConfig
 })
 
 /** What `plan` and `settle` go by. */
-export const policyOf = ({ ordering, retry, breaker, ratePerSecond, maxPending }: Destination): Delivery.Policy => ({
-  ...{ ordering, retry, breaker, ratePerSecond, maxPending }
+export const policyOf = (destination: Destination): Delivery.Policy => ({
+  ...{ ordering: destination.ordering, retry: destination.retry, breaker: destination.breaker },
+  limits: { ...Delivery.unlimited, requests: destination.ratePerSecond },
+  maxPending: destination.maxPending,
+  window: { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES }
 })
+
+const smaller = (a: number | null, b: number | undefined): number | null =>
+  a === null || b === undefined ? (b ?? a) : Math.min(a, b)
+
+/** The same, with what the sink itself asks for. */
+const policyWith = (destination: Destination, { batch, limits }: SinkDriver): Delivery.Policy => {
+  const policy = policyOf(destination)
+  const { maxInFlight } = destination
+  return {
+    ...policy,
+    limits: {
+      requests: smaller(policy.limits.requests, limits?.requestsPerSecond),
+      records: limits?.recordsPerSecond ?? null,
+      bytes: limits?.bytesPerSecond ?? null
+    },
+    // Enough for every request that may be on its way, but bounded.
+    window: {
+      events: Math.min(Math.max(Delivery.WINDOW_EVENTS, batch.maxEvents * maxInFlight), WINDOW_EVENTS_MAX),
+      bytes:
+        batch.maxEvents === 1
+          ? Delivery.WINDOW_BYTES
+          : Math.min(Math.max(Delivery.WINDOW_BYTES, batch.maxBytes * maxInFlight), WINDOW_BYTES_MAX)
+    }
+  }
+}
 
 const connectionSettings = ({ filterRules, orderingKey }: Connection): Pump.ConnectionSettings => ({
   filter: Filter.compile(filterRules),
+  rules: filterRules.length,
   orderingKey: orderingKey === null ? undefined : EventPath.compile(orderingKey)
 })
 
@@ -54,7 +88,7 @@ export const makeSettings = (env: Env, config: DestinationConfig): Promise<Pump.
       Effect.map((driver) => ({
         ...{ destinationId: config.destination.id, configVersion: config.version, driver },
         ...{ timeoutMs: config.destination.timeoutMs, maxInFlight: config.destination.maxInFlight },
-        policy: policyOf(config.destination),
+        policy: policyWith(config.destination, driver),
         connections: new Map(
           config.connections.map(({ connection }) => [connection.id, connectionSettings(connection)])
         )

@@ -6,6 +6,7 @@ import * as Registry from "@hookstream/core/Registry"
 import type { Sql } from "@hookstream/core/Sql"
 import * as DeliveryJournalCases from "../../../core/test/suites/DeliveryJournalCases.ts"
 import * as EventLogCases from "../../../core/test/suites/EventLogCases.ts"
+import { count, prepare, runTurn, type Script, turnsOf } from "../../../core/test/suites/ObjectScript.ts"
 import * as RegistryCases from "../../../core/test/suites/RegistryCases.ts"
 import { sqlOf } from "../../src/internal/sql.ts"
 
@@ -27,10 +28,36 @@ export class Suites extends DurableObject {
       return error instanceof Error ? `${error.message}\n${error.stack}` : String(error)
     }
   }
+
+  prepare(): void {
+    prepare(sqlOf(this.ctx.storage))
+  }
+
+  async turn(commands: Script, ends: "throw" | "crash" | "well"): Promise<void> {
+    await runTurn(sqlOf(this.ctx.storage), commands, { wait: () => scheduler.wait(5) })
+    if (ends === "crash") this.ctx.abort("crash")
+    if (ends === "throw") throw new RangeError("as asked")
+  }
+
+  count(): number {
+    return count(sqlOf(this.ctx.storage))
+  }
 }
 
 export default {
   async fetch(request, env): Promise<Response> {
+    if (request.method === "POST") {
+      const script: Script = await request.json()
+      const name = crypto.randomUUID()
+      await env.SUITES.getByName(name).prepare()
+      for (const { commands, ends } of turnsOf(script)) {
+        // A turn that throws or crashes fails its call; a new stub reaches the object again.
+        await env.SUITES.getByName(name)
+          .turn(commands, ends)
+          .catch(() => undefined)
+      }
+      return Response.json(await env.SUITES.getByName(name).count())
+    }
     const [, name, one] = new URL(request.url).pathname.split("/").map(decodeURIComponent)
     // An object of its own for each case.
     const failure = await env.SUITES.getByName(`${name}/${one}`).run(name!, one!)

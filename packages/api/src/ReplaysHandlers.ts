@@ -1,0 +1,148 @@
+import { Deliveries } from "@hookstream/core/Deliveries"
+import type { Run } from "@hookstream/core/DeliveryFacts"
+import { EventLog } from "@hookstream/core/EventLog"
+import * as EventPath from "@hookstream/core/EventPath"
+import * as Filter from "@hookstream/core/Filter"
+import * as Ids from "@hookstream/core/Ids"
+import { Registry } from "@hookstream/core/Registry"
+import type { ReplayJob } from "@hookstream/core/ReplayJob"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { Api } from "./Api.ts"
+import { badRequest, conflict, ofChange, ofList, ofRead } from "./ApiError.ts"
+import { Caller } from "./Authorization.ts"
+import { time } from "./Fields.ts"
+import { find, idempotency, page } from "./internal/entities.ts"
+import { DEFAULT_RATE, type ReplayInput } from "./ReplaysApi.ts"
+
+/** A preview looks at so many events, and names so many. */
+const SCAN_MAX = 1000
+const NAMED_MAX = 10
+const PAGE = { maxEvents: 100, maxBytes: 4 * 1024 * 1024 }
+
+/** Before its destination has heard of it. */
+const UNHEARD = { status: "pending" as const, processed: 0, delivered: 0, filtered: 0, dead: 0, pending: 0 }
+
+const view = Effect.fnUntraced(function* (job: ReplayJob) {
+  const deliveries = yield* Deliveries
+  const progress = (yield* deliveries.replay(job.destinationId, job.id)) ?? UNHEARD
+  return {
+    ...{ id: job.id, destination_id: job.destinationId, source_id: job.sourceId, connection_id: job.connectionId },
+    ...{ from: time(job.from), to: time(job.to), filter: job.filterRules, rate_limit: job.ratePerSecond },
+    ...{ max_events: job.maxEvents, status: job.cancelled ? ("cancelled" as const) : progress.status },
+    total: job.parts.reduce((sum, { after, through }) => sum + through - after, 0),
+    ...{ processed: progress.processed, succeeded: progress.delivered, failed: progress.dead },
+    ...{ filtered: progress.filtered, pending: progress.pending, created_at: time(job.createdAt) }
+  }
+})
+
+type Input = typeof ReplayInput.Type
+
+/** The connections that a replay goes over, with what of their logs. */
+const partsOf = Effect.fnUntraced(function* (input: Input) {
+  const deliveries = yield* Deliveries
+  const log = yield* EventLog
+  yield* find("destination", input.destination_id)
+  const { connections } = yield* deliveries.summary(input.destination_id)
+  const wanted = connections.filter(
+    (run) =>
+      !run.deleted &&
+      (input.connection_id === undefined || run.connection === input.connection_id) &&
+      (input.source_id === undefined || run.sourceId === input.source_id)
+  )
+  if (wanted.length === 0) {
+    return yield* conflict("no connection that is asked for leads to this destination: nothing can be replayed over it")
+  }
+  const [from, to] = [Date.parse(input.from), Date.parse(input.to)]
+  return yield* Effect.forEach(
+    wanted,
+    (run) => Effect.map(log.range(run.route, from, to), (range) => ({ run, ...range })),
+    { concurrency: 8 }
+  )
+})
+
+/** What a replay would send, as far as {@link SCAN_MAX} events tell. */
+const preview = Effect.fnUntraced(function* (
+  input: Input,
+  parts: ReadonlyArray<{ readonly run: Run; readonly after: number; readonly through: number }>
+) {
+  const log = yield* EventLog
+  let [scanned, matching] = [0, 0]
+  const first: Array<string> = []
+  for (const { run, after, through } of parts) {
+    const connection = yield* find("connection", run.connection)
+    const passes = Filter.compile([...connection.filterRules, ...(input.filter ?? [])])
+    let at = after
+    while (at < through && scanned < SCAN_MAX) {
+      const { events } = yield* log.read(run.route, at, {
+        ...PAGE,
+        maxEvents: Math.min(PAGE.maxEvents, SCAN_MAX - scanned)
+      })
+      const own = events.filter(({ seq }) => seq <= through)
+      for (const event of own) {
+        scanned++
+        if (passes(EventPath.viewOf(event)) !== undefined) continue
+        matching++
+        if (first.length < NAMED_MAX) first.push(event.id)
+      }
+      if (own.length === 0) break
+      at = own.at(-1)!.seq
+    }
+  }
+  const total = parts.reduce((sum, { after, through }) => sum + through - after, 0)
+  return { total, scanned, matching, is_complete: scanned === total, first_event_ids: first }
+})
+
+const create = Effect.fn("Replays.create")(function* (
+  headers: { readonly "idempotency-key"?: string },
+  payload: Input
+) {
+  const { workspace } = yield* Caller
+  const registry = yield* Registry
+  if (Date.parse(payload.from) >= Date.parse(payload.to)) {
+    return yield* badRequest("to must be after from", [{ path: "to", message: "must be after from" }])
+  }
+  const parts = yield* partsOf(payload)
+  if (payload.dry_run === true) return { preview: yield* preview(payload, parts) }
+  const now = yield* Clock.currentTimeMillis
+  const job = yield* registry.create<"replay">(
+    {
+      ...({ kind: "replay", id: Ids.random("rpl"), workspace, version: 0, cancelled: false } as const),
+      ...{ destinationId: payload.destination_id, sourceId: payload.source_id ?? null },
+      ...{ connectionId: payload.connection_id ?? null, filterRules: payload.filter ?? [] },
+      ...{ from: Date.parse(payload.from), to: Date.parse(payload.to) },
+      ...{ ratePerSecond: payload.rate_limit ?? DEFAULT_RATE, maxEvents: payload.max_events ?? null },
+      parts: parts.map(({ run, after, through }) => ({ connection: run.connection, after, through })),
+      ...{ createdAt: now, updatedAt: now }
+    },
+    yield* idempotency("replay", headers, payload)
+  )
+  return { job: yield* view(job) }
+})
+
+const cancel = Effect.fn("Replays.cancel")(function* (id: string) {
+  const registry = yield* Registry
+  const job = yield* find("replay", id)
+  yield* registry.update<"replay">({ ...job, cancelled: true, updatedAt: yield* Clock.currentTimeMillis })
+  return { success: true as const }
+})
+
+export const layer = HttpApiBuilder.group(Api, "replay", (handlers) =>
+  handlers
+    .handle("create", ({ headers, payload }) => create(headers, payload).pipe(Effect.catchTags(ofChange)))
+    .handle("list", ({ query }) =>
+      page("replay", query, view).pipe(
+        Effect.map(({ views, ...rest }) => ({ jobs: views, ...rest })),
+        Effect.catchTags(ofList)
+      )
+    )
+    .handle("get", ({ params }) =>
+      find("replay", params.id).pipe(
+        Effect.flatMap(view),
+        Effect.map((job) => ({ job })),
+        Effect.catchTags(ofRead)
+      )
+    )
+    .handle("cancel", ({ params }) => cancel(params.id).pipe(Effect.catchTags(ofChange)))
+)

@@ -1,0 +1,57 @@
+/**
+ * SQLite as a Durable Object has it: the first write begins an implicit transaction, which the next macrotask commits, and so does
+ * whatever leaves the object (the output gate waits for it). A write before a throw stays; a crash drops what is not committed.
+ * `Stores.workerd.test.ts` compares it with workerd.
+ */
+import { DatabaseSync } from "node:sqlite"
+import type { Sql, SqlRow } from "@hookstream/core/Sql"
+
+export interface ObjectSql extends Sql {
+  /** Commits now, as the output gate does. */
+  readonly flush: () => void
+  /** The process ends: what is not committed is gone. */
+  readonly crash: () => void
+}
+
+export const objectSql = (): ObjectSql => {
+  const db = new DatabaseSync(":memory:")
+  let open = false
+  let depth = 0
+  const flush = () => {
+    if (!open) return
+    open = false
+    db.exec("COMMIT")
+  }
+  const begin = () => {
+    if (open) return
+    open = true
+    db.exec("BEGIN")
+    setImmediate(flush)
+  }
+  return {
+    flush,
+    crash: () => {
+      if (open) db.exec("ROLLBACK")
+      open = false
+    },
+    exec: (query, ...params) => {
+      if (!/^\s*SELECT/i.test(query)) begin()
+      return db.prepare(query).all(...(params as ReadonlyArray<string>)) as ReadonlyArray<SqlRow>
+    },
+    transaction: (body) => {
+      begin()
+      const name = `t${depth++}`
+      db.exec(`SAVEPOINT ${name}`)
+      try {
+        const result = body()
+        db.exec(`RELEASE ${name}`)
+        return result
+      } catch (error) {
+        db.exec(`ROLLBACK TO ${name}; RELEASE ${name}`)
+        throw error
+      } finally {
+        depth--
+      }
+    }
+  }
+}
