@@ -308,7 +308,7 @@ const settle = Effect.fnUntraced(function* (
 const parted = (
   window: Facts.Window,
   done: ReadonlyArray<Delivery.Settled>,
-  rest: ReadonlyArray<number>
+  rest: ReadonlyArray<Item>
 ): { readonly part: Facts.Window; readonly rest: Facts.Window | null } => {
   const { run, lo, hi, seqs } = window
   if (rest.length === 0) return { part: window, rest: null }
@@ -317,7 +317,7 @@ const parted = (
     ? { part: { run, lo, hi: last, seqs }, rest: { run, lo: last + 1, hi, seqs } }
     : {
         part: { run, lo, hi: last, seqs: done.map(({ seq }) => seq) },
-        rest: { run, lo: rest[0]!, hi, seqs: rest }
+        rest: { run, lo: rest[0]!.seq, hi, seqs: rest.map(({ seq }) => seq) }
       }
 }
 
@@ -371,7 +371,8 @@ const runWindow = Effect.fnUntraced(function* (
   }
 
   const queue = makeQueue(settings, items, allowed)
-  let window = batch.window
+  /** What is planned and not settled yet, `null` at the end; and its events. */
+  let window: Facts.Window | null = batch.window
   let open = items
   let recordedAt = startedAt
   let stopped = false
@@ -381,17 +382,17 @@ const runWindow = Effect.fnUntraced(function* (
     const bySeq = new Map(queue.settled.map((one) => [one.seq, one]))
     const to = open.findIndex(({ seq }) => !bySeq.has(seq))
     const done = (to === -1 ? open : open.slice(0, to)).map(({ seq }) => bySeq.get(seq)!)
-    for (let from = 0; from < done.length; from += RECORD_EVENTS) {
+    const rates = Delivery.spend(control, limits, queue.used, startedAt)
+    for (let from = 0; window !== null && from < done.length; from += RECORD_EVENTS) {
       const some = done.slice(from, from + RECORD_EVENTS)
-      const rest = open.slice(some.length).map(({ seq }) => seq)
-      const both = parted(window, some, rest)
-      const ends = isLast && from + RECORD_EVENTS >= done.length
-      const rates = Delivery.spend(control, limits, queue.used, startedAt)
-      // What was not sent stays where it was: the cursor, or the pending events, stop before it.
-      yield* settle(settings, both.part, some, rates, ends ? null : both.rest)
       open = open.slice(some.length)
-      window = both.rest ?? window
+      const both = parted(window, some, open)
+      const ends = isLast && from + RECORD_EVENTS >= done.length
+      window = ends ? null : both.rest
+      yield* settle(settings, both.part, some, rates, window)
     }
+    // What was not sent stays where it was: the cursor, or the pending events, stop before it.
+    if (isLast && window !== null) yield* settle(settings, { ...window, seqs: [] }, [], rates)
   })
   const oneAtATime = yield* Semaphore.make(1)
 
@@ -424,8 +425,6 @@ const runWindow = Effect.fnUntraced(function* (
   )
   queue.close()
   yield* record(true)
-  // Nothing came to an end: the window is given up as it was.
-  if (open === items) yield* settle(settings, { ...window, seqs: [] }, [])
 })
 
 /** Settles a window whose outcomes nobody knows: its events are sent again. */

@@ -165,11 +165,14 @@ describe("the pump", () => {
   )
   it.effect("starts no further send after its budget, and asks to be run again", () =>
     Effect.gen(function* () {
-      const { run, sent } = given(250, () => Effect.as(Effect.sleep(2000), delivered({})))
-      const fiber = yield* Effect.forkChild(run)
+      const { runWith, settings, journal, sent } = given(250, () => Effect.as(Effect.sleep(2000), delivered({})))
+      const fiber = yield* Effect.forkChild(runWith({ ...settings, maxInFlight: 1 }))
       yield* TestClock.adjust("60 seconds")
       expect(yield* Fiber.join(fiber)).toBe(30_000)
-      expect(sent).toHaveLength(60)
+      expect(sent).toHaveLength(15)
+      // What was not sent is in the log, not in doubt.
+      expect(journal.control().window).toBeNull()
+      expect(journal.summary()).toMatchObject({ pending: 0, connections: [{ cursor: 15 }] })
     })
   )
   it.effect("an event that its log no longer holds is a dead letter, with that reason", () =>
