@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { ApiKeysApi, WorkspacesApi } from "./AuthApi.ts"
 import { SchemaErrors } from "./Authorization.ts"
 import { ConnectionsApi } from "./ConnectionsApi.ts"
-import { DestinationsApi } from "./DestinationsApi.ts"
+import { DestinationsApi, DestinationTypesApi } from "./DestinationsApi.ts"
 import { AttemptsApi, EventsApi } from "./EventsApi.ts"
 import { describeIngest } from "./internal/ingestPath.ts"
 import { ReplaysApi } from "./ReplaysApi.ts"
@@ -23,6 +23,7 @@ export class Api extends HttpApi.make("hookstream")
   .add(ApiKeysApi)
   .add(SourcesApi)
   .add(DestinationsApi)
+  .add(DestinationTypesApi)
   .add(ConnectionsApi)
   .add(EventsApi)
   .add(AttemptsApi)

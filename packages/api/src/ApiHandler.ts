@@ -7,6 +7,7 @@ import type { SecretVault } from "@hookstream/core/SecretVault"
 import type { SinkRegistry } from "@hookstream/core/SinkRegistry"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -35,7 +36,14 @@ const layerSystem = HttpApiBuilder.group(Api, "system", (handlers) =>
 )
 
 /** What the API needs of the platform. */
-export type Services = Registry | EventLog | Deliveries | SecretVault | SinkRegistry | Deployment
+export type Services =
+  | Registry
+  | EventLog
+  | Deliveries
+  | SecretVault
+  | SinkRegistry
+  | Deployment
+  | HttpClient.HttpClient
 
 const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide([
@@ -43,6 +51,7 @@ const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     AuthHandlers.layerApiKeys,
     SourcesHandlers.layer,
     DestinationsHandlers.layer,
+    DestinationsHandlers.layerTypes,
     ConnectionsHandlers.layer,
     EventsHandlers.layer,
     EventsHandlers.layerAttempts,

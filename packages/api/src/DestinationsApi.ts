@@ -1,7 +1,7 @@
 /** `/v1/destinations`. */
 import { DestinationStatus, Ordering } from "@hookstream/core/Destination"
 import { ConnectionId, DestinationId, EventId, ReplayId, SourceId } from "@hookstream/core/Ids"
-import { Reason } from "@hookstream/core/Sink"
+import { CheckStep, Reason, Receipt } from "@hookstream/core/Sink"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
@@ -138,6 +138,32 @@ export const DestinationView = Schema.Struct({
   updated_at: Time
 })
 
+export const CheckReport = Schema.Struct({
+  ok: Schema.Boolean.annotate({ description: "No step failed" }),
+  steps: Schema.Array(CheckStep).annotate({ description: "In order; after one that failed the rest is `unknown`" }),
+  receipt: Schema.NullOr(Receipt).annotate({ description: "Of the test record, when one was sent" })
+})
+
+export const TypeView = Schema.Struct({
+  type: Schema.String,
+  title: Schema.String,
+  supports: Schema.Struct({ batch: Schema.Boolean, receipts: Schema.Boolean }),
+  default_timeout_ms: Schema.Int,
+  config_schema: Schema.Record(Schema.String, Schema.Json).annotate({
+    description: "JSON Schema (2020-12) of `config`; secrets are `writeOnly` with the format `password`"
+  })
+})
+
+/** `/v1/destination-types`. */
+export class DestinationTypesApi extends HttpApiGroup.make("destination-types")
+  .add(
+    HttpApiEndpoint.get("list", "/v1/destination-types", {
+      success: Schema.Struct({ destination_types: Schema.Array(TypeView) }),
+      error: [ServiceUnavailable]
+    })
+  )
+  .middleware(Authorization) {}
+
 const One = Schema.Struct({ destination: DestinationView })
 const params = { id: DestinationId }
 const readErrors = [BadRequest, NotFound, ServiceUnavailable] as const
@@ -176,6 +202,18 @@ export class DestinationsApi extends HttpApiGroup.make("destinations")
       params,
       success: One,
       error: [NotFound, Conflict, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.post("test", "/v1/destinations/:id/test", {
+      params,
+      payload: Schema.Struct({
+        produce: Schema.optionalKey(
+          Schema.Boolean.annotate({
+            description: "Also send one marked test record, and show its receipt. Default: false"
+          })
+        )
+      }),
+      success: CheckReport,
+      error: readErrors
     }),
     HttpApiEndpoint.get("circuit", "/v1/destinations/:id/circuit", {
       params,

@@ -2,11 +2,12 @@ import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
 import { Deliveries } from "@hookstream/core/Deliveries"
 import type { Summary } from "@hookstream/core/DeliveryJournal"
 import type { Destination, Ordering } from "@hookstream/core/Destination"
+import * as DestinationDriver from "@hookstream/core/DestinationDriver"
 import * as Ids from "@hookstream/core/Ids"
 import { Registry } from "@hookstream/core/Registry"
 import { defaultPolicy, type RetryPolicy } from "@hookstream/core/RetryPolicy"
 import * as SealedConfig from "@hookstream/core/SealedConfig"
-import type { Sink } from "@hookstream/core/Sink"
+import type { CheckStep, Sink, SinkDriver } from "@hookstream/core/Sink"
 import { SinkRegistry } from "@hookstream/core/SinkRegistry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -22,6 +23,10 @@ import { DestinationInput, DestinationPatch } from "./DestinationsApi.ts"
 import { eventIdOf } from "./EventsHandlers.ts"
 import { DEFAULT_LIMIT, slugOf, time, timeOrNull } from "./Fields.ts"
 import { find, idempotency, page, remove } from "./internal/entities.ts"
+
+/** Where the test record says it is from: no log has this name. */
+const TEST_ROUTE = "000000000"
+const TEST_SOURCE = `src_${"0".repeat(32)}`
 
 const STRICT = { errors: "all", onExcessProperty: "error" } as const
 
@@ -216,6 +221,83 @@ const onDestination = Effect.fnUntraced(function* <A, E>(
   return yield* ask(yield* Deliveries, id)
 })
 
+/** A record that says of itself what it is. It is in no log. */
+const testEvent = Effect.fnUntraced(function* (destination: Destination) {
+  const now = yield* Clock.currentTimeMillis
+  const body = { hookstream_test: true, destination_id: destination.id, sent_at: time(now) }
+  return {
+    event: {
+      ...{ id: Ids.makeEventId({ receivedAt: now, seq: 0, route: TEST_ROUTE }), sourceId: TEST_SOURCE, seq: 0 },
+      ...{ receivedAt: now, bodyKind: "json" as const, method: "POST", query: "", sourceIp: null },
+      ...{ contentType: "application/json", headers: [["content-type", "application/json"]] as const },
+      body: new TextEncoder().encode(JSON.stringify(body))
+    },
+    ...{ destinationId: destination.id, connectionId: "", attempt: 1, replayId: null }
+  }
+})
+
+const asFailed = (detail: string): CheckStep => ({
+  ...{
+    name: "produce",
+    result: "failed",
+    detail,
+    mend: "see the steps above, and the troubleshooting page of the sink"
+  }
+})
+
+/** Sends one test record. */
+const produce = Effect.fnUntraced(function* (driver: SinkDriver, destination: Destination) {
+  const [outcome] = yield* driver
+    .send([yield* testEvent(destination)])
+    .pipe(Effect.catch(({ reason, detail }) => Effect.succeed([{ _tag: "Failed" as const, reason, detail }])))
+  if (outcome?._tag !== "Delivered") {
+    const why = outcome === undefined ? "the sink said nothing" : `${outcome.reason}: ${outcome.detail}`
+    return { step: asFailed(why), receipt: null }
+  }
+  const step: CheckStep = { name: "produce", result: "ok", detail: "the test record was taken", mend: null }
+  return { step, receipt: outcome.receipt }
+})
+
+const test = Effect.fn("Destinations.test")(function* (id: string, isProducing: boolean) {
+  const destination = yield* find("destination", id)
+  const timeout = `no answer within ${destination.timeoutMs} ms (timeout_ms)`
+  return yield* Effect.scoped(
+    Effect.gen(function* () {
+      const driver = yield* DestinationDriver.make(destination)
+      const steps = yield* driver.check
+      const isWell = steps.every(({ result }) => result !== "failed")
+      if (!isProducing || !isWell) return { ok: isWell, steps, receipt: null }
+      const { step, receipt } = yield* produce(driver, destination)
+      return { ok: step.result === "ok", steps: [...steps, step], receipt }
+    })
+  ).pipe(
+    Effect.timeoutOrElse({
+      duration: destination.timeoutMs,
+      orElse: () => Effect.succeed({ ok: false, steps: [{ ...asFailed(timeout), name: "answer" }], receipt: null })
+    })
+  )
+})
+
+/** The config's JSON Schema, in one piece. */
+const configSchema = (sink: Sink) => {
+  const { schema, definitions } = Schema.toJsonSchemaDocument(sink.config, STRICT)
+  return (Object.keys(definitions).length === 0 ? schema : { ...schema, $defs: definitions }) as JsonObject
+}
+
+export const layerTypes = HttpApiBuilder.group(Api, "destination-types", (handlers) =>
+  handlers.handle("list", () =>
+    Effect.gen(function* () {
+      const { all } = yield* SinkRegistry
+      return {
+        destination_types: all.map((sink) => ({
+          ...{ type: sink.type, title: sink.title, supports: sink.supports },
+          ...{ default_timeout_ms: sink.defaultTimeoutMs, config_schema: configSchema(sink) }
+        }))
+      }
+    })
+  )
+)
+
 const deadLetters = Effect.fn("Destinations.deadLetters")(function* (
   id: string,
   { cursor, limit = DEFAULT_LIMIT }: { readonly cursor?: string; readonly limit?: number }
@@ -299,6 +381,7 @@ export const layer = HttpApiBuilder.group(Api, "destinations", (handlers) =>
         Effect.catchTags(ofRead)
       )
     )
+    .handle("test", ({ params, payload }) => test(params.id, payload.produce === true).pipe(Effect.catchTags(ofRead)))
     .handle("deadLetters", ({ params, query }) => deadLetters(params.id, query).pipe(Effect.catchTags(ofRead)))
     .handle("redrive", ({ params, payload }) =>
       onDestination(params.id, (deliveries, id) =>

@@ -268,6 +268,9 @@ const CONSEQUENCES: { readonly [R in Reason]: Consequence } = {
   Unknown: { spendsAttempt: true, next: "schedule" }
 }
 
+/** Whether this failure is a dead letter at once. */
+export const isFinal = (reason: Reason): boolean => CONSEQUENCES[reason].next === "dead"
+
 /** What came of an event of a window: the sink's word, or why it was not asked. */
 export type Result =
   | Outcome

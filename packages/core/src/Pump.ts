@@ -184,7 +184,8 @@ const send = Effect.fnUntraced(function* (settings: Settings, batch: ReadonlyArr
         batch.map((_, i) => outcomes[i] ?? failed("Unknown", "the sink said nothing about this event"))
     ),
     Effect.catch(({ reason, detail, retryAfter }) =>
-      Effect.succeed(reason === "TooLarge" && batch.length > 1 ? "split" : all(failed(reason, detail, retryAfter)))
+      // A whole request refused for good may be the fault of one of its events.
+      Effect.succeed(batch.length > 1 && Delivery.isFinal(reason) ? "split" : all(failed(reason, detail, retryAfter)))
     ),
     Effect.timeoutOrElse({
       duration: settings.timeoutMs,

@@ -56,6 +56,16 @@ export interface OutboundEvent {
   readonly replayId: string | null
 }
 
+/** One step of a check: what was looked at, whether it is well (`unknown`: it cannot be told), and what would mend it. */
+export const CheckStep = Schema.Struct({
+  name: Schema.String,
+  result: Schema.Literals(["ok", "failed", "unknown"]),
+  detail: Schema.String,
+  /** `null` where nothing needs mending. */
+  mend: Schema.NullOr(Schema.String)
+})
+export type CheckStep = typeof CheckStep.Type
+
 /** Rates that a sink must keep to; a rate that is left out is not limited. */
 export interface Limits {
   readonly requestsPerSecond?: number
@@ -71,6 +81,8 @@ export interface SinkDriver {
   readonly orderingKey?: EventPath.Read
   /** One outcome for each event, in order; `SinkError` when the request as a whole failed. */
   readonly send: (batch: ReadonlyArray<OutboundEvent>) => Effect.Effect<ReadonlyArray<Outcome>, SinkError>
+  /** Reachability, credentials, target, one step each; it delivers nothing. */
+  readonly check: Effect.Effect<ReadonlyArray<CheckStep>>
 }
 
 /** What a deployment lets its sinks do. */
@@ -135,13 +147,19 @@ export const make = <Config, Encoded>(options: {
   driver: (config) => options.driver(config as Config)
 })
 
-/** A secret text in a sink's config: `Redacted` once decoded, write-only in forms. */
-export const Secret = Schema.RedactedFromValue(
-  Schema.String.check(Schema.isNonEmpty({ message: "must not be empty" })),
-  {
-    disallowEncode: true
-  }
-).annotate({ writeOnly: true, format: "password" })
+/**
+ * A secret text in a sink's config: `Redacted` once decoded, and in forms a password that is never shown. What forms need is
+ * annotated before the checks, for of those JSON Schema shows nothing.
+ */
+export const secret = (about: { readonly title: string; readonly description: string }) => {
+  const message = "must not be empty"
+  return Schema.RedactedFromValue(
+    Schema.String.annotate({ ...about, message, writeOnly: true, format: "password" }).check(
+      Schema.isNonEmpty({ message })
+    ),
+    { disallowEncode: true }
+  )
+}
 
 /** Whether a decoded value is a secret. */
 export const isSecret = (value: unknown): value is Redacted.Redacted<string> => Redacted.isRedacted(value)

@@ -8,10 +8,11 @@ export class SinkRegistry extends Context.Service<
   {
     readonly get: (type: string) => Sink | undefined
     readonly types: ReadonlyArray<string>
+    readonly all: ReadonlyArray<Sink>
   }
 >()("@hookstream/core/SinkRegistry") {}
 
 export const layer = (sinks: ReadonlyArray<Sink>): Layer.Layer<SinkRegistry> => {
   const byType = new Map(sinks.map((sink) => [sink.type, sink]))
-  return Layer.succeed(SinkRegistry, { get: (type) => byType.get(type), types: [...byType.keys()] })
+  return Layer.succeed(SinkRegistry, { get: (type) => byType.get(type), types: [...byType.keys()], all: sinks })
 }

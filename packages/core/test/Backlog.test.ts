@@ -44,6 +44,7 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
           ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 1, connections: new Map() },
           driver: {
             batch: { maxEvents: 100, maxBytes: MIB },
+            check: Effect.succeed([]),
             send: (batch) => {
               if (!up) return Effect.fail(new SinkError({ reason: "Unavailable", detail: "down" }))
               arrived += batch.length

@@ -56,6 +56,7 @@ const given = (
     connections: new Map([["conn_1", connection]]),
     driver: {
       batch: { maxEvents, maxBytes: 1024 },
+      check: Effect.succeed([]),
       send: (batch) =>
         Effect.suspend(() => {
           most = Math.max(most, ++inFlight)
@@ -539,6 +540,20 @@ describe("several events in a request", () => {
       expect(journal.summary()).toMatchObject({ pending: 0, dead: 1 })
       expect(journal.statuses(log.sourceId, [7])[0]!.status).toBe("dead")
     })
+  )
+  it.effect.each(["TooLarge", "Rejected", "Malformed"] as const)(
+    "whose request is refused for good (%s) are asked one half after the other, until only the bad one is dead",
+    (reason) =>
+      Effect.gen(function* () {
+        const { runWith, settings, journal } = batched(16, ok, 16)
+        const send: Pump.Settings["driver"]["send"] = (batch) =>
+          batch.some(({ event }) => event.seq === 11)
+            ? Effect.fail(new SinkError({ reason, detail: "no" }))
+            : settings.driver.send(batch)
+        yield* runWith({ ...settings, driver: { ...settings.driver, send } })
+        expect(journal.summary()).toMatchObject({ pending: 0, dead: 1 })
+        expect(journal.statuses(log.sourceId, [11])[0]!.status).toBe("dead")
+      })
   )
   it.effect("that failed together are sent again one by one, so that one that always fails harms no other", () =>
     Effect.gen(function* () {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as SealedConfig from "@hookstream/core/SealedConfig"
 import * as SecretVault from "@hookstream/core/SecretVault"
-import { Secret } from "@hookstream/core/Sink"
+import * as Sink from "@hookstream/core/Sink"
 import { Effect, Redacted, Result, Schema } from "effect"
 
+const Secret = Sink.secret({ title: "Secret", description: "Of the test" })
 const key = (n: number) => `${n}:${Buffer.alloc(32, n).toString("base64")}`
 const vault = SecretVault.make(key(1))
 const place = { workspace: "00000001", object: "dst_1", field: "config.api_secret" }

@@ -196,7 +196,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
       ...{
         destinationId: "dst_1",
         configVersion: version,
-        driver: { batch: { maxEvents, maxBytes: 1024 }, send },
+        driver: { batch: { maxEvents, maxBytes: 1024 }, check: Effect.succeed([]), send },
         policy,
         timeoutMs: TIMEOUT,
         maxInFlight: 4

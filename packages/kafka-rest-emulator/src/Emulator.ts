@@ -4,9 +4,17 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import type { FaultPlan } from "./Fault.ts"
-import { endOfValue, skipSpace } from "./internal/JsonText.ts"
-import { RecordError, readRecord } from "./ProduceRecord.ts"
+import { setTimeout as sleep } from "node:timers/promises"
+import type { FaultPlan, FaultRule, Respond } from "./Fault.ts"
+import { activeFaults, type RequestFaults } from "./internal/activeFaults.ts"
+import { errorOf, fail, htmlPage, json, tooManyRequests } from "./internal/answers.ts"
+import { FieldError } from "./internal/Fields.ts"
+import { clusterResource, listResource, topicResource } from "./internal/metadata.ts"
+import { produce } from "./internal/produce.ts"
+import { RateLimiter } from "./internal/RateLimiter.ts"
+import { readFaults } from "./internal/readFaults.ts"
+import { sendReceipts } from "./internal/sendReceipts.ts"
+import { LIMIT_PRESETS, type LimitPreset, type Limits } from "./Limits.ts"
 import { type StoredRecord, Topic } from "./Topic.ts"
 
 export interface EmulatorOptions {
@@ -20,8 +28,12 @@ export interface EmulatorOptions {
   readonly clusterId?: string
   /** When set, every call to the REST API must carry them by Basic auth. */
   readonly credentials?: { readonly apiKey: string; readonly apiSecret: string }
-  /** Bytes of key and value of one record. Default: the proxy's, 1 MiB. */
+  /** Bytes of key and value of one record. Default: that of `limits.messageBytes`, else the proxy's, 1 MiB. */
   readonly maxMessageBytes?: number
+  /** Rates and sizes that each cluster keeps, or the name of a preset. Default: none. */
+  readonly limits?: LimitPreset | Limits
+  /** Switched on from the start. */
+  readonly faults?: ReadonlyArray<FaultRule>
   /** Told of each record as it lands. */
   readonly onRecord?: (record: StoredRecord) => void
 }
@@ -42,26 +54,23 @@ export interface Emulator {
   readonly requests: () => ReadonlyArray<SeenRequest>
   /** Resolves with the records once there are `count`; rejects after `timeoutMs`. */
   readonly waitForRecords: (topic: string, count: number, timeoutMs: number) => Promise<ReadonlyArray<StoredRecord>>
-  readonly setFault: (plan: FaultPlan | undefined) => void
+  /** Replaces whatever was switched on; `undefined` switches everything off. */
+  readonly setFault: (faults: FaultPlan | FaultRule | ReadonlyArray<FaultRule> | undefined) => void
   readonly close: () => Promise<void>
 }
 
 /** The proxy's default, `max.request.size`. */
 const MAX_MESSAGE_BYTES = 1_048_576
 const PARTITIONS = 6
+/** What the list of clusters names when no id was given. */
+const CLUSTER_ID = "emulator"
+/** `GET`, `PUT` and `DELETE`; no resource of the proxy begins with underscores. */
+const FAULTS_PATH = "/__faults"
 /** Of a call to read records back. */
 const READ_LIMIT = 1000
 const READ_WAIT_MAX = 60_000
 /** Requests kept for tests. */
 const SEEN_MAX = 1000
-
-const json = (response: ServerResponse, status: number, body: unknown) => {
-  const text = JSON.stringify(body)
-  response.writeHead(status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) })
-  response.end(text)
-}
-const fail = (response: ServerResponse, status: number, code: number, message: string) =>
-  json(response, status, { error_code: code, message })
 
 const readBody = async (request: IncomingMessage): Promise<Buffer> => {
   const chunks: Array<Buffer> = []
@@ -80,53 +89,43 @@ const mediaType = (header: string | undefined): "ok" | "charset" | "other" => {
   return charset === undefined || charset === "utf-8" || charset === "iso-8859-1" ? "ok" : "charset"
 }
 
-const sideReceipt = (side: { readonly type: string; readonly bytes: Uint8Array | null } | null) =>
-  side === null ? undefined : { type: side.type, size: side.bytes?.length ?? -1 }
+/** Of `clusters`, one cluster, its `topics`, one topic, its `records`. */
+const path = /^\/(kafka\/v3|v3)\/clusters(?:\/([^/]+)(?:(\/topics)(?:\/([^/]+)(\/records)?)?)?)?$/
 
-const path = /^\/(kafka\/v3|v3)\/clusters(?:\/([^/]+)(?:\/topics(?:\/([^/]+)(\/records)?)?)?)?$/
+const respond = (response: ServerResponse, { status, code, body, contentType, headers }: Respond) => {
+  const type = contentType ?? "application/json"
+  const error = () => (type.startsWith("text/html") ? htmlPage(status) : JSON.stringify(errorOf(code ?? status)))
+  response.writeHead(status, { "Content-Type": type, ...headers })
+  response.end(body ?? (status < 400 ? "" : error()))
+}
 
 export const startEmulator = async (options: EmulatorOptions): Promise<Emulator> => {
-  const { host = "127.0.0.1", port = 0, maxMessageBytes = MAX_MESSAGE_BYTES, credentials, clusterId } = options
+  const { host = "127.0.0.1", port = 0, credentials, clusterId } = options
+  const limits: Limits = typeof options.limits === "string" ? LIMIT_PRESETS[options.limits] : (options.limits ?? {})
+  const maxMessageBytes = options.maxMessageBytes ?? limits.messageBytes ?? MAX_MESSAGE_BYTES
   const topics = new Map(
     options.topics.map(({ name, partitions = PARTITIONS }) => [name, new Topic(name, partitions, maxMessageBytes)])
   )
   const seen: Array<SeenRequest> = []
-  let faultPlan: FaultPlan | undefined
+  const faults = activeFaults()
+  faults.set(options.faults)
+  /** Ends the waits of answers that are under way. */
+  const closing = new AbortController()
 
-  /** What becomes of the records of a body, in order: one receipt each, until the stream ends (§4). */
-  const produce = (cluster: string, name: string, text: string): ReadonlyArray<object> => {
-    const receipts: Array<object> = []
-    const refuse = (code: number, message: string) => receipts.push({ error_code: code, message })
-    const one = (raw: string) => {
-      const topic = topics.get(name)
-      const record = readRecord(raw)
-      if (topic === undefined) throw new RecordError(40401, `Topic ${name} not present in metadata after 60000 ms.`)
-      const { partition, offset, timestamp } = topic.append(record, raw)
-      options.onRecord?.(topic.records.at(-1)!)
-      receipts.push({
-        ...{ error_code: 200, cluster_id: cluster, topic_name: name, partition_id: partition, offset, timestamp },
-        ...{ key: sideReceipt(record.key), value: sideReceipt(record.value) }
-      })
-    }
-    for (let at = skipSpace(text, 0); at < text.length; at = skipSpace(text, at)) {
-      const end = endOfValue(text, at)
-      const raw = text.slice(at, end)
-      try {
-        JSON.parse(raw)
-      } catch {
-        // The parser has lost its place: what follows is neither read nor produced.
-        refuse(400, `Bad Request: Unexpected character or end of input at ${at}`)
-        break
-      }
-      try {
-        one(raw)
-      } catch (error) {
-        if (!(error instanceof RecordError)) throw error
-        refuse(error.code, error.message)
-      }
-      at = end!
-    }
-    return receipts
+  const limiters = new Map<string, RateLimiter>()
+  const limiterOf = (cluster: string): RateLimiter => {
+    const limiter = limiters.get(cluster) ?? new RateLimiter(limits, () => performance.now())
+    limiters.set(cluster, limiter)
+    return limiter
+  }
+
+  /** Applies what faults do before a request is looked at. True: it has been answered. */
+  const faultBefore = async (response: ServerResponse, { respond: fault, cut, delayMs }: RequestFaults) => {
+    if (delayMs > 0) await sleep(delayMs, undefined, { signal: closing.signal })
+    if (fault !== undefined && fault.after !== "produce") respond(response, fault)
+    else if (cut?.after === "nothing") response.destroy()
+    else return false
+    return true
   }
 
   const produceCall = async (
@@ -136,25 +135,59 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
     name: string,
     body: Buffer
   ) => {
-    const media = mediaType(request.headers["content-type"])
-    if (media === "other") return fail(response, 415, 415, "HTTP 415 Unsupported Media Type")
-    if (media === "charset") return fail(response, 400, 400, "Bad Request: unsupported charset")
-    if (body.length === 0) return fail(response, 422, 42206, "Payload error. Null input provided. Data is required.")
+    const limiter = limiterOf(cluster)
+    if (!limiter.takeRequest()) return tooManyRequests(response)
     const text = body.toString("utf8")
+    const active = faults.forProduce({ topic: name, body: text })
+    if (await faultBefore(response, active)) return
 
-    const fault = faultPlan?.({ topic: name, body: text })
-    if (fault?._tag === "Respond") {
-      response.writeHead(fault.status, { "Content-Type": fault.contentType ?? "application/json", ...fault.headers })
-      return response.end(fault.body)
+    const media = mediaType(request.headers["content-type"])
+    if (media === "other") return fail(response, 415, 415)
+    if (media === "charset") return fail(response, 400, 400, "Bad Request: unsupported charset")
+    if (body.length === 0) return fail(response, 422, 42206)
+
+    const maxRecordBytes = limits.messageBytes ?? Number.POSITIVE_INFINITY
+    const to = { cluster, name, topic: topics.get(name), limiter, maxRecordBytes, onRecord: options.onRecord }
+    const receipts = produce(text, to, active)
+    if (active.respond !== undefined) return respond(response, active.respond)
+    if (active.cut?.after === "produce") return response.destroy()
+    return sendReceipts(response, receipts, active, closing.signal)
+  }
+
+  const metadataCall = async (
+    response: ServerResponse,
+    base: string,
+    cluster: string | undefined,
+    list: boolean,
+    name: string | undefined
+  ) => {
+    if (await faultBefore(response, faults.forMetadata(name))) return
+    if (cluster === undefined) {
+      const only = clusterResource(base, clusterId ?? CLUSTER_ID)
+      return json(response, 200, listResource("KafkaClusterList", `${base}/clusters`, [only]))
     }
-    if (fault?._tag === "Cut" && fault.after === "nothing") return request.socket.destroy()
-    if (fault?._tag === "Delay") await new Promise((resolve) => setTimeout(resolve, fault.ms))
-    const receipts = produce(cluster, name, fault?._tag === "Receipt" ? "" : text)
-    if (fault?._tag === "Cut") return request.socket.destroy()
-    response.writeHead(200, { "Content-Type": "application/json" })
-    const refused = fault?._tag === "Receipt" ? [{ error_code: fault.code, message: fault.message }] : []
-    for (const receipt of [...receipts, ...refused]) response.write(`${JSON.stringify(receipt)}\r\n`)
-    return response.end()
+    if (name === undefined) {
+      const resource = clusterResource(base, cluster)
+      if (!list) return json(response, 200, resource)
+      const all = [...topics.values()].map((one) => topicResource(base, cluster, one.name, one.partitions))
+      return json(response, 200, listResource("KafkaTopicList", resource.topics.related, all))
+    }
+    const topic = topics.get(name)
+    if (topic === undefined) return fail(response, 404, 40403)
+    return json(response, 200, topicResource(base, cluster, name, topic.partitions))
+  }
+
+  const faultsCall = async (request: IncomingMessage, response: ServerResponse) => {
+    if (request.method === "PUT") {
+      try {
+        faults.set(readFaults((await readBody(request)).toString("utf8")))
+      } catch (error) {
+        if (!(error instanceof FieldError)) throw error
+        return json(response, 400, { ...errorOf(400, error.message), field: error.field })
+      }
+    } else if (request.method === "DELETE") faults.set(undefined)
+    else if (request.method !== "GET") return fail(response, 405, 405)
+    return json(response, 200, { faults: faults.rules(), applied: faults.applied() })
   }
 
   const readCall = async (response: ServerResponse, topic: Topic, query: URLSearchParams) => {
@@ -181,6 +214,7 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
         ? fail(response, 404, 40403, "no such topic")
         : readCall(response, topic, url.searchParams)
     }
+    if (url.pathname === FAULTS_PATH) return faultsCall(request, response)
     const body = await readBody(request)
     const { authorization, ...shown } = request.headers
     const headers = { ...shown, ...(authorization === undefined ? {} : { authorization: authorization.split(" ")[0] }) }
@@ -193,37 +227,27 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
     if (seen.length > SEEN_MAX) seen.shift()
 
     const match = path.exec(url.pathname)
-    if (match === null) return fail(response, 404, 404, "HTTP 404 Not Found")
-    if (!authorized(request)) return fail(response, 401, 40101, "Unauthorized")
-    const [, base, rawCluster, rawTopic, records] = match
-    const cluster = decodeURIComponent(rawCluster ?? clusterId ?? "emulator")
+    if (match === null) return fail(response, 404, 404)
+    if (!authorized(request)) return fail(response, 401, 40101)
+    const [, prefix, rawCluster, list, rawTopic, records] = match
+    const base = `${address}/${prefix}`
+    const cluster = rawCluster === undefined ? undefined : decodeURIComponent(rawCluster)
     const name = rawTopic === undefined ? undefined : decodeURIComponent(rawTopic)
-    if (base === "kafka/v3" && clusterId !== undefined && cluster !== clusterId) {
+    if (prefix === "kafka/v3" && clusterId !== undefined && cluster !== undefined && cluster !== clusterId) {
       return fail(response, 404, 404, `Cluster ${cluster} cannot be found.`)
     }
-    if (records !== undefined && name !== undefined) {
-      return request.method === "POST"
-        ? produceCall(request, response, cluster, name, body)
-        : fail(response, 405, 405, "HTTP 405 Method Not Allowed")
+    if (records !== undefined && cluster !== undefined && name !== undefined) {
+      return request.method === "POST" ? produceCall(request, response, cluster, name, body) : fail(response, 405, 405)
     }
-    if (request.method !== "GET") return fail(response, 405, 405, "HTTP 405 Method Not Allowed")
-    if (name === undefined)
-      return json(response, 200, { kind: "KafkaClusterList", data: [{ kind: "KafkaCluster", cluster_id: cluster }] })
-    const topic = topics.get(name)
-    return topic === undefined
-      ? fail(response, 404, 40403, "This server does not host this topic-partition.")
-      : json(response, 200, {
-          kind: "KafkaTopic",
-          cluster_id: cluster,
-          topic_name: name,
-          partitions_count: topic.partitions
-        })
+    if (request.method !== "GET") return fail(response, 405, 405)
+    return metadataCall(response, base, cluster, list !== undefined, name)
   }
 
   const server = createServer((request, response) => {
     handle(request, response).catch(() => {
       // A client that went away in mid-body, or a defect of ours: the proxy answers either with a bare 500.
-      if (!response.headersSent && !response.destroyed) fail(response, 500, 500, "Internal Server Error")
+      if (response.headersSent) response.destroy()
+      else if (!response.destroyed) fail(response, 500, 500, "Internal Server Error")
     })
   })
   await new Promise<void>((resolve, reject) => {
@@ -231,14 +255,16 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
     server.listen(port, host, resolve)
   })
   const bound = (server.address() as AddressInfo).port
+  const address = `http://${host}:${bound}`
   const recordsOf = (topic: string) => topics.get(topic)?.records ?? []
 
   return {
-    url: `http://${host}:${bound}`,
+    url: address,
     port: bound,
     records: recordsOf,
     requests: () => seen,
     waitForRecords: async (topic, count, timeoutMs) => {
+      if (!topics.has(topic)) throw new RangeError(`there is no topic ${topic}`)
       const deadline = Date.now() + timeoutMs
       while (recordsOf(topic).length < count) {
         const left = deadline - Date.now()
@@ -250,11 +276,10 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
       }
       return recordsOf(topic)
     },
-    setFault: (plan) => {
-      faultPlan = plan
-    },
+    setFault: faults.set,
     close: () =>
       new Promise((resolve) => {
+        closing.abort()
         server.close(() => resolve())
         server.closeAllConnections()
       })

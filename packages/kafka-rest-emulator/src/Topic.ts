@@ -89,7 +89,8 @@ export class Topic {
   /** Resolves at the next record or after `ms`. */
   next(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms)
+      // Who waits holds a connection; a wait alone must not keep the process alive.
+      const timer = setTimeout(resolve, ms).unref()
       this.#waiting.push(() => {
         clearTimeout(timer)
         resolve()

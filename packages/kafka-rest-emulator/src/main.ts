@@ -2,9 +2,26 @@
 /** `kafka-rest-emulator --port 8082 --topic webhook-events` */
 import { parseArgs } from "node:util"
 import { startEmulator } from "./Emulator.ts"
+import { FieldError } from "./internal/Fields.ts"
+import { readFault } from "./internal/readFaults.ts"
+import { readLimits } from "./internal/readLimits.ts"
+import type { StoredRecord } from "./Topic.ts"
 
-const USAGE = `Usage: kafka-rest-emulator [--port 8082] [--host 127.0.0.1] --topic NAME[:PARTITIONS] …
-                           [--cluster-id ID] [--api-key KEY --api-secret SECRET]`
+const USAGE = `Usage: kafka-rest-emulator --topic NAME[:PARTITIONS] … [options]
+
+A stand-in for the Confluent REST Proxy v3, in memory.
+
+  --topic NAME[:PARTITIONS]  a topic that exists, with 6 partitions unless said; may be repeated
+  --port N                   default 8082; 0 takes any free port
+  --host HOST                default 127.0.0.1
+  --cluster-id ID            the only cluster that /kafka/v3 knows; without it any will do
+  --api-key KEY --api-secret SECRET
+                             ask for these by Basic auth
+  --limits PRESET|JSON       confluent_cloud_shared, or for example '{"requestsPerSecond":25}'
+  --fault JSON               switched on from the start, for example '{"_tag":"Delay","ms":500}'; may be repeated
+  --help                     this text
+
+While it runs, GET, PUT and DELETE /__faults show and switch faults, and GET /topics/NAME/records reads records back.`
 
 const fail = (message: string): never => {
   console.error(`${message}\n\n${USAGE}`)
@@ -20,7 +37,10 @@ const readArgs = () => {
         topic: { type: "string", multiple: true, default: [] },
         "cluster-id": { type: "string" },
         "api-key": { type: "string" },
-        "api-secret": { type: "string" }
+        "api-secret": { type: "string" },
+        limits: { type: "string" },
+        fault: { type: "string", multiple: true, default: [] },
+        help: { type: "boolean", default: false }
       }
     }).values
   } catch (error) {
@@ -28,7 +48,37 @@ const readArgs = () => {
   }
 }
 
+/** Ends with the field's error instead of throwing it. */
+const checked = <A>(read: () => A): A => {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof FieldError)) throw error
+    return fail(error.message)
+  }
+}
+
+const parseJson = (text: string, flag: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return fail(`${flag} must be JSON, not ${text}`)
+  }
+}
+
+/** Of a value on one line of the terminal. */
+const SHOWN = 120
+const show = ({ topic, partition, offset, key, value }: StoredRecord): string => {
+  const text = value?.text ?? "null"
+  const shown = text.length > SHOWN ? `${text.slice(0, SHOWN)}… (${text.length} characters)` : text
+  return `${topic}-${partition}@${offset} key=${key?.text ?? "null"} ${shown}`
+}
+
 const args = readArgs()
+if (args.help) {
+  console.log(USAGE)
+  process.exit(0)
+}
 const port = Number(args.port)
 if (!Number.isInteger(port) || port < 0 || port > 65_535)
   fail(`--port must be a number from 0 to 65535, not "${args.port}"`)
@@ -38,14 +88,17 @@ const topics = args.topic.map((text) => {
   if (match === null) return fail(`--topic must be NAME or NAME:PARTITIONS, not "${text}"`)
   return match[2] === undefined ? { name: match[1]! } : { name: match[1]!, partitions: Number(match[2]) }
 })
-const { "api-key": apiKey, "api-secret": apiSecret, "cluster-id": clusterId } = args
+const { "api-key": apiKey, "api-secret": apiSecret, "cluster-id": clusterId, limits } = args
 if ((apiKey === undefined) !== (apiSecret === undefined)) fail("--api-key and --api-secret go together")
+const faults = args.fault.map((text) => checked(() => readFault(parseJson(text, "--fault"), "--fault")))
 
 try {
   const emulator = await startEmulator({
-    ...{ port, host: args.host, topics },
+    ...{ port, host: args.host, topics, faults },
     ...(clusterId === undefined ? {} : { clusterId }),
-    ...(apiKey === undefined || apiSecret === undefined ? {} : { credentials: { apiKey, apiSecret } })
+    ...(apiKey === undefined || apiSecret === undefined ? {} : { credentials: { apiKey, apiSecret } }),
+    ...(limits === undefined ? {} : { limits: checked(() => readLimits(limits, "--limits")) }),
+    onRecord: (record) => console.log(show(record))
   })
   console.log(`REST Proxy v3 emulator on ${emulator.url}, topics: ${topics.map(({ name }) => name).join(", ")}`)
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void emulator.close())

@@ -112,7 +112,7 @@ describe("bad input", () => {
     ["a topic with a slash", { topic: "a/b" }, "config.topic"],
     ["a bootstrap server without host", { bootstrap_servers: ":9092" }, "config.bootstrap_servers"],
     ["an endpoint with a password", { rest_endpoint: "https://a:hunter2@example.com" }, "config.rest_endpoint"],
-    ["what is not built yet", { batch: { max_records: 100 } }, "config.batch"]
+    ["a batch of nothing", { batch: { max_records: 0 } }, "config.batch.max_records"]
   ])("%s is refused", async (_, change, path) => {
     const answer = await create({ ...kafkaConfig(rig.emulator), ...change })
     expect([answer.status, paths(answer)]).toEqual([400, [path]])
@@ -370,6 +370,7 @@ describe("the description", () => {
         ...["/v1/destinations/{id}/pause", "/v1/destinations/{id}/resume"],
         ...["/v1/events", "/v1/events/{id}", "/v1/events/{id}/retry", "/v1/events/{id}/timeline", "/v1/health"],
         ...["/v1/delivery-attempts", "/v1/delivery-attempts/{id}/retry", "/v1/replay", "/v1/replay/{id}"],
+        ...["/v1/destination-types", "/v1/destinations/{id}/test"],
         ...["/v1/ingest/{source_id}", "/v1/sources", "/v1/sources/{id}", "/v1/workspaces"]
       ].sort()
     )

@@ -10,8 +10,8 @@ interface Meaning {
   readonly mend?: string
 }
 
-const CREDENTIALS = "check api_key and api_secret"
-const ACL = "grant DeveloperWrite on the topic to this API key"
+export const CREDENTIALS = "check api_key and api_secret"
+export const ACL = "grant DeveloperWrite on the topic to this API key"
 const TOPIC = "check topic and cluster_id; the topic must exist"
 
 /** 6a: the request was refused before any record was read, so nothing was produced, except where the reason is Unknown. */
@@ -81,5 +81,5 @@ export const ofCode = (code: number): Meaning => {
 const MESSAGE_MAX = 500
 
 /** What a user reads: the code, the server's own words, and the mend. */
-export const describe = (what: string, message: string, meaning: Meaning): string =>
-  [what, message.slice(0, MESSAGE_MAX), meaning.mend].filter((part) => part !== undefined && part !== "").join(": ")
+export const describe = (what: string, message: string, { mend }: Pick<Meaning, "mend">): string =>
+  [what, message.slice(0, MESSAGE_MAX), mend].filter((part) => part !== undefined && part !== "").join(": ")

@@ -1,27 +1,19 @@
-/** The configuration of a Kafka destination, as users write it. The first five fields are the seed's. */
-import { Secret } from "@hookstream/core/Sink"
-import * as Schema from "effect/Schema"
-
-const NonEmpty = Schema.String.check(Schema.isPattern(/\S/, { message: "must not be empty" }))
-
 /**
- * A field that is not built yet: only its default is accepted, so that nobody relies on a setting that does nothing.
+ * The configuration of a Kafka destination, as users write it. The first five fields are the seed's; every other has a default.
+ * Rules between fields, and with the destination's own, are in `KafkaSink.ts`.
  */
-const onlyDefault = (description: string, ...defaults: ReadonlyArray<Schema.Json>) =>
-  Schema.optionalKey(
-    Schema.Unknown.check(
-      Schema.makeFilter((value) => defaults.some((one) => JSON.stringify(one) === JSON.stringify(value)), {
-        message: "not supported yet"
-      })
-    ).annotate({ description: `${description} (not supported yet)` })
-  )
+import * as EventPath from "@hookstream/core/EventPath"
+import { type Limits, secret } from "@hookstream/core/Sink"
+import * as Schema from "effect/Schema"
+import * as RecordKey from "./RecordKey.ts"
 
-/** A list of `host:port`, each with an optional protocol in front; the first names the REST endpoint. */
-export const BootstrapServers = Schema.String.check(
-  Schema.makeFilter((text: string) => firstHost(text) !== undefined, {
-    message: 'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'
-  })
-)
+// A check has annotations of its own, and JSON Schema shows none of a check that it cannot write: so what forms need (title,
+// description, example, default) is given to the type before its checks.
+
+type About = Schema.Annotations.Bottom<string, readonly []>
+
+const text = (about: About, holds: (text: string) => boolean, message: string) =>
+  Schema.String.annotate({ ...about, message }).check(Schema.makeFilter(holds, { message }))
 
 /** The first host of a bootstrap list, without its protocol and port; `undefined` when there is none. */
 export const firstHost = (bootstrapServers: string): string | undefined => {
@@ -34,60 +26,250 @@ export const firstHost = (bootstrapServers: string): string | undefined => {
 }
 
 /** Kafka's own rule: org.apache.kafka.common.internals.Topic. */
-const Topic = Schema.String.check(
-  Schema.makeFilter((topic: string) => /^[a-zA-Z0-9._-]{1,249}$/.test(topic) && topic !== "." && topic !== "..", {
-    message: "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"
-  })
-)
+const isTopic = (topic: string): boolean => /^[a-zA-Z0-9._-]{1,249}$/.test(topic) && topic !== "." && topic !== ".."
 
-/** Paths (`payload.…`, `headers.…`) come later. */
-const Key = Schema.Literals(["event_id", "source_id", "none"]).annotate({
-  message: 'must be "event_id", "source_id" or "none": paths are not supported yet'
+/** Part of the URL: as `.` or `..` it would name another resource. */
+const isClusterId = (id: string): boolean => /\S/.test(id) && id !== "." && id !== ".."
+
+const isPath = (path: string): boolean => EventPath.compile(path) !== undefined
+
+/** Names that hookstream gives to its own headers. */
+export const OWN_HEADERS = {
+  eventId: "hookstream-event-id",
+  destinationId: "hookstream-destination-id",
+  replayId: "hookstream-replay-id"
+} as const
+const RESERVED: ReadonlyArray<string> = Object.values(OWN_HEADERS)
+
+const HEADERS_MAX = 32
+const HEADER_NAME = /^[\x21-\x7e]{1,255}$/
+const HEADER_VALUE_MAX = 4096
+
+/** What is wrong with a header's name; `undefined` when nothing is. */
+const headerNameIssue = (name: string): string | undefined => {
+  if (!HEADER_NAME.test(name)) return "must have a name of 1 to 255 visible ASCII characters without spaces"
+  // Kafka tells names by case, but not every consumer does.
+  return RESERVED.includes(name.toLowerCase()) ? "is a header of hookstream itself: choose another name" : undefined
+}
+
+const HeaderValue = Schema.Union([
+  Schema.String.check(
+    Schema.isMaxLength(HEADER_VALUE_MAX, { message: `must have at most ${HEADER_VALUE_MAX} characters` })
+  ),
+  Schema.Struct({
+    path: text(
+      { title: "Path", description: "Where in the event the value is", examples: ["payload.customer.id"] },
+      isPath,
+      `must be a path: ${EventPath.SYNTAX}`
+    )
+  })
+]).annotate({ message: 'must be a text, or a path such as { "path": "payload.customer.id" }' })
+
+const wholeNumber = (
+  minimum: number,
+  maximum: number,
+  about: { readonly title: string; readonly description: string; readonly default?: number; readonly example: number }
+) => {
+  const { example, ...rest } = about
+  const message = `must be a whole number from ${minimum} to ${maximum}`
+  return Schema.optionalKey(
+    Schema.Finite.annotate({ ...rest, examples: [example], message }).check(
+      Schema.isInt({ message }),
+      Schema.isBetween({ minimum, maximum }, { message })
+    )
+  )
+}
+
+const oneOf = <const L extends ReadonlyArray<string>>(
+  literals: L,
+  about: {
+    readonly title: string
+    readonly description: string
+    readonly default: L[number]
+    readonly example: L[number]
+  }
+) => {
+  const { example, ...rest } = about
+  const message = `must be ${literals.map((one) => `"${one}"`).join(" or ")}`
+  return Schema.optionalKey(Schema.Literals(literals).annotate({ ...rest, examples: [example], message }))
+}
+
+/** What Confluent Cloud allows a cluster that is not Dedicated, for all its producers together (kafka-rest-v3 §7). */
+const CONFLUENT_CLOUD_SHARED: Limits = { requestsPerSecond: 25, recordsPerSecond: 1000, bytesPerSecond: 10_000_000 }
+
+/** The seed's contract: each request is a single record. */
+export const BATCH_RECORDS_DEFAULT = 1
+export const BATCH_BYTES_DEFAULT = 1024 * 1024
+const BATCH_RECORDS_MAX = 500
+/** Confluent Cloud's largest message (§7); how large a request may be is not published. */
+const BATCH_BYTES_MAX = 8_000_000
+
+const Batch = Schema.Struct({
+  max_records: wholeNumber(1, BATCH_RECORDS_MAX, {
+    title: "Records per request",
+    description: `At most; a request never waits to be filled. Default: ${BATCH_RECORDS_DEFAULT}`,
+    default: BATCH_RECORDS_DEFAULT,
+    example: 100
+  }),
+  max_bytes: wholeNumber(1024, BATCH_BYTES_MAX, {
+    title: "Bytes per request",
+    description: `Of the bodies of its events together; a larger event goes alone. Default: ${BATCH_BYTES_DEFAULT}`,
+    default: BATCH_BYTES_DEFAULT,
+    example: 4_000_000
+  })
+})
+
+const Rates = Schema.Struct({
+  requests_per_second: wholeNumber(1, 100_000, {
+    title: "Requests per second",
+    description: "Requests by HTTP. Default: no limit",
+    example: 25
+  }),
+  records_per_second: wholeNumber(1, 1_000_000, {
+    title: "Records per second",
+    description: "Default: no limit",
+    example: 1000
+  }),
+  bytes_per_second: wholeNumber(1024, 10_000_000_000, {
+    title: "Bytes per second",
+    description: "Default: no limit",
+    example: 10_000_000
+  })
 })
 
 export const KafkaConfig = Schema.Struct({
-  bootstrap_servers: BootstrapServers.annotate({
-    title: "Bootstrap server",
-    description:
-      "The REST endpoint is derived from it: the same host, by HTTPS on port 443. Of a list the first host counts.",
-    examples: ["pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"]
-  }),
-  cluster_id: NonEmpty.annotate({
-    title: "Cluster ID",
-    description: "In the Confluent Cloud console under Cluster settings",
-    examples: ["lkc-xxxxx"]
-  }),
-  topic: Topic.annotate({
-    title: "Topic",
-    description: "It must exist: hookstream does not create topics",
-    examples: ["webhook-events"]
-  }),
-  api_key: NonEmpty.annotate({
-    title: "API key",
-    description: "A Confluent API key with DeveloperWrite on the topic",
-    examples: ["ABCDEFGHIJKLMNOP"]
-  }),
-  api_secret: Secret.annotate({ title: "API secret", description: "Sealed at rest, masked in every answer" }),
-  rest_endpoint: Schema.optionalKey(
-    NonEmpty.annotate({
-      title: "REST endpoint",
+  bootstrap_servers: text(
+    {
+      title: "Bootstrap server",
       description:
-        "Base URL of a stand-alone REST Proxy, to which /v3 is appended. Without it the endpoint is https://{host of bootstrap_servers}/kafka/v3",
-      examples: ["https://rest-proxy.example.com:8082"]
-    })
+        "The REST endpoint is derived from it: the same host, by HTTPS on port 443. Of a list the first host counts.",
+      examples: ["pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"]
+    },
+    (list) => firstHost(list) !== undefined,
+    'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'
+  ),
+  cluster_id: text(
+    {
+      title: "Cluster ID",
+      description: "In the Confluent Cloud console under Cluster settings",
+      examples: ["lkc-xxxxx"]
+    },
+    isClusterId,
+    'must be a cluster id, such as "lkc-xxxxx"'
+  ),
+  topic: text(
+    {
+      title: "Topic",
+      description: "It must exist: hookstream does not create topics",
+      examples: ["webhook-events"]
+    },
+    isTopic,
+    "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"
+  ),
+  // Basic authentication ends the user name at the first colon (RFC 7617 §2).
+  api_key: text(
+    {
+      title: "API key",
+      description: "A Confluent API key with DeveloperWrite on the topic",
+      examples: ["ABCDEFGHIJKLMNOP"]
+    },
+    (key) => /\S/.test(key) && !key.includes(":"),
+    "must not be empty, nor contain a colon"
+  ),
+  api_secret: secret({ title: "API secret", description: "Sealed at rest, masked in every answer" }),
+  rest_endpoint: Schema.optionalKey(
+    text(
+      {
+        title: "REST endpoint",
+        description:
+          "Base URL of a stand-alone REST Proxy, to which /v3 is appended. Without it the endpoint is https://{host of bootstrap_servers}/kafka/v3",
+        examples: ["https://rest-proxy.example.com:8082"]
+      },
+      (url) => /\S/.test(url),
+      "must not be empty"
+    )
   ),
   key: Schema.optionalKey(
-    Key.annotate({
-      title: "Record key",
-      description: "What the record's key is. Default: event_id",
-      examples: ["source_id"]
+    text(
+      {
+        title: "Record key",
+        description:
+          "event_id, source_id, none, or a path into the event. Records of one key share a partition. An event without a value at the path is keyed by its id. Default: event_id",
+        default: "event_id",
+        examples: ["payload.customer.id", "headers.x-account", "source_id"]
+      },
+      (key) => RecordKey.compile(key) !== undefined,
+      `must be "event_id", "source_id", "none" or a path: ${EventPath.SYNTAX}`
+    )
+  ),
+  key_type: oneOf(["string", "binary"], {
+    title: "Key type",
+    description:
+      "How a request writes the key; its bytes in Kafka are the same. string needs REST Proxy 7.5, binary works from 7.0. Default: string",
+    default: "string",
+    example: "binary"
+  }),
+  value_format: oneOf(["json", "string", "binary"], {
+    title: "Value format",
+    description:
+      "How a request writes the body. json: JSON as JSON, other text as a string, other bytes as binary. string: all UTF-8 text as a string, other bytes as binary. binary: always binary. Default: json",
+    default: "json",
+    example: "binary"
+  }),
+  record_headers: Schema.optionalKey(
+    Schema.Record(Schema.String, HeaderValue)
+      .annotate({
+        title: "Record headers",
+        description:
+          'Further headers of each record, by name. A text is the value itself; { "path": "payload.x" } is read from the event, and the header is left out where the path leads nowhere. Default: none',
+        default: {},
+        examples: [{ environment: "production", customer: { path: "payload.customer.id" } }]
+      })
+      .check(
+        Schema.isMaxProperties(HEADERS_MAX, { message: `must be at most ${HEADERS_MAX} headers: leave some out` }),
+        Schema.makeFilter((headers) =>
+          Object.keys(headers).flatMap((name) => {
+            const issue = headerNameIssue(name)
+            return issue === undefined ? [] : [{ path: [name], issue }]
+          })
+        )
+      )
+  ),
+  timestamp: oneOf(["received", "none"], {
+    title: "Record timestamp",
+    description: "received: when hookstream received the event. none: left to Kafka. Default: none",
+    default: "none",
+    example: "received"
+  }),
+  limits: Schema.optionalKey(
+    Schema.Union([Schema.Literal("confluent_cloud_shared"), Rates]).annotate({
+      title: "Limits",
+      description:
+        "Rates that this destination keeps to. confluent_cloud_shared: 25 requests, 1000 records and 10,000,000 bytes a second, which is what a cluster allows all its producers together unless it is Dedicated. Default: no limit",
+      examples: ["confluent_cloud_shared", { requests_per_second: 10 }],
+      message: 'must be "confluent_cloud_shared", or rates such as { "requests_per_second": 10 }'
     })
   ),
-  value_format: onlyDefault("How the body becomes the record's value", "json"),
-  key_type: onlyDefault("How the key is written", "string"),
-  record_headers: onlyDefault("Further headers of each record", {}),
-  timestamp: onlyDefault("The record's timestamp", "none"),
-  batch: onlyDefault("Records that share one request", { max_records: 1 }, {}),
-  limits: onlyDefault("Rates that the destination keeps to")
+  batch: Schema.optionalKey(
+    Batch.annotate({
+      title: "Batch",
+      description: "How many of the events that wait anyway one request may carry. Default: one",
+      default: {},
+      examples: [{ max_records: 100 }],
+      message: 'must be an object such as { "max_records": 100 }'
+    })
+  )
 })
 export type KafkaConfig = typeof KafkaConfig.Type
+
+/** The rates of a configuration; `undefined` without a limit. */
+export const limitsOf = ({ limits }: Pick<KafkaConfig, "limits">): Limits | undefined => {
+  if (limits === undefined) return undefined
+  if (limits === "confluent_cloud_shared") return CONFLUENT_CLOUD_SHARED
+  const { requests_per_second: requests, records_per_second: records, bytes_per_second: bytes } = limits
+  return {
+    ...(requests === undefined ? {} : { requestsPerSecond: requests }),
+    ...(records === undefined ? {} : { recordsPerSecond: records }),
+    ...(bytes === undefined ? {} : { bytesPerSecond: bytes })
+  }
+}

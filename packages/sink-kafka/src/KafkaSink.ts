@@ -1,51 +1,55 @@
 /** The Kafka sink: records to a topic through the Confluent REST Proxy v3. */
 import { checkUrl } from "@hookstream/core/HostGuard"
 import * as Sink from "@hookstream/core/Sink"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import * as ErrorMapping from "./ErrorMapping.ts"
-import { KafkaConfig } from "./KafkaConfig.ts"
-import { produceUrl } from "./ProduceUrl.ts"
-import { readOutcomes } from "./ReceiptReader.ts"
+import { jsonOf, messageOf, retryAfter } from "./internal/proxyAnswer.ts"
+import * as KafkaCheck from "./KafkaCheck.ts"
+import { BATCH_BYTES_DEFAULT, BATCH_RECORDS_DEFAULT, KafkaConfig, limitsOf } from "./KafkaConfig.ts"
+import { clusterUrl, produceUrl, topicUrl } from "./ProduceUrl.ts"
+import * as ReceiptReader from "./ReceiptReader.ts"
 import * as RecordEncoder from "./RecordEncoder.ts"
+import * as RecordKey from "./RecordKey.ts"
 
 /** The proxy blocks up to 60 s on an unknown topic before it says so (kafka-rest-v3 §6b). */
 const TIMEOUT_MS = 65_000
-/** One record a request: the seed's contract. */
-const ONE = { maxEvents: 1, maxBytes: 1024 * 1024 }
-const SEPARATOR = new TextEncoder().encode("\n")
+/** A shorter secret stands in too many innocent words to be looked for. */
+const SECRET_MIN = 8
 
-/** `Retry-After` in milliseconds, where it is given in seconds. The proxy never sends it (§6b); a gateway in between may. */
-const retryAfter = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
-  const seconds = response.headers["retry-after"]
-  return seconds !== undefined && /^\d{1,6}$/.test(seconds) ? Number(seconds) * 1000 : undefined
-}
+/**
+ * How long to wait for the answer's end behind the last receipt. It comes at once; a connection that is not read to its end
+ * cannot carry the next request, and one that is held open must not keep the outcomes back.
+ */
+const END_GRACE = "250 millis"
 
-/** The server's own words: the `message` of its error body, nothing of an HTML page. */
-const messageOf = (body: string): string => {
-  try {
-    const message: unknown = Reflect.get(JSON.parse(body), "message")
-    return typeof message === "string" ? message : ""
-  } catch {
-    return ""
-  }
-}
+const ENDED = "the proxy answered without a receipt for this record"
+const BROKE = "the connection broke before the receipt of this record"
 
-const refused = (response: HttpClientResponse.HttpClientResponse, body: string): Sink.SinkError => {
-  const meaning = ErrorMapping.ofStatus(response.status)
-  const wait = retryAfter(response)
-  return new Sink.SinkError({
-    reason: meaning.reason,
-    detail: ErrorMapping.describe(`HTTP ${response.status}`, messageOf(body), meaning),
-    ...(wait === undefined ? {} : { retryAfter: wait })
-  })
-}
+/** Reads until there is nothing more to read; why a record without a receipt has none. */
+const readReceipts = Effect.fnUntraced(
+  function* (
+    stream: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>,
+    receipts: ReceiptReader.ReceiptReader
+  ) {
+    const pull = yield* Stream.toPull(stream)
+    const readOn = Effect.map(pull, (chunks) => chunks.map((chunk) => receipts.push(chunk)).every(Boolean))
+    let more = true
+    while (more) more = yield* readOn
+    yield* Effect.timeoutOption(Effect.forever(readOn), END_GRACE)
+    return ENDED
+  },
+  Effect.catch((error) => Effect.succeed(Cause.isDone(error) ? ENDED : BROKE)),
+  Effect.scoped
+)
 
 /** A connection that failed may have carried the request: the outcome is unknown. */
 const unreachable = (host: string) => () =>
@@ -54,46 +58,110 @@ const unreachable = (host: string) => () =>
     detail: `${host} could not be reached, or the connection broke before its answer`
   })
 
-const driver = Effect.fnUntraced(function* (config: KafkaConfig) {
+const driver = Effect.fnUntraced(function* (
+  config: KafkaConfig
+): Effect.fn.Return<Sink.SinkDriver, never, HttpClient.HttpClient> {
   const client = yield* HttpClient.HttpClient
   const url = produceUrl(config)
   const lost = unreachable(new URL(url).host)
-  const credentials = `${config.api_key}:${Redacted.value(config.api_secret)}`
-  const request = HttpClientRequest.post(url, {
-    headers: { accept: "application/json", authorization: `Basic ${Base64.encode(credentials)}` }
-  })
+  const secret = Redacted.value(config.api_secret)
+  const credentials = Base64.encode(`${config.api_key}:${secret}`)
+  const headers = { accept: "application/json", authorization: `Basic ${credentials}` }
+  const request = HttpClientRequest.post(url, { headers })
   const encode = RecordEncoder.make(config)
+  const limits = limitsOf(config)
+  const key = RecordKey.compile(config.key ?? RecordKey.DEFAULT)
+  const keyMissing = `the key's path ${config.key} led nowhere: keyed by the event id`
+
+  /** For the words of a server, which may echo our own request. */
+  const conceal = (words: string): string => {
+    const shown = words.replaceAll(credentials, "****")
+    return secret.length < SECRET_MIN ? shown : shown.replaceAll(secret, "****")
+  }
 
   const send = Effect.fnUntraced(function* (batch: ReadonlyArray<Sink.OutboundEvent>) {
-    const records = batch.flatMap((outbound, i) => (i === 0 ? [encode(outbound)] : [SEPARATOR, encode(outbound)]))
+    const unkeyed = new Set<number>()
     // Bytes, so that Content-Length is sent and the content type is exactly `application/json` (§2: some proxies refuse a charset).
-    const body = HttpBody.uint8Array(RecordEncoder.concat(records), "application/json")
+    const body = HttpBody.uint8Array(
+      encode(batch, (position) => unkeyed.add(position)),
+      "application/json"
+    )
     const response = yield* client.execute(HttpClientRequest.setBody(request, body)).pipe(Effect.mapError(lost))
-    const text = yield* response.text.pipe(Effect.mapError(lost))
-    if (response.status !== 200) return yield* refused(response, text)
-    return readOutcomes(text, batch.length)
+    const wait = retryAfter(response)
+    if (response.status !== 200) {
+      const meaning = ErrorMapping.ofStatus(response.status)
+      const words = conceal(messageOf(yield* jsonOf(response)))
+      return yield* new Sink.SinkError({
+        reason: meaning.reason,
+        detail: ErrorMapping.describe(`HTTP ${response.status}`, words, meaning),
+        ...(wait === undefined ? {} : { retryAfter: wait })
+      })
+    }
+    const receipts = ReceiptReader.make({ count: batch.length, retryAfter: wait, conceal })
+    const why = yield* readReceipts(response.stream, receipts)
+    if (receipts.surplus() > 0) {
+      yield* Effect.logWarning("the proxy answered with more receipts than there were records", {
+        records: batch.length,
+        surplus: receipts.surplus()
+      })
+    }
+    const outcomes = receipts.outcomes(why)
+    if (unkeyed.size === 0) return outcomes
+    return outcomes.map((outcome, i) =>
+      outcome._tag === "Delivered" && unkeyed.has(i)
+        ? Sink.delivered({ ...outcome.receipt, note: keyMissing })
+        : outcome
+    )
   })
-  return { batch: ONE, send }
+
+  const get = Effect.fnUntraced(
+    function* (from: string) {
+      const response = yield* client.execute(HttpClientRequest.get(from, { headers }))
+      const json = yield* jsonOf(response)
+      return { status: response.status, json, words: conceal(messageOf(json)) }
+    },
+    Effect.catch(() => Effect.succeed(undefined))
+  )
+  return {
+    batch: {
+      maxEvents: config.batch?.max_records ?? BATCH_RECORDS_DEFAULT,
+      maxBytes: config.batch?.max_bytes ?? BATCH_BYTES_DEFAULT
+    },
+    ...(limits === undefined ? {} : { limits }),
+    ...(typeof key === "function" ? { orderingKey: key } : {}),
+    send,
+    check: KafkaCheck.check({ cluster: clusterUrl(config), topic: topicUrl(config) }, get)
+  }
 })
+
+/** What keeps no order: records keyed by their event, or by nothing, are spread over all partitions. */
+const keepsNoOrder = (key: string): boolean => key === "event_id" || key === "none"
+
+const validate = (config: KafkaConfig, use: Sink.SinkUse): ReadonlyArray<Sink.Issue> => {
+  const issues: Array<Sink.Issue> = []
+  const { key = RecordKey.DEFAULT, batch, rest_endpoint } = config
+  if (use.ordering !== "none" && keepsNoOrder(key)) {
+    const message = `must be "source_id" or a path with ordering "${use.ordering}": with "${key}" records go to any partition, which keeps no order`
+    issues.push({ path: "key", message })
+  }
+  if (use.ordering === "strict" && (batch?.max_records ?? BATCH_RECORDS_DEFAULT) > 1) {
+    // A record that fails does not stop those behind it in its request (§4).
+    const message = 'must be 1 with ordering "strict": a record that fails does not hold back the rest of its request'
+    issues.push({ path: "batch.max_records", message })
+  }
+  const path = rest_endpoint === undefined ? "bootstrap_servers" : "rest_endpoint"
+  const checked = checkUrl(produceUrl(config), use)
+  if (Result.isFailure(checked)) issues.push({ path, message: checked.failure.message })
+  else if (/[?#]/.test(rest_endpoint ?? "")) issues.push({ path, message: "must not have a query or fragment" })
+  return issues
+}
 
 export const KafkaSink: Sink.Sink = Sink.make({
   type: "kafka",
   title: "Kafka (Confluent REST Proxy v3)",
-  supports: { batch: false, receipts: true },
+  supports: { batch: true, receipts: true },
   defaultTimeoutMs: TIMEOUT_MS,
   config: KafkaConfig,
-  validate: (config, use) => {
-    const { key = "event_id" } = config
-    if (use.ordering !== "none" && key !== "source_id") {
-      // Records of one key must share a partition: keyed by their event, or by nothing, they are spread over all of them.
-      const message = `must be "source_id" with ordering "${use.ordering}": with "${key}" records go to any partition, which keeps no order`
-      return [{ path: "key", message }]
-    }
-    const checked = checkUrl(produceUrl(config), use)
-    const path = config.rest_endpoint === undefined ? "bootstrap_servers" : "rest_endpoint"
-    if (Result.isFailure(checked)) return [{ path, message: checked.failure.message }]
-    if (/[?#]/.test(config.rest_endpoint ?? "")) return [{ path, message: "must not have a query or fragment" }]
-    return []
-  },
+  validate,
   driver
 })

@@ -11,8 +11,14 @@ export const restBase = (config: Pick<KafkaConfig, "bootstrap_servers" | "rest_e
   return base.endsWith("/v3") ? base : `${base}/v3`
 }
 
+type Place = Pick<KafkaConfig, "bootstrap_servers" | "rest_endpoint" | "cluster_id" | "topic">
+
+/** `{base}/clusters/{cluster_id}` */
+export const clusterUrl = (config: Omit<Place, "topic">): string =>
+  `${restBase(config)}/clusters/${encodeURIComponent(config.cluster_id)}`
+
+/** `{base}/clusters/{cluster_id}/topics/{topic}` */
+export const topicUrl = (config: Place): string => `${clusterUrl(config)}/topics/${encodeURIComponent(config.topic)}`
+
 /** `{base}/clusters/{cluster_id}/topics/{topic}/records` */
-export const produceUrl = (
-  config: Pick<KafkaConfig, "bootstrap_servers" | "rest_endpoint" | "cluster_id" | "topic">
-): string =>
-  `${restBase(config)}/clusters/${encodeURIComponent(config.cluster_id)}/topics/${encodeURIComponent(config.topic)}/records`
+export const produceUrl = (config: Place): string => `${topicUrl(config)}/records`

@@ -1,39 +1,31 @@
 /**
  * Receipts from the body of a produce response: JSON objects one after another, with any white space between, matched to the
  * records by position alone (kafka-rest-v3 §3, §4). HTTP 200 proves nothing; a receipt does.
+ *
+ * A receipt is read as soon as its last byte is there, whatever the chunks: if the connection breaks later, it stays read. What
+ * is held is the receipt that has not ended yet.
  */
 import { delivered, failed, type Outcome } from "@hookstream/core/Sink"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import * as ErrorMapping from "./ErrorMapping.ts"
-import { ErrorReceipt, ProduceReceipt } from "./ProduceReceipt.ts"
 
-/**
- * The JSON objects of a text, each as its own text. What follows the last whole object (a truncated receipt, HTML) is left
- * out.
- */
-export const splitObjects = (text: string): ReadonlyArray<string> => {
-  const objects: Array<string> = []
-  let depth = 0
-  let start = 0
-  let inString = false
-  for (let i = 0; i < text.length; i++) {
-    const char = text[i]
-    if (inString) {
-      if (char === "\\") i++
-      else if (char === '"') inString = false
-    } else if (char === '"' && depth > 0) inString = true
-    else if (char === "{") {
-      if (depth++ === 0) start = i
-    } else if (char === "}" && depth > 0) {
-      if (--depth === 0) objects.push(text.slice(start, i + 1))
-    } else if (depth === 0 && !/\s/.test(char!)) return objects
-  }
-  return objects
+/** Characters. A receipt is a few hundred, and an error's message a few thousand. */
+const RECEIPT_MAX = 256 * 1024
+
+/** As far as this sink reads it; what has another type than expected counts as left out, for `error_code` alone decides. */
+interface Receipt {
+  /** 200, or the error; proxies 7.0 to 7.2 leave it out of a success, which then has an offset. */
+  readonly error_code?: unknown
+  readonly message?: unknown
+  readonly cluster_id?: unknown
+  readonly topic_name?: unknown
+  readonly partition_id?: unknown
+  /** The digits of an int64: it may pass 2^53, where a number would lose some. */
+  readonly offset?: unknown
+  readonly timestamp?: unknown
 }
 
-/** An offset beyond 2^53 would lose digits as a number, so its source text is kept. */
-const parse = (text: string): unknown => {
+/** `undefined` where the text is no JSON. */
+const parse = (text: string): Receipt | undefined => {
   const reviver = (key: string, value: unknown, context?: { readonly source?: string }) =>
     key === "offset" && typeof value === "number" ? (context?.source ?? String(value)) : value
   try {
@@ -43,35 +35,119 @@ const parse = (text: string): unknown => {
   }
 }
 
-const asReceipt = Schema.decodeUnknownResult(ProduceReceipt)
-const asError = Schema.decodeUnknownResult(ErrorReceipt)
+const textOr = <const T>(value: unknown, otherwise: T): string | T => (typeof value === "string" ? value : otherwise)
 
 /** What the open proxy writes when the stream broke, not the record (StreamingResponse; §6b marks it by these words only). */
 const STREAM_FAILURE = "Bad Request: Error processing message"
 
-const toOutcome = (text: string): Outcome => {
-  const json = parse(text)
-  const receipt = asReceipt(json)
-  if (Result.isSuccess(receipt)) {
-    const { cluster_id, topic_name, partition_id, offset, timestamp } = receipt.success
-    return delivered({
-      ...(cluster_id === undefined ? {} : { cluster_id }),
-      ...(topic_name === undefined ? {} : { topic: topic_name }),
-      ...{ partition: partition_id, offset, timestamp: timestamp ?? null }
-    })
-  }
-  const error = asError(json)
-  if (Result.isFailure(error)) return failed("Unknown", "the proxy's receipt could not be read")
-  const { error_code: code, message } = error.success
-  const words = message ?? ""
-  const meaning =
-    code === 400 && words.startsWith(STREAM_FAILURE) ? ({ reason: "Unknown" } as const) : ErrorMapping.ofCode(code)
-  return failed(meaning.reason, ErrorMapping.describe(`receipt ${code}`, words, meaning))
+const UNREADABLE = failed("Unknown", "the proxy's receipt could not be read")
+
+export interface Options {
+  /** Records of the request. */
+  readonly count: number
+  /** Milliseconds that the response asks to wait, for the records that it throttles. */
+  readonly retryAfter?: number | undefined
+  /** Takes what must not be shown out of the proxy's words. */
+  readonly conceal?: (words: string) => string
 }
 
-/** One outcome for each of `count` records. Fewer receipts: the rest is unknown. More: the proxy's own, ignored. */
-export const readOutcomes = (body: string, count: number): ReadonlyArray<Outcome> => {
-  const outcomes = splitObjects(body).slice(0, count).map(toOutcome)
-  const missing = failed("Unknown", "the proxy answered without a receipt for this record")
-  return [...outcomes, ...Array.from({ length: count - outcomes.length }, () => missing)]
+const outcomeOf = (text: string, { retryAfter, conceal = (words) => words }: Options): Outcome => {
+  const receipt = parse(text)
+  if (receipt === undefined) return UNREADABLE
+  const { error_code: code, cluster_id, topic_name, partition_id, timestamp } = receipt
+  const offset = typeof receipt.offset === "string" && /^-?\d+$/.test(receipt.offset) ? receipt.offset : null
+  if (code === 200 || (code === undefined && offset !== null)) {
+    return delivered({
+      ...(typeof cluster_id === "string" ? { cluster_id } : {}),
+      ...(typeof topic_name === "string" ? { topic: topic_name } : {}),
+      ...{ partition: typeof partition_id === "number" ? partition_id : null, offset },
+      timestamp: textOr(timestamp, null)
+    })
+  }
+  if (typeof code !== "number") return UNREADABLE
+  const words = conceal(textOr(receipt.message, ""))
+  const meaning =
+    code === 400 && words.startsWith(STREAM_FAILURE) ? ({ reason: "Unknown" } as const) : ErrorMapping.ofCode(code)
+  const detail = ErrorMapping.describe(`receipt ${code}`, words, meaning)
+  return failed(meaning.reason, detail, meaning.reason === "Throttled" ? retryAfter : undefined)
+}
+
+export interface ReceiptReader {
+  /** Takes the next bytes of the body; `false` once each record has its receipt, or what came can be followed by none. */
+  readonly push: (chunk: Uint8Array) => boolean
+  /** One outcome for each record: those without a receipt are unknown, because of `why`. */
+  readonly outcomes: (why: string) => ReadonlyArray<Outcome>
+  /** Receipts beyond the records, in what was read. */
+  readonly surplus: () => number
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN = 0x7b
+const CLOSE = 0x7d
+/** It and what is below it may stand between receipts. */
+const SPACE = 0x20
+
+/**
+ * Makes the reader of one response.
+ *
+ * Brackets in arrays need no count: a receipt ends with the brace that closes it, and a text whose brackets do not match is no
+ * JSON and becomes unknown.
+ */
+export const make = (options: Options): ReceiptReader => {
+  const { count } = options
+  const decoder = new TextDecoder()
+  const outcomes: Array<Outcome> = []
+  let surplus = 0
+  /** What has come of the current receipt, and how far it has been looked at. */
+  let text = ""
+  let at = 0
+  let depth = 0
+  let inString = false
+  let broken = false
+
+  /** Reads on to the end of the text; what is done with is taken off its beginning. */
+  const scan = (): void => {
+    let start = 0
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at)
+      if (inString) {
+        // What is escaped may be a quote, and may come with the next chunk.
+        if (code === BACKSLASH) at++
+        else if (code === QUOTE) inString = false
+      } else if (depth === 0) {
+        start = at
+        if (code === OPEN) depth = 1
+        else if (code > SPACE) {
+          broken = true
+          return
+        }
+      } else if (code === QUOTE) {
+        inString = true
+      } else if (code === OPEN) {
+        depth++
+      } else if (code === CLOSE && --depth === 0) {
+        if (outcomes.length < count) outcomes.push(outcomeOf(text.slice(start, at + 1), options))
+        else surplus++
+        start = at + 1
+      }
+    }
+    text = text.slice(start)
+    at -= start
+    broken = text.length > RECEIPT_MAX
+  }
+
+  return {
+    push: (chunk) => {
+      if (broken) return false
+      text += decoder.decode(chunk, { stream: true })
+      scan()
+      return !broken && outcomes.length < count
+    },
+    outcomes: (why) => {
+      const missing = failed("Unknown", why)
+      return [...outcomes, ...Array.from({ length: count - outcomes.length }, () => missing)]
+    },
+    surplus: () => surplus
+  }
 }

@@ -1,8 +1,11 @@
+import { SYNTAX, viewOf } from "@hookstream/core/EventPath"
+import type { SinkDriver, SinkUse } from "@hookstream/core/Sink"
 import { KafkaConfig } from "@hookstream/sink-kafka/KafkaConfig"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
-import { Result, Schema, SchemaIssue } from "effect"
+import { Effect, Result, Schema, SchemaIssue } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { describe, expect, it } from "vitest"
-import { config } from "./support.ts"
+import { config, event } from "./support.ts"
 
 const issues = (input: unknown): Record<string, string> => {
   const decoded = Schema.decodeUnknownResult(KafkaConfig)(input, { errors: "all", onExcessProperty: "error" })
@@ -42,31 +45,140 @@ describe("a Kafka configuration", () => {
       'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'
     ],
     ["api_secret", "", "must not be empty"],
-    ["key", "payload.id", 'must be "event_id", "source_id" or "none": paths are not supported yet'],
-    ["value_format", "binary", "not supported yet"],
-    ["batch", { max_records: 100 }, "not supported yet"],
-    ["limits", "confluent_cloud_shared", "not supported yet"],
-    ["record_headers", { a: "b" }, "not supported yet"],
-    ["timestamp", "received", "not supported yet"]
-  ])("with %s %j is refused: %s", (field, value, message) => {
-    expect(issues({ ...config, [field]: value })).toEqual({ [field]: message })
+    ["api_key", " ", "must not be empty, nor contain a colon"],
+    ["api_key", "user:name", "must not be empty, nor contain a colon"],
+    ["cluster_id", "", 'must be a cluster id, such as "lkc-xxxxx"'],
+    ["cluster_id", "..", 'must be a cluster id, such as "lkc-xxxxx"'],
+    ["rest_endpoint", " ", "must not be empty"],
+    ["key", "customer.id", `must be "event_id", "source_id", "none" or a path: ${SYNTAX}`],
+    ["key", "payload.", `must be "event_id", "source_id", "none" or a path: ${SYNTAX}`],
+    ["key", 7, `must be "event_id", "source_id", "none" or a path: ${SYNTAX}`],
+    ["key_type", "json", 'must be "string" or "binary"'],
+    ["value_format", "avro", 'must be "json" or "string" or "binary"'],
+    ["timestamp", "now", 'must be "received" or "none"'],
+    ["limits", "confluent", 'must be "confluent_cloud_shared", or rates such as { "requests_per_second": 10 }'],
+    ["limits.requests_per_second", 0, "must be a whole number from 1 to 100000"],
+    ["limits.records_per_second", 1.5, "must be a whole number from 1 to 1000000"],
+    ["limits.bytes_per_second", 1e11, "must be a whole number from 1024 to 10000000000"],
+    ["limits.bits_per_second", 1, "Expected no excess property"],
+    ["batch", 100, 'must be an object such as { "max_records": 100 }'],
+    ["batch.max_records", 0, "must be a whole number from 1 to 500"],
+    ["batch.max_records", 501, "must be a whole number from 1 to 500"],
+    ["batch.max_records", 1.5, "must be a whole number from 1 to 500"],
+    ["batch.max_bytes", 1023, "must be a whole number from 1024 to 8000000"],
+    ["batch.max_bytes", 8_000_001, "must be a whole number from 1024 to 8000000"],
+    ["record_headers.a", 7, 'must be a text, or a path such as { "path": "payload.customer.id" }'],
+    ["record_headers.a", "x".repeat(4097), "must have at most 4096 characters"],
+    ["record_headers.a.path", "customer.id", `must be a path: ${SYNTAX}`],
+    ["record_headers.hookstream-event-id", "x", "is a header of hookstream itself: choose another name"],
+    ["record_headers.hookstream-destination-id", "x", "is a header of hookstream itself: choose another name"],
+    ["record_headers.Hookstream-Replay-Id", "x", "is a header of hookstream itself: choose another name"],
+    ["record_headers.a b", "x", "must have a name of 1 to 255 visible ASCII characters without spaces"],
+    ["record_headers.", "x", "must have a name of 1 to 255 visible ASCII characters without spaces"],
+    [
+      "record_headers",
+      Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`h${i}`, ""])),
+      "must be at most 32 headers: leave some out"
+    ]
+  ] as ReadonlyArray<readonly [string, unknown, string]>)("with %s %j is refused: %s", (path, value, message) => {
+    const [field, ...inner] = path.split(".")
+    const nested = inner.reduceRight((inside, name) => ({ [name]: inside }), value)
+    expect(issues({ ...config, [field!]: nested })).toEqual({ [path]: message })
   })
-  it("may spell out the defaults of what is not built yet", () => {
-    expect(
-      issues({ ...config, value_format: "json", key_type: "string", batch: { max_records: 1 }, key: "event_id" })
-    ).toEqual({})
+  it.each([
+    { key: "payload.customer.id" },
+    { key: "headers.X-Account" },
+    { key: "method" },
+    { key: "none", key_type: "binary", value_format: "binary", timestamp: "received" },
+    { record_headers: { literal: "method", path: { path: "method" }, empty: "" } },
+    { limits: "confluent_cloud_shared", batch: { max_records: 500, max_bytes: 8_000_000 } },
+    { limits: { requests_per_second: 1 }, batch: {} }
+  ])("with %j is good", (change) => {
+    expect(issues({ ...config, ...change })).toEqual({})
+  })
+  it("tells a form what each field is: title, description, example, and the default of what may be left out", () => {
+    const { schema } = Schema.toJsonSchemaDocument(KafkaConfig)
+    for (const [name, field] of Object.entries(schema["properties"] as Record<string, Record<string, unknown>>)) {
+      // Of a secret nothing is shown by this document: core marks it.
+      if (name === "api_secret") continue
+      expect([name, field]).toEqual([
+        name,
+        expect.objectContaining({
+          title: expect.any(String),
+          description: expect.any(String),
+          examples: expect.any(Array)
+        })
+      ])
+      if (!(name in config))
+        expect([name, field["description"]]).toEqual([name, expect.stringMatching(/Default: |Without it/)])
+    }
   })
 
-  const validate = (change: object, allowPrivateNetworks = false) =>
+  const driverOf = (change: object): Promise<SinkDriver> =>
+    KafkaSink.driver(Schema.decodeUnknownSync(KafkaSink.config)({ ...config, ...change })).pipe(
+      Effect.scoped,
+      Effect.provide(FetchHttpClient.layer),
+      Effect.runPromise
+    )
+  it.each([
+    [{}, { maxEvents: 1, maxBytes: 1_048_576 }],
+    [{ batch: {} }, { maxEvents: 1, maxBytes: 1_048_576 }],
+    [{ batch: { max_records: 100 } }, { maxEvents: 100, maxBytes: 1_048_576 }],
+    [{ batch: { max_records: 500, max_bytes: 5_000_000 } }, { maxEvents: 500, maxBytes: 5_000_000 }]
+  ])("with %j sends at most %j at once", async (change, batch) => {
+    expect((await driverOf(change)).batch).toEqual(batch)
+  })
+  it.each([
+    [{}, undefined],
+    [
+      { limits: "confluent_cloud_shared" },
+      { requestsPerSecond: 25, recordsPerSecond: 1000, bytesPerSecond: 10_000_000 }
+    ],
+    [{ limits: { records_per_second: 7 } }, { recordsPerSecond: 7 }],
+    [{ limits: { requests_per_second: 1, bytes_per_second: 2048 } }, { requestsPerSecond: 1, bytesPerSecond: 2048 }]
+  ])("with %j keeps to the rates %j", async (change, limits) => {
+    expect((await driverOf(change)).limits).toEqual(limits)
+  })
+  it.each([
+    [{}, undefined],
+    [{ key: "source_id" }, undefined],
+    [{ key: "none" }, undefined],
+    [{ key: "payload.id" }, "a-1"]
+  ])("with %j orders by %j", async (change, value) => {
+    expect((await driverOf(change)).orderingKey?.(viewOf(event('{"id":"a-1"}')))).toBe(value)
+  })
+
+  const validate = (change: object, use: Partial<SinkUse> = {}) =>
     KafkaSink.validate(Schema.decodeUnknownSync(KafkaSink.config)({ ...config, ...change }), {
-      allowPrivateNetworks,
-      ordering: "none"
-    })
+      ...{ allowPrivateNetworks: false, ordering: "none", ...use }
+    }).map(({ path, message }) => `${path} ${message}`)
+  const byKey = (key: string, ordering: string) =>
+    `key must be "source_id" or a path with ordering "${ordering}": with "${key}" records go to any partition, which keeps no order`
+  const alone =
+    'batch.max_records must be 1 with ordering "strict": a record that fails does not hold back the rest of its request'
+  it.each([
+    ["none", {}, []],
+    ["none", { key: "none", batch: { max_records: 500 } }, []],
+    ["key", {}, [byKey("event_id", "key")]],
+    ["key", { key: "none" }, [byKey("none", "key")]],
+    ["key", { key: "source_id" }, []],
+    ["key", { key: "payload.id", batch: { max_records: 500 } }, []],
+    ["strict", {}, [byKey("event_id", "strict")]],
+    ["strict", { key: "source_id" }, []],
+    ["strict", { key: "payload.id", batch: { max_records: 1 } }, []],
+    ["strict", { key: "source_id", batch: { max_records: 2 } }, [alone]],
+    ["strict", { batch: { max_records: 2 } }, [byKey("event_id", "strict"), alone]]
+  ] as const)("with ordering %s and %j has the issues %j", (ordering, change, wanted) => {
+    expect(validate(change, { ordering })).toEqual(wanted)
+  })
   it("must not point into private networks, unless the deployment opens them", () => {
+    const open = { allowPrivateNetworks: true }
     expect(validate({})).toEqual([])
-    expect(validate({ bootstrap_servers: "10.0.0.1:9092" })[0]).toMatchObject({ path: "bootstrap_servers" })
-    expect(validate({ rest_endpoint: "http://localhost:8082" })[0]).toMatchObject({ path: "rest_endpoint" })
-    expect(validate({ rest_endpoint: "http://localhost:8082" }, true)).toEqual([])
-    expect(validate({ rest_endpoint: "https://proxy.example.com/?a=1" })[0]).toMatchObject({ path: "rest_endpoint" })
+    expect(validate({ bootstrap_servers: "10.0.0.1:9092" })).toEqual([expect.stringMatching(/^bootstrap_servers /)])
+    expect(validate({ rest_endpoint: "http://localhost:8082" })).toEqual([expect.stringMatching(/^rest_endpoint /)])
+    expect(validate({ rest_endpoint: "http://localhost:8082" }, open)).toEqual([])
+    expect(validate({ rest_endpoint: "https://proxy.example.com/?a=1" })).toEqual([
+      "rest_endpoint must not have a query or fragment"
+    ])
   })
 })

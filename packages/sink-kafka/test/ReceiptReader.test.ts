@@ -1,27 +1,72 @@
 import { describe, expect, it } from "@effect/vitest"
-import { readOutcomes, splitObjects } from "@hookstream/sink-kafka/ReceiptReader"
+import type { Outcome } from "@hookstream/core/Sink"
+import * as ReceiptReader from "@hookstream/sink-kafka/ReceiptReader"
 import { Schema } from "effect"
+import { bytes } from "./support.ts"
+
+/** The outcomes of `count` records from a body that comes in chunks of these lengths, again and again. */
+const read = (body: string, count: number, lengths: ReadonlyArray<number> = [Number.POSITIVE_INFINITY]) => {
+  const reader = ReceiptReader.make({ count })
+  let rest = bytes(body)
+  for (let i = 0; rest.length > 0; i++) {
+    const length = lengths[i % lengths.length]!
+    if (!reader.push(rest.subarray(0, length))) break
+    rest = rest.subarray(length)
+  }
+  return reader.outcomes("missing")
+}
+const reasons = (outcomes: ReadonlyArray<Outcome>) =>
+  outcomes.map((one) => (one._tag === "Delivered" ? one.receipt["offset"] : one.reason))
 
 const Space = Schema.Literals(["", " ", "\n", "\r\n", " \t\r\n "])
-const Receipt = Schema.Struct({
-  error_code: Schema.Literals([200, 429, 50003]),
-  message: Schema.String,
-  nested: Schema.Struct({ "a}{": Schema.String })
-})
+const Receipt = Schema.Union([
+  Schema.Struct({ error_code: Schema.Literals([429, 50003, 413]), message: Schema.String }),
+  Schema.Struct({
+    error_code: Schema.Literal(200),
+    offset: Schema.Int,
+    nested: Schema.Struct({ "a}\\{": Schema.Array(Schema.String) })
+  })
+])
+const Spaced = Schema.Struct({ before: Space, receipt: Receipt })
+const Lengths = Schema.NonEmptyArray(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 })))
+const wanted = ({ receipt }: typeof Spaced.Type) =>
+  receipt.error_code === 200
+    ? String(receipt.offset)
+    : { 429: "Throttled", 50003: "Unknown", 413: "TooLarge" }[receipt.error_code]
+
 const receipt = (offset: string, more = "") =>
   `{"error_code":200,"cluster_id":"c","topic_name":"t","partition_id":3,"offset":${offset},"timestamp":"2026-01-01T00:00:00Z"${more}}`
 
 describe("receipts", () => {
   it.prop(
-    "are told apart whatever white space stands between them, and whatever they contain",
-    [Schema.Array(Schema.Struct({ before: Space, receipt: Receipt })), Space],
-    ([all, end]) => {
+    "are told apart whatever white space stands between them, whatever they contain, and however they are cut into chunks",
+    [Schema.Array(Spaced), Space, Lengths],
+    ([all, end, lengths]) => {
       const body = all.map((one) => one.before + JSON.stringify(one.receipt)).join("") + end
-      expect(splitObjects(body).map((one) => JSON.parse(one))).toEqual(all.map((one) => one.receipt))
+      expect(reasons(read(body, all.length, lengths))).toEqual(all.map(wanted))
+    }
+  )
+  it.prop(
+    "that came before the connection broke count; the others' records are unknown",
+    [Schema.NonEmptyArray(Spaced), Lengths, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1000 }))],
+    ([all, lengths, permille]) => {
+      const texts = all.map((one) => one.before + JSON.stringify(one.receipt))
+      const whole = bytes(texts.join(""))
+      const cut = Math.floor((whole.length * permille) / 1000)
+      let end = 0
+      const whoAre = all.map((one, i) => {
+        end += bytes(texts[i]!).length
+        return end <= cut ? wanted(one) : "Unknown"
+      })
+      const reader = ReceiptReader.make({ count: all.length })
+      for (let at = 0, i = 0; at < cut; at += lengths[i++ % lengths.length]!) {
+        reader.push(whole.subarray(at, Math.min(cut, at + lengths[i % lengths.length]!)))
+      }
+      expect(reasons(reader.outcomes("missing"))).toEqual(whoAre)
     }
   )
   it("of success carry partition, offset and timestamp", () => {
-    expect(readOutcomes(`${receipt("12")}\r\n`, 1)).toEqual([
+    expect(read(`${receipt("12")}\r\n`, 1)).toEqual([
       {
         _tag: "Delivered",
         receipt: { cluster_id: "c", topic: "t", partition: 3, offset: "12", timestamp: "2026-01-01T00:00:00Z" }
@@ -29,42 +74,72 @@ describe("receipts", () => {
     ])
   })
   it("keep offsets beyond 2^53 exact", () => {
-    expect(readOutcomes(receipt("9223372036854775807"), 1)[0]).toMatchObject({
-      receipt: { offset: "9223372036854775807" }
-    })
+    expect(read(receipt("9223372036854775807"), 1)[0]).toMatchObject({ receipt: { offset: "9223372036854775807" } })
   })
-  it("of proxies 7.0 to 7.2 have no error_code", () => {
-    expect(readOutcomes('{"partition_id":0,"offset":5}', 1)[0]).toMatchObject({
-      _tag: "Delivered",
-      receipt: { offset: "5" }
-    })
+  it("of proxies 7.0 to 7.2 have no error_code, but an offset", () => {
+    expect(read('{"partition_id":0,"offset":5}', 1)[0]).toMatchObject({ _tag: "Delivered", receipt: { offset: "5" } })
   })
-  it("belong to their records by position", () => {
-    const outcomes = readOutcomes(`${receipt("1")} {"error_code":429,"message":"slow"} ${receipt("2")}`, 3)
-    expect(outcomes.map((one) => (one._tag === "Delivered" ? one.receipt["offset"] : one.reason))).toEqual([
-      "1",
-      "Throttled",
-      "2"
+  it("of success count whatever else is missing or odd in them", () => {
+    expect(read('{"error_code":200,"offset":1.5,"timestamp":7,"partition_id":"x","message":{}}', 1)).toEqual([
+      { _tag: "Delivered", receipt: { partition: null, offset: null, timestamp: null } }
     ])
   })
-  it("that are missing leave their records unknown; further ones are ignored", () => {
-    expect(readOutcomes(receipt("1"), 2)[1]).toMatchObject({ _tag: "Failed", reason: "Unknown" })
-    expect(readOutcomes(receipt("1") + receipt("2"), 1)).toHaveLength(1)
+  it("belong to their records by position", () => {
+    expect(reasons(read(`${receipt("1")} {"error_code":429,"message":"slow"} ${receipt("2")}`, 3))).toEqual([
+      ...["1", "Throttled", "2"]
+    ])
+  })
+  it("that are missing leave their records unknown", () => {
+    expect(read(receipt("1"), 3).slice(1)).toEqual([
+      { _tag: "Failed", reason: "Unknown", detail: "missing" },
+      { _tag: "Failed", reason: "Unknown", detail: "missing" }
+    ])
+  })
+  it("beyond the records are counted and change nothing", () => {
+    const reader = ReceiptReader.make({ count: 1 })
+    expect(reader.push(bytes(`${receipt("1")}${receipt("2")} {"error_code":400}`))).toBe(false)
+    expect([reasons(reader.outcomes("")), reader.surplus()]).toEqual([["1"], 2])
+  })
+  it("are waited for no longer than until the last record has its own", () => {
+    const reader = ReceiptReader.make({ count: 2 })
+    expect([reader.push(bytes(receipt("1"))), reader.push(bytes(receipt("2")))]).toEqual([true, false])
   })
   it.each([
     ["an empty body", ""],
+    ["white space", " \r\n"],
     ["HTML", "<html><body>ok</body></html>"],
     ["a truncated receipt", receipt("1").slice(0, -5)],
     ["an array", `[${receipt("1")}]`],
     ["something else", '{"ok":true}'],
-    ["a success without offset", '{"error_code":200}'],
-    ["broken JSON", '{"error_code":200,,}']
+    ["an offset that is none", '{"offset":"12 apples"}'],
+    ["a code that is none", '{"error_code":"200"}'],
+    ["broken JSON", '{"error_code":200,,}'],
+    ["a closing brace", `}${receipt("1")}`],
+    ["a string", '"{}"']
   ])("cannot be read from %s: the outcome is unknown", (_, body) => {
-    expect(readOutcomes(body, 1)).toMatchObject([{ _tag: "Failed", reason: "Unknown" }])
+    expect(read(body, 1)).toMatchObject([{ _tag: "Failed", reason: "Unknown" }])
   })
-  it("of a stream that broke say nothing against the record", () => {
-    const broke = (message: string) => readOutcomes(JSON.stringify({ error_code: 400, message }), 1)[0]
-    expect(broke("Bad Request: Error processing message: idle")).toMatchObject({ reason: "Unknown" })
-    expect(broke("Bad Request: other")).toMatchObject({ reason: "Malformed" })
+  it("behind what is no receipt are not read: their position is lost", () => {
+    expect(reasons(read(`${receipt("1")},${receipt("2")}`, 2))).toEqual(["1", "Unknown"])
+  })
+  it("of a stream that broke say nothing against the record, nor against those without a receipt", () => {
+    const broke = (message: string) => reasons(read(receipt("1") + JSON.stringify({ error_code: 400, message }), 3))
+    expect(broke("Bad Request: Error processing message: idle")).toEqual(["1", "Unknown", "Unknown"])
+    expect(broke("Bad Request: other")).toEqual(["1", "Malformed", "Unknown"])
+  })
+  it("hold no more than one receipt in memory, which has an end", () => {
+    const reader = ReceiptReader.make({ count: 1 })
+    const piece = bytes("x".repeat(64 * 1024))
+    expect(reader.push(bytes('{"message":"'))).toBe(true)
+    const taken = Array.from({ length: 10 }, () => reader.push(piece))
+    expect(taken.slice(-2)).toEqual([false, false])
+  })
+  it("of throttling wait as long as the response asked", () => {
+    const reader = ReceiptReader.make({ count: 2, retryAfter: 7000 })
+    reader.push(bytes('{"error_code":429,"message":""}{"error_code":500,"message":""}'))
+    expect(reader.outcomes("")).toEqual([
+      { _tag: "Failed", reason: "Throttled", detail: "receipt 429", retryAfter: 7000 },
+      { _tag: "Failed", reason: "Unavailable", detail: "receipt 500" }
+    ])
   })
 })

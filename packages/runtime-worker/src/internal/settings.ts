@@ -1,15 +1,13 @@
 import type { Connection } from "@hookstream/core/Connection"
 import * as Delivery from "@hookstream/core/Delivery"
 import type { Destination } from "@hookstream/core/Destination"
+import * as DestinationDriver from "@hookstream/core/DestinationDriver"
 import * as EventPath from "@hookstream/core/EventPath"
 import * as Filter from "@hookstream/core/Filter"
 import type * as Pump from "@hookstream/core/Pump"
 import type { DestinationConfig } from "@hookstream/core/Registry"
-import * as SealedConfig from "@hookstream/core/SealedConfig"
-import { type SinkDriver, SinkError } from "@hookstream/core/Sink"
-import { SinkRegistry } from "@hookstream/core/SinkRegistry"
+import type { SinkDriver } from "@hookstream/core/Sink"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { Env } from "../Env.ts"
 import { runtimeOf } from "../Layers.ts"
@@ -17,24 +15,6 @@ import { runtimeOf } from "../Layers.ts"
 /** A window is held in memory while it is sent. */
 const WINDOW_EVENTS_MAX = 3000
 const WINDOW_BYTES_MAX = 8 * 1024 * 1024
-
-/** A driver for a config that cannot be used: each event waits, and the destination pauses with the reason. */
-const misconfigured = (detail: string): SinkDriver => ({
-  batch: { maxEvents: 1, maxBytes: 0 },
-  send: () => Effect.fail(new SinkError({ reason: "Misconfigured", detail }))
-})
-
-const driverOf = Effect.fnUntraced(function* ({ destination }: DestinationConfig) {
-  const sinks = yield* SinkRegistry
-  const sink = sinks.get(destination.type)
-  if (sink === undefined) return misconfigured(`this deployment has no sink of type ${destination.type}`)
-  const opened = yield* SealedConfig.open(
-    { workspace: destination.workspace, object: destination.id },
-    destination.config
-  )
-  const config = yield* Schema.decodeUnknownEffect(sink.config)(opened)
-  return yield* sink.driver(config)
-})
 
 /** What `plan` and `settle` go by. */
 export const policyOf = (destination: Destination): Delivery.Policy => ({
@@ -78,13 +58,9 @@ const connectionSettings = ({ filterRules, orderingKey }: Connection): Pump.Conn
 /** What the pump of this destination works by: its secrets opened, its driver made. */
 export const makeSettings = (env: Env, config: DestinationConfig): Promise<Pump.Settings> =>
   runtimeOf(env).runPromise(
-    driverOf(config).pipe(
+    DestinationDriver.make(config.destination).pipe(
       // The driver lives as long as the object.
       Effect.provideService(Scope.Scope, Effect.runSync(Scope.make())),
-      Effect.catchTag("SecretError", ({ field, message }) => Effect.succeed(misconfigured(`${field}: ${message}`))),
-      Effect.catchTag("SchemaError", () =>
-        Effect.succeed(misconfigured("the stored configuration does not fit this version: save it again"))
-      ),
       Effect.map((driver) => ({
         ...{ destinationId: config.destination.id, configVersion: config.version, driver },
         ...{ timeoutMs: config.destination.timeoutMs, maxInFlight: config.destination.maxInFlight },

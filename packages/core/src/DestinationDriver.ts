@@ -1,0 +1,33 @@
+/** The driver of a destination: its secrets opened, its config decoded, its sink asked. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Destination } from "./Destination.ts"
+import * as SealedConfig from "./SealedConfig.ts"
+import { type SinkDriver, SinkError } from "./Sink.ts"
+import { SinkRegistry } from "./SinkRegistry.ts"
+
+/** A driver for a config that cannot be used: each event waits, and the destination pauses with the reason. */
+const misconfigured = (detail: string, mend: string): SinkDriver => ({
+  batch: { maxEvents: 1, maxBytes: 0 },
+  send: () => Effect.fail(new SinkError({ reason: "Misconfigured", detail: `${detail}: ${mend}` })),
+  check: Effect.succeed([{ name: "configuration", result: "failed", detail, mend }])
+})
+
+/** Never fails: what cannot be used is told with every send and check. */
+export const make = Effect.fn("DestinationDriver.make")(
+  function* ({ type, workspace, id, config }: Destination) {
+    const sinks = yield* SinkRegistry
+    const sink = sinks.get(type)
+    if (sink === undefined) {
+      return misconfigured(`this deployment has no sink of type ${type}`, "deploy a version that has it")
+    }
+    const opened = yield* SealedConfig.open({ workspace, object: id }, config)
+    return yield* sink.driver(yield* Schema.decodeUnknownEffect(sink.config)(opened))
+  },
+  Effect.catchTag("SecretError", ({ field, message }) =>
+    Effect.succeed(misconfigured(`${field}: ${message}`, "save the secret again"))
+  ),
+  Effect.catchTag("SchemaError", () =>
+    Effect.succeed(misconfigured("the stored configuration does not fit this version", "save it again"))
+  )
+)
