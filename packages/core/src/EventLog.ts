@@ -84,6 +84,8 @@ export class EventLog extends Context.Service<
 /** The log over one SQLite database. Every method is one synchronous step. */
 export interface EventLogStore {
   readonly append: (append: Append) => Event
+  /** All or none, in order, in one transaction: those that came close together share its price. */
+  readonly appendAll: (appends: ReadonlyArray<Append>) => ReadonlyArray<Event>
   readonly read: (after: number, limits: ReadLimits) => LogPage
   /** At least one event whatever its size, where one is held. */
   readonly get: (seqs: ReadonlyArray<number>, maxBytes: number) => Found
@@ -242,12 +244,17 @@ export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly
     sql.exec("INSERT INTO log_segments VALUES (?, ?, ?)", n, last.seq + 1, last.at)
     segments = readSegments()
   }
-  /** Begins a new segment when the present one is old or large. */
-  const rotate = (now: number): void => {
-    const { first } = current()
-    const since = atOf(first)
+  // When the first event of the newest segment came. Every append asks for it.
+  let since: { readonly n: number; readonly at: number } | undefined
+  /** Begins a new segment when the present one, which ends at `last`, is old or large. */
+  const rotate = (now: number, last: number): void => {
+    const { n, first } = current()
+    if (since?.n !== n) {
+      const at = atOf(first)
+      since = at === undefined ? undefined : { n, at }
+    }
     if (since === undefined) return
-    if (now - since >= SEGMENT_MILLIS || head() - first + 1 >= SEGMENT_EVENTS) begin()
+    if (now - since.at >= SEGMENT_MILLIS || last - first + 1 >= SEGMENT_EVENTS) begin()
   }
   /** The first sequence whose event was accepted at `at` or later. */
   const firstAt = (at: number): number => {
@@ -260,37 +267,38 @@ export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly
     return low
   }
 
+  const insert = (n: number, seq: number, at: number, { event, token }: Append): Event => {
+    const kind = bodyKind(event.body)
+    const chunked = event.body.length > CHUNK_BYTES
+    sql.exec(
+      `INSERT INTO events_${n} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ...[seq, at, token, kind, event.method, event.contentType, event.sourceIp, event.query],
+      ...[JSON.stringify(event.headers), event.body.length, chunked ? null : event.body]
+    )
+    for (let part = 0; chunked && part * CHUNK_BYTES < event.body.length; part++) {
+      const data = event.body.subarray(part * CHUNK_BYTES, (part + 1) * CHUNK_BYTES)
+      sql.exec(`INSERT INTO chunks_${n} VALUES (?, ?, ?)`, seq, part, data)
+    }
+    const id = makeEventId({ receivedAt: at, seq, route: log.route })
+    return { ...event, id, sourceId: log.sourceId, seq, receivedAt: at, bodyKind: kind }
+  }
+  const appendAll = (appends: ReadonlyArray<Append>): ReadonlyArray<Event> =>
+    changing(() => {
+      let { seq, at } = newest()
+      return appends.map((append) => {
+        const known = append.repeated ? withToken(append.token) : undefined
+        if (known !== undefined) return known
+        rotate(append.now, seq)
+        seq++
+        at = Math.max(at, append.now)
+        return insert(current().n, seq, at, append)
+      })
+    })
+
   return {
     head,
-    append: ({ event, token, repeated, now }) =>
-      changing(() => {
-        const known = repeated ? withToken(token) : undefined
-        if (known !== undefined) return known
-        rotate(now)
-        const { n } = current()
-        const last = newest()
-        const seq = last.seq + 1
-        const at = Math.max(last.at, now)
-        const kind = bodyKind(event.body)
-        const chunked = event.body.length > CHUNK_BYTES
-        sql.exec(
-          `INSERT INTO events_${n} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          ...[seq, at, token, kind, event.method, event.contentType, event.sourceIp, event.query],
-          ...[JSON.stringify(event.headers), event.body.length, chunked ? null : event.body]
-        )
-        for (let part = 0; chunked && part * CHUNK_BYTES < event.body.length; part++) {
-          const data = event.body.subarray(part * CHUNK_BYTES, (part + 1) * CHUNK_BYTES)
-          sql.exec(`INSERT INTO chunks_${n} VALUES (?, ?, ?)`, seq, part, data)
-        }
-        return {
-          ...event,
-          id: makeEventId({ receivedAt: at, seq, route: log.route }),
-          sourceId: log.sourceId,
-          seq,
-          receivedAt: at,
-          bodyKind: kind
-        }
-      }),
+    append: (append) => appendAll([append])[0]!,
+    appendAll,
     read: (after, { maxEvents, maxBytes }) => {
       const events: Array<Event> = []
       let bytes = 0
@@ -390,18 +398,20 @@ export const makeMemory = (log: { readonly sourceId: SourceId; readonly route: R
     return i === -1 ? rows.length + 1 : i + 1
   }
   const withoutBody = ({ event }: { readonly event: Event }): Event => ({ ...event, body: new Uint8Array() })
+  const append = ({ event, token, repeated, now }: Append): Event => {
+    const known = repeated ? rows.find((row) => row.token === token) : undefined
+    if (known !== undefined) return known.event
+    const seq = rows.length + 1
+    const receivedAt = Math.max(rows.at(-1)?.event.receivedAt ?? 0, now)
+    const id = makeEventId({ receivedAt, seq, route: log.route })
+    const stored: Event = { ...event, id, sourceId: log.sourceId, seq, receivedAt, bodyKind: bodyKind(event.body) }
+    rows.push({ event: stored, token })
+    return stored
+  }
   return {
     head: () => rows.length,
-    append: ({ event, token, repeated, now }) => {
-      const known = repeated ? rows.find((row) => row.token === token) : undefined
-      if (known !== undefined) return known.event
-      const seq = rows.length + 1
-      const receivedAt = Math.max(rows.at(-1)?.event.receivedAt ?? 0, now)
-      const id = makeEventId({ receivedAt, seq, route: log.route })
-      const stored: Event = { ...event, id, sourceId: log.sourceId, seq, receivedAt, bodyKind: bodyKind(event.body) }
-      rows.push({ event: stored, token })
-      return stored
-    },
+    append,
+    appendAll: (appends) => appends.map(append),
     read: (after, { maxEvents, maxBytes }) => {
       const events: Array<Event> = []
       let bytes = 0

@@ -35,6 +35,16 @@ const EXPIRE_AGAIN = 3_600_000
 /** An object holds 10 GB; what is left is room for what the log must still write. */
 const STORAGE_MAX = 8e9
 
+/** A group of events is written together when it has so many, or so many bytes; else at the next turn. */
+const GROUP_EVENTS = 256
+const GROUP_BYTES = 1024 * 1024
+
+interface Waiting {
+  readonly request: AppendRequest
+  readonly resolve: (reply: AppendReply) => void
+  readonly reject: (error: unknown) => void
+}
+
 interface Stores {
   readonly events: EventLog.EventLogStore
   readonly keeper: LogKeeper.LogKeeper
@@ -46,6 +56,9 @@ export class SourceLog extends DurableObject<Env> {
   /** How far each destination was told by this instance; the durable watermark follows at the alarm. */
   readonly #told = new Map<string, number>()
   #telling: Promise<void> | undefined
+  /** Events that came since the last turn, and their bytes. */
+  #waiting: Array<Waiting> = []
+  #waitingBytes = 0
   #delay = TELL_AGAIN
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -90,23 +103,52 @@ export class SourceLog extends DurableObject<Env> {
     if (expiry !== null) this.#alarm.atLatest(Math.max(expiry, Date.now() + TELL_AGAIN))
   }
 
-  append({ sourceId, event, token, repeated }: AppendRequest): AppendReply {
-    const config = this.#stores?.keeper.config()
-    if (this.#stores === undefined || config === undefined || config.source.id !== sourceId || config.deleted) {
-      return { _tag: "NotFound" }
+  /** Answers once the event is written: with those that come close to it, in one transaction. */
+  append(request: AppendRequest): Promise<AppendReply> {
+    const { promise, resolve, reject } = Promise.withResolvers<AppendReply>()
+    this.#waiting.push({ request, resolve, reject })
+    this.#waitingBytes += request.event.body.length
+    if (this.#waiting.length >= GROUP_EVENTS || this.#waitingBytes >= GROUP_BYTES) this.#write()
+    else if (this.#waiting.length === 1) void scheduler.wait(0).then(() => this.#write())
+    return promise
+  }
+
+  /** Writes what waits. */
+  #write(): void {
+    const group = this.#waiting
+    if (group.length === 0) return
+    this.#waiting = []
+    this.#waitingBytes = 0
+    try {
+      const now = Date.now()
+      const accepted = group.filter(({ request, resolve }) => {
+        const refusal = this.#refusal(request)
+        if (refusal !== undefined) resolve(refusal)
+        return refusal === undefined
+      })
+      if (accepted.length === 0) return
+      const { events, keeper } = this.#require()
+      const written = events.appendAll(
+        accepted.map(({ request: { event, token, repeated } }) => ({ event, token, repeated, now }))
+      )
+      const { destinations, source } = keeper.config()!
+      this.#alarm.atLatest(now + (destinations.length > 0 ? TELL_AGAIN : source.retentionDays * DAY))
+      if (destinations.length > 0) this.#tell()
+      for (const [i, { resolve }] of accepted.entries()) resolve({ _tag: "Accepted", id: written[i]!.id })
+    } catch (error) {
+      // None of the group is written: each asks again with its token.
+      for (const { reject } of group) reject(error)
     }
+  }
+
+  /** Why an event is not taken, `undefined` when it is. */
+  #refusal({ sourceId }: AppendRequest): Exclude<AppendReply, { readonly _tag: "Accepted" }> | undefined {
+    const config = this.#stores?.keeper.config()
+    if (config === undefined || config.source.id !== sourceId || config.deleted) return { _tag: "NotFound" }
     if (config.source.status === "disabled") return { _tag: "NotFound" }
     if (config.source.status === "paused") return { _tag: "Paused" }
-    if (this.ctx.storage.sql.databaseSize > Number(this.env.HOOKSTREAM_LOG_MAX_BYTES ?? STORAGE_MAX)) {
-      return { _tag: "Full" }
-    }
-    const now = Date.now()
-    const { id } = this.#stores.events.append({ event, token, repeated, now })
-    if (config.destinations.length > 0) {
-      this.#alarm.atLatest(now + TELL_AGAIN)
-      this.#tell()
-    } else this.#alarm.atLatest(now + config.source.retentionDays * DAY)
-    return { _tag: "Accepted", id }
+    const isFull = this.ctx.storage.sql.databaseSize > Number(this.env.HOOKSTREAM_LOG_MAX_BYTES ?? STORAGE_MAX)
+    return isFull ? { _tag: "Full" } : undefined
   }
 
   read(after: number, limits: EventLog.ReadLimits): EventLog.LogPage {

@@ -66,6 +66,25 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(append(store, "z", { token: "unseen", repeated: true }).seq, 3)
     equal(store.head(), 3)
   },
+  "appends a group in order, a repeat among them once, even of one in the same group": (store) => {
+    append(store, "x", { token: "old" })
+    const one = (body: string, token: string, repeated = false) => ({
+      event: newEvent(body),
+      token,
+      now: 1000,
+      repeated
+    })
+    const events = store.appendAll([
+      one("a", "t1"),
+      one("x", "old", true),
+      one("b", "t2"),
+      one("a", "t1", true),
+      one("c", "t3")
+    ])
+    equal(seqs(events), [2, 1, 3, 2, 4])
+    equal([store.head(), seqs(store.read(0, ALL).events)], [4, [1, 2, 3, 4]])
+    equal(store.appendAll([]), [])
+  },
   "reads after a sequence, bounded by count and bytes, but never nothing": (store) => {
     for (const body of ["aaaa", "bbbb", "cccc", "dddd"]) append(store, body)
     equal(seqs(store.read(1, { maxEvents: 2, maxBytes: 1e9 }).events), [2, 3])
