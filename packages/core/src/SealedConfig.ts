@@ -89,10 +89,12 @@ export const masked = (stored: JsonObject): JsonObject =>
 export const patch = (opened: JsonObject, changes: JsonObject): JsonObject => {
   const unmasked = Effect.runSync(
     rewrite(changes, (value, path) => {
-      const secret = at(opened, path)
-      return typeof value === "string" && value.startsWith(MASK) && typeof secret === "string" && value === mask(secret)
-        ? Effect.succeed(secret)
-        : undefined
+      if (typeof value !== "string" || !value.startsWith(MASK)) return undefined
+      // In a list it may have changed its place.
+      const list = at(opened, path.slice(0, -1))
+      const known = [at(opened, path), ...(Array.isArray(list) ? list : [])]
+      const secret = known.find((one): one is string => typeof one === "string" && value === mask(one))
+      return secret === undefined ? undefined : Effect.succeed(secret)
     })
   ) as JsonObject
   return Object.fromEntries(Object.entries({ ...opened, ...unmasked }).filter(([, value]) => value !== null))

@@ -151,15 +151,16 @@ export const make = <Config, Encoded>(options: {
  * A secret text in a sink's config: `Redacted` once decoded, and in forms a password that is never shown. What forms need is
  * annotated before the checks, for of those JSON Schema shows nothing.
  */
-export const secret = (about: { readonly title: string; readonly description: string }) => {
-  const message = "must not be empty"
-  return Schema.RedactedFromValue(
-    Schema.String.annotate({ ...about, message, writeOnly: true, format: "password" }).check(
-      Schema.isNonEmpty({ message })
+export const secret = (about: { readonly title: string; readonly description: string }) =>
+  Schema.RedactedFromValue(
+    Schema.String.annotate({ ...about, message: "must be a text", writeOnly: true, format: "password" }).check(
+      Schema.isNonEmpty({ message: "must not be empty" }),
+      Schema.isPattern(/^(?!\*{4})/, {
+        message: "must be the secret itself, not a masked value: leave the field out to keep what is stored"
+      })
     ),
     { disallowEncode: true }
   )
-}
 
 /** Whether a decoded value is a secret. */
 export const isSecret = (value: unknown): value is Redacted.Redacted<string> => Redacted.isRedacted(value)

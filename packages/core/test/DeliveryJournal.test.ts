@@ -3,11 +3,11 @@ import * as Facts from "@hookstream/core/DeliveryFacts"
 import { type DeliveryStore, makeMemory, makeStore } from "@hookstream/core/DeliveryJournal"
 import * as FactSchema from "@hookstream/core/FactSchema"
 import { Reason } from "@hookstream/core/Sink"
+import { cases } from "@hookstream/core/testing/DeliveryJournalSuite"
 import { Schema } from "effect"
 import v1 from "./fixtures/journal-v1.json" with { type: "json" }
 import { restore } from "./fixtures.ts"
 import { nodeSql } from "./NodeSql.ts"
-import { cases } from "./suites/DeliveryJournalCases.ts"
 
 const implementations: Readonly<Record<string, () => DeliveryStore>> = {
   "in memory": makeMemory,

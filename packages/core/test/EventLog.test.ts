@@ -3,11 +3,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { CHUNK_BYTES, type EventLogStore, makeMemory, makeStore } from "@hookstream/core/EventLog"
 import type { Sql } from "@hookstream/core/Sql"
+import { append, cases, log } from "@hookstream/core/testing/EventLogSuite"
 import { afterAll, describe, expect, it } from "vitest"
 import v1 from "./fixtures/log-v1.json" with { type: "json" }
 import { restore } from "./fixtures.ts"
 import { nodeSql } from "./NodeSql.ts"
-import { append, cases, log } from "./suites/EventLogCases.ts"
 
 const dir = mkdtempSync(join(tmpdir(), "hookstream-"))
 afterAll(() => rmSync(dir, { recursive: true }))

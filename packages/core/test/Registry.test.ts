@@ -1,11 +1,11 @@
 import * as LogKeeper from "@hookstream/core/LogKeeper"
 import { makeStore } from "@hookstream/core/Registry"
+import { cases } from "@hookstream/core/testing/RegistrySuite"
 import { describe, expect, it } from "vitest"
 import keeper from "./fixtures/log-keeper-v1.json" with { type: "json" }
 import v1 from "./fixtures/registry-v1.json" with { type: "json" }
 import { restore } from "./fixtures.ts"
 import { nodeSql } from "./NodeSql.ts"
-import { cases } from "./suites/RegistryCases.ts"
 
 describe("the registry, on SQLite", () => {
   it.each(Object.entries(cases))("%s", (_, run) => run(makeStore(nodeSql())))

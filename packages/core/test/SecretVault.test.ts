@@ -69,6 +69,11 @@ describe("a sealed config", () => {
     expect(SealedConfig.patch(input, { auth: { tokens: ["****1111", "new"] } })["auth"]).toEqual({
       tokens: ["first-token-1111", "new"]
     })
+    // In a list it may move; a masked value of nothing stored is refused by the Schema.
+    expect(SealedConfig.patch(input, { auth: { tokens: ["new", "****1111"] } })["auth"]).toEqual({
+      tokens: ["new", "first-token-1111"]
+    })
+    expect(Schema.decodeUnknownResult(Config)({ ...input, api_secret: "****0000" })._tag).toBe("Failure")
     expect(SealedConfig.patch(input, { topic: null })).not.toHaveProperty("topic")
   })
 })

@@ -121,7 +121,7 @@ describe("bad input", () => {
   it("a config is required, and its type must be registered", async () => {
     expect(paths(await create(undefined))).toEqual(["config"])
     const answer = await call("POST", "/v1/destinations", { name: "n", type: "websocket", config: {} })
-    expect(answer.body.issues).toEqual([{ path: "type", message: "not supported yet: use one of kafka" }])
+    expect(answer.body.issues).toEqual([{ path: "type", message: "not supported yet: use one of kafka, http" }])
   })
   it.each([
     ["/v1/sources", { name: "n", verification_type: "hmac_sha256" }, "verification_type"],

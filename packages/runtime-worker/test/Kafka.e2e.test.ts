@@ -208,5 +208,13 @@ describe("the types of destinations", () => {
     for (const [name, field] of Object.entries<Record<string, unknown>>(properties)) {
       expect(Object.keys(field), name).toEqual(expect.arrayContaining(["title", "description"]))
     }
+    const http = types.find(({ type }: { type: string }) => type === "http")
+    expect(http.config_schema).toMatchObject({
+      required: ["url"],
+      properties: { url: { examples: [expect.any(String)] } }
+    })
+    const secrets = JSON.stringify(http.config_schema).match(/"writeOnly":true/g)
+    // The token, the password, the header's value, the secrets of both kinds of signing.
+    expect(secrets).toHaveLength(5)
   })
 })

@@ -1,10 +1,10 @@
+import { cases as deliveryJournal } from "@hookstream/core/testing/DeliveryJournalSuite"
+import { cases as eventLog } from "@hookstream/core/testing/EventLogSuite"
+import { cases as registry } from "@hookstream/core/testing/RegistrySuite"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { createTestHarness } from "wrangler"
+import { count, prepare, runTurn, type Script, scripts, turnsOf } from "../../core/test/ObjectScript.ts"
 import { objectSql } from "../../core/test/ObjectSql.ts"
-import { cases as deliveryJournal } from "../../core/test/suites/DeliveryJournalCases.ts"
-import { cases as eventLog } from "../../core/test/suites/EventLogCases.ts"
-import { count, prepare, runTurn, type Script, scripts, turnsOf } from "../../core/test/suites/ObjectScript.ts"
-import { cases as registry } from "../../core/test/suites/RegistryCases.ts"
 
 const server = createTestHarness({
   workers: [{ configPath: new URL("./suite-worker/wrangler.jsonc", import.meta.url) }]

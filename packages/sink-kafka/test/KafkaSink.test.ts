@@ -3,17 +3,11 @@ import type { AddressInfo } from "node:net"
 import type { CheckStep, OutboundEvent, SinkDriver } from "@hookstream/core/Sink"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
-import { Effect, Layer, Logger, Schema } from "effect"
-import { FetchHttpClient, HttpClient } from "effect/http"
+import { Effect, Logger, Schema } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { config, outbound, split } from "./support.ts"
+import { client, config, outbound, split } from "./support.ts"
 import { codes, statuses } from "./tables.ts"
 
-const client = Layer.mergeAll(
-  FetchHttpClient.layer,
-  Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }),
-  Layer.succeed(HttpClient.TracerPropagationEnabled, false)
-)
 const SECRETS = new RegExp(
   `${config.api_secret.slice(0, 6)}|${btoa(`${config.api_key}:${config.api_secret}`)}|wrong-secret-value`
 )

@@ -1,6 +1,11 @@
 import { bodyKind, type Event } from "@hookstream/core/Event"
 import { makeEventId } from "@hookstream/core/Ids"
 import type { OutboundEvent } from "@hookstream/core/Sink"
+import type { Behaviour, Target } from "@hookstream/core/testing/SinkSuite"
+import { startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
+import type { FaultRule } from "@hookstream/kafka-rest-emulator/Fault"
+import { Layer } from "effect"
+import { FetchHttpClient, HttpClient } from "effect/http"
 
 export const config = {
   bootstrap_servers: "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092",
@@ -42,4 +47,51 @@ export const split = (body: string): ReadonlyArray<string> => {
     if (token === "}" && --depth === 0) records.push(body.slice(start, index + 1))
   }
   return records
+}
+
+/** As the runtime builds it: no redirects, no trace headers. */
+export const client = Layer.mergeAll(
+  FetchHttpClient.layer,
+  Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }),
+  Layer.succeed(HttpClient.TracerPropagationEnabled, false)
+)
+
+const echoed = `not you: ${config.api_secret} ${btoa(`${config.api_key}:${config.api_secret}`)}`
+const FAULTS: { readonly [B in Behaviour]: ReadonlyArray<FaultRule> } = {
+  take: [],
+  refuse: [{ _tag: "Receipt", code: 40002, recordMatching: "refused" }],
+  throttle: [{ _tag: "Respond", status: 429, contentType: "text/html" }],
+  "throttle for 7 s": [{ _tag: "Respond", status: 429, headers: { "Retry-After": "7" } }],
+  unauthorized: [{ _tag: "Respond", status: 401, code: 40101 }],
+  "too large": [{ _tag: "Respond", status: 413 }],
+  down: [
+    { _tag: "Respond", status: 503 },
+    { _tag: "Respond", status: 503, on: "metadata" }
+  ],
+  "break after": [{ _tag: "Cut", after: "produce" }],
+  hang: [{ _tag: "Delay", ms: 60_000 }],
+  redirect: [
+    { _tag: "Respond", status: 307, headers: { Location: "/v3/clusters/other/topics/webhook-events/records" } }
+  ],
+  echo: [{ _tag: "Respond", status: 400, code: 400, body: JSON.stringify({ error_code: 400, message: echoed }) }],
+  empty: [{ _tag: "Respond", status: 200 }],
+  nonsense: [{ _tag: "Respond", status: 500, contentType: "text/html", body: "<p>sorry</p>".repeat(1000) }]
+}
+
+/** The emulator as the target of the conformance suite. */
+export const startTarget = async (): Promise<Target> => {
+  const emulator = await startEmulator({
+    topics: [{ name: config.topic }],
+    credentials: { apiKey: config.api_key, apiSecret: config.api_secret }
+  })
+  const idOf = (record: {
+    readonly headers: ReadonlyArray<{ readonly name: string; readonly value: string | null }>
+  }) => record.headers.find(({ name }) => name === "hookstream-event-id")!.value!
+  return {
+    config: { ...config, rest_endpoint: emulator.url, batch: { max_records: 10 } },
+    behave: (behaviour) => emulator.setFault(FAULTS[behaviour]),
+    arrived: () => emulator.records(config.topic).map(idOf),
+    bodies: () => emulator.records(config.topic).map(({ raw_value_data }) => raw_value_data!),
+    close: emulator.close
+  }
 }

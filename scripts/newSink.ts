@@ -1,0 +1,69 @@
+/** `npm run new:sink -- <name>`: the package of a new sink, from the templates in `new-sink/`, registered and ready for its first test. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+
+const ROOT = join(import.meta.dirname, "..")
+const TEMPLATES = join(import.meta.dirname, "new-sink")
+const SUFFIX = ".template"
+
+const fail = (message: string): never => {
+  console.error(message)
+  process.exit(2)
+}
+
+const [name = ""] = process.argv.slice(2)
+if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
+  fail(`usage: npm run new:sink -- <name>, in lowercase words joined by hyphens, such as aws-sqs; not "${name}"`)
+}
+const target = join(ROOT, "packages", `sink-${name}`)
+if (existsSync(target)) fail(`packages/sink-${name} is there already`)
+
+const title = name
+  .split("-")
+  .map((word) => word[0]!.toUpperCase() + word.slice(1))
+  .join("")
+const filled = (text: string): string =>
+  text.replaceAll("__type_name__", name.replaceAll("-", "_")).replaceAll("__type__", name).replaceAll("__Type__", title)
+
+const write = (file: string, text: string): void => {
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, text)
+  console.log(`made    ${file.slice(ROOT.length + 1)}`)
+}
+
+/** Files outside the package. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  "docs.md": join(ROOT, "docs/sinks", `${name}.md`),
+  "changeset.md": join(ROOT, ".changeset", `sink-${name}.md`)
+}
+for (const file of readdirSync(TEMPLATES, { recursive: true }).map(String)) {
+  if (!file.endsWith(SUFFIX)) continue
+  const path = filled(file.slice(0, -SUFFIX.length))
+  write(ELSEWHERE[path] ?? join(target, path), filled(readFileSync(join(TEMPLATES, file), "utf8")))
+}
+
+/** Puts `line` before the first line that begins with `before`. */
+const insert = (file: string, before: string, line: string): void => {
+  const path = join(ROOT, file)
+  const lines = readFileSync(path, "utf8").split("\n")
+  const at = lines.findIndex((one) => one.startsWith(before))
+  if (at === -1) fail(`${file} has no line that begins with "${before}": add this by hand: ${line}`)
+  writeFileSync(path, [...lines.slice(0, at), line, ...lines.slice(at)].join("\n"))
+  console.log(`changed ${file}`)
+}
+const registry = "packages/runtime-worker/src/Sinks.ts"
+insert(registry, "export const sinks", `import { ${title}Sink } from "@hookstream/sink-${name}/${title}Sink"`)
+const path = join(ROOT, registry)
+writeFileSync(path, readFileSync(path, "utf8").replace(/(export const sinks[^=]*= \[[^\]]*)\]/, `$1, ${title}Sink]`))
+insert(
+  "packages/runtime-worker/package.json",
+  '    "@hookstream/sink-kafka"',
+  `    "@hookstream/sink-${name}": "workspace:*",`
+)
+insert("packages/runtime-worker/tsconfig.json", '    { "path": "../sink-kafka" }', `    { "path": "../sink-${name}" },`)
+insert("tsconfig.json", '    { "path": "packages/sink-kafka" }', `    { "path": "packages/sink-${name}" },`)
+
+console.log(`
+next: npx pnpm@12.21.0 install, then npm run fmt
+      node node_modules/vitest/vitest.mjs run --project unit packages/sink-${name}
+      docs/sinks/writing-a-sink.md says what a sink must keep to`)
