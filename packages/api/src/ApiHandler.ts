@@ -83,6 +83,16 @@ const shaped = (response: Response, requestId: string): Response => {
   return out
 }
 
+/** A POST without a body asks for the defaults: `{}`. */
+const withBody = (request: Request): Request => {
+  const isEmpty = request.body === null || request.headers.get("content-length") === "0"
+  if (request.method !== "POST" || !isEmpty) return request
+  const headers = new Headers(request.headers)
+  headers.set("Content-Type", "application/json")
+  headers.delete("Content-Length")
+  return new Request(request.url, { method: "POST", headers, body: "{}" })
+}
+
 /** Builds the router: some milliseconds, so call it once per isolate and only when a management request comes. */
 export const make = (services: Context.Context<Services>): ((request: Request) => Promise<Response>) => {
   const app = routes.pipe(Layer.provide(Layer.succeedContext(services)), Layer.provide(HttpServer.layerServices))
@@ -90,6 +100,9 @@ export const make = (services: Context.Context<Services>): ((request: Request) =
   return async (request) => {
     const requestId = Ids.random("req")
     const { origin } = new URL(request.url)
-    return shaped(await handler(request, Context.add(services, RequestInfo, { requestId, origin })), requestId)
+    return shaped(
+      await handler(withBody(request), Context.add(services, RequestInfo, { requestId, origin })),
+      requestId
+    )
   }
 }

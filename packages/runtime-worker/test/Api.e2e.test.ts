@@ -169,6 +169,14 @@ describe("bad input", () => {
     expect((await call("GET", "/v1/sources?cursor=x")).status).toBe(400)
     expect((await call("GET", "/v1/events?cursor=x")).status).toBe(400)
   })
+  it("a POST without a body asks for the defaults", async () => {
+    const { body } = await create(kafkaConfig(rig.emulator))
+    const url = `${rig.gateway.url}/v1/destinations/${body.destination.id}/dlq/redrive`
+    const response = await fetch(url, { method: "POST", headers: { "X-API-Key": rig.key } })
+    expect([response.status, await response.json()]).toEqual([200, { redriven: 0 }])
+    const missing = await fetch(`${rig.gateway.url}/v1/sources`, { method: "POST", headers: { "X-API-Key": rig.key } })
+    expect([missing.status, ((await missing.json()) as { error: string }).error]).toEqual([400, "name: is required"])
+  })
   it("an unknown path, method or content type is answered in JSON", async () => {
     expect((await call("GET", "/nowhere")).body).toMatchObject({ status: 404, request_id: expect.any(String) })
     expect((await call("PUT", "/v1/sources", {})).body).toMatchObject({ status: 404 })
