@@ -155,11 +155,11 @@ const load = Effect.fnUntraced(function* (
   const { bytes } = settings.policy.window
   if ("after" in what) {
     const maxEvents = Math.min(what.maxEvents, run.head - what.after)
-    const { events } = yield* log.read(run.route, what.after, { maxEvents, maxBytes: bytes })
+    const { events, head } = yield* log.read(run.route, what.after, { maxEvents, maxBytes: bytes })
     const own = events.filter(({ seq }) => seq <= run.head)
     const last = own.at(-1)
-    // Of a replay, what its log no longer holds is passed over.
-    if (last === undefined && (events.length === 0 || run.replay === null)) return undefined
+    // Of a replay, what its log had and no longer holds is passed over. What a live run needs is never dropped.
+    if (last === undefined && (run.replay === null || head < run.head)) return undefined
     const window = { run: run.id, lo: what.after + 1, hi: last?.seq ?? run.head, seqs: null }
     return { run, window, items: yield* readItems(settings, run, own) } satisfies Batch
   }
@@ -392,8 +392,9 @@ const runWindow = Effect.fnUntraced(function* (
       window = ends ? null : both.rest
       yield* settle(settings, both.part, some, rates, window)
     }
-    // What was not sent stays where it was: the cursor, or the pending events, stop before it.
-    if (isLast && window !== null) yield* settle(settings, { ...window, seqs: [] }, [], rates)
+    if (!isLast || window === null) return
+    // What was not sent stays where it was: the cursor, or the pending events, stop before it. Where there was nothing, they go on.
+    yield* settle(settings, open.length === 0 ? window : { ...window, seqs: [] }, [], rates)
   })
   const oneAtATime = yield* Semaphore.make(1)
 

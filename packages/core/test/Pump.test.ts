@@ -73,6 +73,7 @@ const given = (
     journal,
     sent,
     requests,
+    store,
     most: () => most,
     append,
     layer,
@@ -668,6 +669,21 @@ describe("a replay", () => {
       expect(yield* limited.run).toBeNull()
       expect(limited.sent.slice(30).map(seqOf)).toEqual([1, 2, 3, 4])
       expect(limited.journal.replay("rpl_1")).toMatchObject({ status: "finished", delivered: 4 })
+    })
+  )
+  it.effect.each([
+    ["its end", 20],
+    ["the end of the log", 30]
+  ] as const)("passes over what its log no longer holds, up to %s, and is finished", ([, through]) =>
+    Effect.gen(function* () {
+      const { run, journal, store, sent } = given(30, ok)
+      yield* run
+      start(journal, 5, through)
+      store.drop(1, through)
+      expect(yield* run).toBeNull()
+      expect(journal.replay("rpl_1")).toMatchObject({ status: "finished", delivered: 0 })
+      expect(sent).toHaveLength(30)
+      expect(journal.facts().length).toBeLessThan(20)
     })
   )
   it.effect("retries like the live run, and leaves the live run's outcome as it is", () =>
