@@ -26,11 +26,15 @@ export const EventMeta = Schema.Struct({
 })
 export type EventMeta = typeof EventMeta.Type
 
-export interface NewEvent extends EventMeta {
+/** An event as the edge hands it to its log. */
+export interface NewEvent extends Omit<EventMeta, "headers"> {
+  /** As JSON: they are stored as they stand here, and read only when somebody asks for them. */
+  readonly headers: string
   readonly body: Uint8Array
 }
 
-export interface Event extends NewEvent {
+export interface Event extends EventMeta {
+  readonly body: Uint8Array
   readonly id: Ids.EventId
   readonly sourceId: Ids.SourceId
   /** Position in the source's log: from 1, without gaps. */

@@ -58,6 +58,9 @@ export interface Append {
   readonly now: number
 }
 
+/** Where an event stands in the log. */
+export type Appended = Pick<Event, "id" | "seq" | "receivedAt">
+
 export class EventLog extends Context.Service<
   EventLog,
   {
@@ -83,9 +86,8 @@ export class EventLog extends Context.Service<
 
 /** The log over one SQLite database. Every method is one synchronous step. */
 export interface EventLogStore {
-  readonly append: (append: Append) => Event
   /** All or none, in order, in one transaction: those that came close together share its price. */
-  readonly appendAll: (appends: ReadonlyArray<Append>) => ReadonlyArray<Event>
+  readonly append: (appends: ReadonlyArray<Append>) => ReadonlyArray<Appended>
   readonly read: (after: number, limits: ReadLimits) => LogPage
   /** At least one event whatever its size, where one is held. */
   readonly get: (seqs: ReadonlyArray<number>, maxBytes: number) => Found
@@ -219,11 +221,14 @@ export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly
     if (segment === undefined) return undefined
     return sql.exec(`SELECT * FROM events_${segment.n} WHERE seq = ?`, seq).map(load(segment.n))[0]
   }
-  const withToken = (token: string): Event | undefined => {
+  const appended = (seq: number, receivedAt: number): Appended => ({
+    ...{ id: makeEventId({ receivedAt, seq, route: log.route }), seq, receivedAt }
+  })
+  const withToken = (token: string): Appended | undefined => {
     const after = head() - TOKEN_LOOKBACK
     for (const { n } of segments.slice(-2)) {
-      const row = sql.exec(`SELECT * FROM events_${n} WHERE seq > ? AND token = ?`, after, token)[0]
-      if (row !== undefined) return load(n)(row)
+      const row = sql.exec(`SELECT seq, at FROM events_${n} WHERE seq > ? AND token = ?`, after, token)[0]
+      if (row !== undefined) return appended(Number(row["seq"]), Number(row["at"]))
     }
     return undefined
   }
@@ -267,38 +272,35 @@ export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly
     return low
   }
 
-  const insert = (n: number, seq: number, at: number, { event, token }: Append): Event => {
-    const kind = bodyKind(event.body)
-    const chunked = event.body.length > CHUNK_BYTES
+  const insert = (n: number, seq: number, at: number, { event, token }: Append): void => {
+    const { method, contentType, sourceIp, query, headers, body } = event
+    const chunked = body.length > CHUNK_BYTES
     sql.exec(
       `INSERT INTO events_${n} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...[seq, at, token, kind, event.method, event.contentType, event.sourceIp, event.query],
-      ...[JSON.stringify(event.headers), event.body.length, chunked ? null : event.body]
+      ...[seq, at, token, bodyKind(body), method, contentType, sourceIp, query, headers],
+      ...[body.length, chunked ? null : body]
     )
-    for (let part = 0; chunked && part * CHUNK_BYTES < event.body.length; part++) {
-      const data = event.body.subarray(part * CHUNK_BYTES, (part + 1) * CHUNK_BYTES)
+    for (let part = 0; chunked && part * CHUNK_BYTES < body.length; part++) {
+      const data = body.subarray(part * CHUNK_BYTES, (part + 1) * CHUNK_BYTES)
       sql.exec(`INSERT INTO chunks_${n} VALUES (?, ?, ?)`, seq, part, data)
     }
-    const id = makeEventId({ receivedAt: at, seq, route: log.route })
-    return { ...event, id, sourceId: log.sourceId, seq, receivedAt: at, bodyKind: kind }
   }
-  const appendAll = (appends: ReadonlyArray<Append>): ReadonlyArray<Event> =>
-    changing(() => {
-      let { seq, at } = newest()
-      return appends.map((append) => {
-        const known = append.repeated ? withToken(append.token) : undefined
-        if (known !== undefined) return known
-        rotate(append.now, seq)
-        seq++
-        at = Math.max(at, append.now)
-        return insert(current().n, seq, at, append)
-      })
-    })
 
   return {
     head,
-    append: (append) => appendAll([append])[0]!,
-    appendAll,
+    append: (appends) =>
+      changing(() => {
+        let { seq, at } = newest()
+        return appends.map((append) => {
+          const known = append.repeated ? withToken(append.token) : undefined
+          if (known !== undefined) return known
+          rotate(append.now, seq)
+          seq++
+          at = Math.max(at, append.now)
+          insert(current().n, seq, at, append)
+          return appended(seq, at)
+        })
+      }),
     read: (after, { maxEvents, maxBytes }) => {
       const events: Array<Event> = []
       let bytes = 0
@@ -398,20 +400,20 @@ export const makeMemory = (log: { readonly sourceId: SourceId; readonly route: R
     return i === -1 ? rows.length + 1 : i + 1
   }
   const withoutBody = ({ event }: { readonly event: Event }): Event => ({ ...event, body: new Uint8Array() })
-  const append = ({ event, token, repeated, now }: Append): Event => {
+  const append = ({ event, token, repeated, now }: Append): Appended => {
     const known = repeated ? rows.find((row) => row.token === token) : undefined
     if (known !== undefined) return known.event
     const seq = rows.length + 1
     const receivedAt = Math.max(rows.at(-1)?.event.receivedAt ?? 0, now)
     const id = makeEventId({ receivedAt, seq, route: log.route })
-    const stored: Event = { ...event, id, sourceId: log.sourceId, seq, receivedAt, bodyKind: bodyKind(event.body) }
-    rows.push({ event: stored, token })
-    return stored
+    const headers: Event["headers"] = JSON.parse(event.headers)
+    const kind = bodyKind(event.body)
+    rows.push({ event: { ...event, headers, id, sourceId: log.sourceId, seq, receivedAt, bodyKind: kind }, token })
+    return { id, seq, receivedAt }
   }
   return {
     head: () => rows.length,
-    append,
-    appendAll: (appends) => appends.map(append),
+    append: (appends) => appends.map(append),
     read: (after, { maxEvents, maxBytes }) => {
       const events: Array<Event> = []
       let bytes = 0

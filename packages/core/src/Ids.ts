@@ -52,7 +52,7 @@ export const randomHex = (digits: number): string =>
   toHex(crypto.getRandomValues(new Uint8Array(Math.ceil(digits / 2)))).slice(0, digits)
 
 /** A random id: `dst_…`, `conn_…`, `key_…`, `req_…`. */
-export const random = (prefix: IdPrefix): string => `${prefix}_${randomHex(32)}`
+export const random = (prefix: IdPrefix): string => `${prefix}_${crypto.randomUUID().replaceAll("-", "")}`
 
 export const randomWorkspaceId = (): WorkspaceId => randomHex(8)
 export const randomRoute = (): Route => randomHex(9)

@@ -31,9 +31,9 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
         const events = EventLog.makeStore(nodeSql(), log)
         const journal = DeliveryJournal.makeStore(nodeSql())
         journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
-        const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+        const meta = { method: "POST", headers: "[]", query: "", contentType: null, sourceIp: null }
         for (let i = 0; i < EVENTS; i++)
-          events.append({ event: { ...meta, body: new Uint8Array(100) }, token: "", now: 0 })
+          events.append([{ event: { ...meta, body: new Uint8Array(100) }, token: "", now: 0 }])
         journal.raiseHead(log.sourceId, EVENTS)
 
         let up = false

@@ -63,12 +63,19 @@ describe("the event log on SQLite", () => {
     const broken = watched(sql, (query) => {
       if (query.includes("INTO events_") && left-- === 0) throw new TypeError("disk")
     })
-    const event = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null, body: new Uint8Array(1) }
+    const event = {
+      method: "POST",
+      headers: "[]",
+      query: "",
+      contentType: null,
+      sourceIp: null,
+      body: new Uint8Array(1)
+    }
     const group = [1, 2, 3].map((n) => ({ event, token: `t${n}`, now: 1 }))
     const store = makeStore(broken, log)
-    expect(() => store.appendAll(group)).toThrow("disk")
+    expect(() => store.append(group)).toThrow("disk")
     expect(store.head()).toBe(0)
-    expect(store.appendAll(group).map(({ seq }) => seq)).toEqual([1, 2, 3])
+    expect(store.append(group).map(({ seq }) => seq)).toEqual([1, 2, 3])
   })
   it("an append writes one row: rows are the bill", () => {
     const writes: Array<string> = []

@@ -31,13 +31,13 @@ const given = (
   const append = () => {
     const event = {
       method: "POST",
-      headers: [],
+      headers: "[]",
       query: "",
       contentType: null,
       sourceIp: null,
       body: new Uint8Array(size)
     }
-    store.append({ event, token: "", now: 0 })
+    store.append([{ event, token: "", now: 0 }])
     journal.raiseHead(log.sourceId, store.head())
   }
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)

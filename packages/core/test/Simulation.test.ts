@@ -332,13 +332,13 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     for (let i = 0; i < count; i++) {
       const event = {
         method: "POST",
-        headers: [],
+        headers: "[]",
         query: "",
         contentType: null,
         sourceIp: null,
         body: new Uint8Array(1)
       }
-      events.append({ event, token: "", now: yield* now })
+      events.append([{ event, token: "", now: yield* now }])
     }
     if (wakes) store.raiseHead(log.sourceId, events.head())
     mode = wanted

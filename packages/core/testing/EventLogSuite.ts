@@ -7,7 +7,7 @@ export const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 
 const newEvent = (body: string | Uint8Array) => ({
   method: "POST",
-  headers: [["content-type", "application/json"]] as const,
+  headers: '[["content-type","application/json"]]',
   query: "a=1",
   contentType: "application/json",
   sourceIp: "203.0.113.9",
@@ -19,12 +19,14 @@ export const append = (
   body: string | Uint8Array,
   options: { readonly now?: number; readonly token?: string; readonly repeated?: boolean } = {}
 ) =>
-  store.append({
-    event: newEvent(body),
-    token: options.token ?? `token-${tokens++}`,
-    now: options.now ?? 1000,
-    repeated: options.repeated ?? false
-  })
+  store.append([
+    {
+      event: newEvent(body),
+      token: options.token ?? `token-${tokens++}`,
+      now: options.now ?? 1000,
+      repeated: options.repeated ?? false
+    }
+  ])[0]!
 const DAY = 24 * 3_600_000
 const ALL = { maxEvents: 1000, maxBytes: 1e9 }
 const seqs = (events: ReadonlyArray<{ readonly seq: number }>) => events.map(({ seq }) => seq)
@@ -40,13 +42,17 @@ const keepsBody = (size: number) => (store: EventLogStore) => {
 export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
   "gives back what was appended, byte for byte": (store) => {
     const event = append(store, '{"a": 1e2 }', { now: 5000 })
-    equal(
-      [event.seq, event.receivedAt, event.bodyKind, event.sourceId, event.sourceIp],
-      [1, 5000, "json", log.sourceId, "203.0.113.9"]
-    )
+    equal([event.seq, event.receivedAt], [1, 5000])
     equal(parseEventId(event.id), { receivedAt: 5000, seq: 1, route: log.route })
     const [read] = store.read(0, ALL).events
-    equal({ ...read, body: new TextDecoder().decode(read!.body) }, { ...event, body: '{"a": 1e2 }' })
+    equal(
+      { ...read, body: new TextDecoder().decode(read!.body) },
+      {
+        ...{ ...event, sourceId: log.sourceId, bodyKind: "json", method: "POST", query: "a=1" },
+        ...{ contentType: "application/json", sourceIp: "203.0.113.9", body: '{"a": 1e2 }' },
+        headers: [["content-type", "application/json"]]
+      }
+    )
     equal(store.get([1], 1e9).events[0]!.id, event.id)
   },
   "numbers events from 1 without gaps, and time never goes back": (store) => {
@@ -74,7 +80,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
       now: 1000,
       repeated
     })
-    const events = store.appendAll([
+    const events = store.append([
       one("a", "t1"),
       one("x", "old", true),
       one("b", "t2"),
@@ -83,7 +89,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     ])
     equal(seqs(events), [2, 1, 3, 2, 4])
     equal([store.head(), seqs(store.read(0, ALL).events)], [4, [1, 2, 3, 4]])
-    equal(store.appendAll([]), [])
+    equal(store.append([]), [])
   },
   "reads after a sequence, bounded by count and bytes, but never nothing": (store) => {
     for (const body of ["aaaa", "bbbb", "cccc", "dddd"]) append(store, body)

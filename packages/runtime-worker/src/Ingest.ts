@@ -46,7 +46,7 @@ const readBody = async (request: Request): Promise<Uint8Array | undefined> => {
 
 /** Appends to the log, again with the same token when its reply was lost. `undefined`: the log could not be reached. */
 const append = async (env: Env, route: string, sourceId: string, event: NewEvent): Promise<AppendReply | undefined> => {
-  const token = Ids.randomHex(32)
+  const token = crypto.randomUUID()
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     try {
       return await env.SOURCE_LOG.getByName(route).append({ sourceId, event, token, repeated: attempt > 1 })
@@ -73,7 +73,7 @@ export const ingest = async (request: Request, url: URL, env: Env, idKeys: IdKey
   if (body === undefined) return refuse(413, `the body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB`)
   const reply = await append(env, parts.route, sourceId, {
     method: request.method,
-    headers: [...request.headers],
+    headers: JSON.stringify([...request.headers]),
     query: url.search.slice(1),
     contentType: request.headers.get("content-type"),
     sourceIp: request.headers.get("cf-connecting-ip"),
@@ -81,7 +81,10 @@ export const ingest = async (request: Request, url: URL, env: Env, idKeys: IdKey
   })
   switch (reply?._tag) {
     case "Accepted":
-      return Response.json({ event_id: reply.id, source_id: sourceId }, { headers: { "X-Request-Id": requestId } })
+      // Both ids are of a kind that needs no escaping.
+      return new Response(`{"event_id":"${reply.id}","source_id":"${sourceId}"}`, {
+        headers: { "Content-Type": "application/json", "X-Request-Id": requestId }
+      })
     case "Paused":
       return repeat("this source is paused: send again later")
     case "Full":

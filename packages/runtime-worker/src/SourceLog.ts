@@ -35,7 +35,7 @@ const EXPIRE_AGAIN = 3_600_000
 /** An object holds 10 GB; what is left is room for what the log must still write. */
 const STORAGE_MAX = 8e9
 
-/** A group of events is written together when it has so many, or so many bytes; else at the next turn. */
+/** A group of events is written when it has so many, or so many bytes; else at the next turn. One that comes alone waits for none. */
 const GROUP_EVENTS = 256
 const GROUP_BYTES = 1024 * 1024
 
@@ -59,6 +59,8 @@ export class SourceLog extends DurableObject<Env> {
   /** Events that came since the last turn, and their bytes. */
   #waiting: Array<Waiting> = []
   #waitingBytes = 0
+  /** Something was written in this turn or the one before. */
+  #isBusy = false
   #delay = TELL_AGAIN
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -108,27 +110,37 @@ export class SourceLog extends DurableObject<Env> {
     const { promise, resolve, reject } = Promise.withResolvers<AppendReply>()
     this.#waiting.push({ request, resolve, reject })
     this.#waitingBytes += request.event.body.length
-    if (this.#waiting.length >= GROUP_EVENTS || this.#waitingBytes >= GROUP_BYTES) this.#write()
-    else if (this.#waiting.length === 1) void scheduler.wait(0).then(() => this.#write())
+    if (!this.#isBusy || this.#waiting.length >= GROUP_EVENTS || this.#waitingBytes >= GROUP_BYTES) this.#write()
     return promise
+  }
+
+  /** Until a turn has gone by in which nothing came, what comes is written at the next turn. */
+  async #gather(): Promise<void> {
+    this.#isBusy = true
+    do {
+      await scheduler.wait(0)
+      if (this.#waiting.length === 0) this.#isBusy = false
+      else this.#write()
+    } while (this.#isBusy)
   }
 
   /** Writes what waits. */
   #write(): void {
     const group = this.#waiting
-    if (group.length === 0) return
     this.#waiting = []
     this.#waitingBytes = 0
+    if (!this.#isBusy) void this.#gather()
     try {
       const now = Date.now()
+      const isFull = this.ctx.storage.sql.databaseSize > Number(this.env.HOOKSTREAM_LOG_MAX_BYTES ?? STORAGE_MAX)
       const accepted = group.filter(({ request, resolve }) => {
-        const refusal = this.#refusal(request)
+        const refusal = this.#refusal(request, isFull)
         if (refusal !== undefined) resolve(refusal)
         return refusal === undefined
       })
       if (accepted.length === 0) return
       const { events, keeper } = this.#require()
-      const written = events.appendAll(
+      const written = events.append(
         accepted.map(({ request: { event, token, repeated } }) => ({ event, token, repeated, now }))
       )
       const { destinations, source } = keeper.config()!
@@ -142,12 +154,14 @@ export class SourceLog extends DurableObject<Env> {
   }
 
   /** Why an event is not taken, `undefined` when it is. */
-  #refusal({ sourceId }: AppendRequest): Exclude<AppendReply, { readonly _tag: "Accepted" }> | undefined {
+  #refusal(
+    { sourceId }: AppendRequest,
+    isFull: boolean
+  ): Exclude<AppendReply, { readonly _tag: "Accepted" }> | undefined {
     const config = this.#stores?.keeper.config()
     if (config === undefined || config.source.id !== sourceId || config.deleted) return { _tag: "NotFound" }
     if (config.source.status === "disabled") return { _tag: "NotFound" }
     if (config.source.status === "paused") return { _tag: "Paused" }
-    const isFull = this.ctx.storage.sql.databaseSize > Number(this.env.HOOKSTREAM_LOG_MAX_BYTES ?? STORAGE_MAX)
     return isFull ? { _tag: "Full" } : undefined
   }
 

@@ -1,0 +1,56 @@
+/** hookstream's production bundle under `workerd serve`, and what the cases set up in it. */
+import { randomBytes } from "node:crypto"
+import { type Client, newWorkspace } from "../../../scripts/ApiClient.ts"
+import { productionBundle, serve, type Workerd } from "./Workerd.ts"
+
+export interface Gateway extends Workerd {
+  readonly client: Client
+}
+
+const ring = () => `1:${randomBytes(32).toString("base64")}`
+
+export interface GatewayOptions {
+  readonly inspectorPort?: number
+  /** Default: as it is deployed. Without it functions keep their names. */
+  readonly minify?: boolean
+}
+
+export const startGateway = async ({ inspectorPort, minify = true }: GatewayOptions = {}): Promise<Gateway> => {
+  const rootKey = randomBytes(32).toString("hex")
+  const workerd = await serve({
+    main: productionBundle(minify),
+    objects: { WORKSPACE: "Workspace", SOURCE_LOG: "SourceLog", DESTINATION: "Destination" },
+    vars: {
+      ...{ HOOKSTREAM_ROOT_KEY: rootKey, HOOKSTREAM_ID_KEY: ring(), HOOKSTREAM_KEYS: ring() },
+      HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: "true"
+    },
+    ...(inspectorPort === undefined ? {} : { inspectorPort })
+  })
+  const { client } = await newWorkspace(workerd.url, rootKey)
+  return { ...workerd, client }
+}
+
+let names = 0
+export const addSource = async ({ client, url }: Gateway) => {
+  const { source } = await client.need("POST", "/v1/sources", { name: `Source ${names++}` })
+  return { id: source.id as string, url: `${url}/v1/ingest/${source.id}` }
+}
+
+/** A Kafka destination of this source that produces to the stub. */
+export const addKafka = async (
+  { client }: Gateway,
+  source: string,
+  stubPort: number,
+  settings: object = {},
+  config: object = {}
+): Promise<string> => {
+  const { destination } = await client.need("POST", "/v1/destinations", {
+    ...{ name: `Destination ${names++}`, type: "kafka", ...settings },
+    config: {
+      ...{ bootstrap_servers: "kafka.example.com:9092", cluster_id: "lkc-bench", topic: "bench" },
+      ...{ api_key: "key", api_secret: "secret", rest_endpoint: `http://127.0.0.1:${stubPort}`, ...config }
+    }
+  })
+  await client.need("POST", "/v1/connections", { source_id: source, destination_id: destination.id })
+  return destination.id
+}

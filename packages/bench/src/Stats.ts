@@ -1,0 +1,21 @@
+/** Some rounds of one measure. */
+export interface Sample {
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+export const sampleOf = (values: ReadonlyArray<number>): Sample => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return { median: sorted[Math.floor(sorted.length / 2)]!, min: sorted[0]!, max: sorted.at(-1)! }
+}
+
+/** Round by round, so that what disturbs a round disturbs both sides of its ratio. */
+export const ratios = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): Sample =>
+  sampleOf(a.map((value, i) => value / b[i]!))
+
+const digits = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
+
+/** `1.83 (1.75 to 1.90)` */
+export const shown = ({ median, min, max }: Sample): string => `${digits(median)} (${digits(min)} to ${digits(max)})`

@@ -1,0 +1,31 @@
+/** `npm run bench [-- <case> …]`: hookstream against the bare platform, in one run. */
+import * as DeliverKafka from "./cases/DeliverKafka.ts"
+import * as Ingest from "./cases/Ingest.ts"
+import * as KafkaEncode from "./cases/KafkaEncode.ts"
+import { profile } from "./Profile.ts"
+import { print, RESULTS, type Result, save } from "./Result.ts"
+
+const CASES: Readonly<Record<string, () => Promise<Result>>> = {
+  "kafka-encode": KafkaEncode.run,
+  ingest: Ingest.run,
+  "deliver-kafka": DeliverKafka.run
+}
+
+const asked = process.argv.slice(2)
+if (asked[0] === "profile") {
+  await profile(asked[1])
+  process.exit(0)
+}
+const unknown = asked.filter((name) => !(name in CASES))
+if (unknown.length > 0) {
+  console.error(`there is no case ${unknown.join(", ")}: use ${Object.keys(CASES).join(", ")}`)
+  process.exit(2)
+}
+for (const name of asked.length === 0 ? Object.keys(CASES) : asked) {
+  const startedAt = performance.now()
+  console.log(`\n${name} …`)
+  const result = await CASES[name]!()
+  print(`${name} (${((performance.now() - startedAt) / 1000).toFixed(0)} s)`, result)
+  save(name, result)
+}
+console.log(`\nThe numbers and plots are in ${RESULTS}`)
