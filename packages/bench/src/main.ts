@@ -1,5 +1,7 @@
 /** `npm run bench [-- <case> …]`: hookstream against the bare platform, in one run. */
+import * as ColdStart from "./cases/ColdStart.ts"
 import * as DeliverKafka from "./cases/DeliverKafka.ts"
+import * as FanOut from "./cases/FanOut.ts"
 import * as Ingest from "./cases/Ingest.ts"
 import * as KafkaEncode from "./cases/KafkaEncode.ts"
 import { profile } from "./Profile.ts"
@@ -8,7 +10,9 @@ import { print, RESULTS, type Result, save } from "./Result.ts"
 const CASES: Readonly<Record<string, () => Promise<Result>>> = {
   "kafka-encode": KafkaEncode.run,
   ingest: Ingest.run,
-  "deliver-kafka": DeliverKafka.run
+  "deliver-kafka": DeliverKafka.run,
+  "fan-out": FanOut.run,
+  "cold-start": ColdStart.run
 }
 
 const asked = process.argv.slice(2)

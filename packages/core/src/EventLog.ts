@@ -102,6 +102,57 @@ export interface EventLogStore {
   readonly oldest: () => number | null
 }
 
+/**
+ * A page on its way from a log to a destination: the bodies in one piece, everything else as one JSON text. Between objects each value
+ * is copied by itself, and hundreds of events are thousands of values.
+ */
+export interface PackedPage {
+  /** Of each event `[seq, at, kind, method, content type, source IP, query, headers as JSON, size of the body]`. */
+  readonly events: string
+  readonly bodies: Uint8Array
+  readonly head: number
+}
+
+type PackedEvent = readonly [
+  seq: number,
+  at: number,
+  kind: BodyKind,
+  method: string,
+  contentType: string | null,
+  sourceIp: string | null,
+  query: string,
+  headers: string,
+  size: number
+]
+
+const PACKED = "json_array(seq, at, kind, method, content_type, source_ip, query, headers, size)"
+
+/** The events of a packed page. Headers are parsed when somebody asks for them: most deliveries do not. */
+export const unpack = (
+  { events, bodies, head }: PackedPage,
+  { sourceId, route }: { readonly sourceId: SourceId; readonly route: Route }
+): LogPage => {
+  let start = 0
+  const unpacked = (JSON.parse(events) as ReadonlyArray<PackedEvent>).map((packed): Event => {
+    const [seq, receivedAt, kind, method, contentType, sourceIp, query, headers, size] = packed
+    const body = bodies.subarray(start, start + size)
+    start += size
+    return {
+      ...{ id: makeEventId({ receivedAt, seq, route }), sourceId, seq, receivedAt, bodyKind: kind },
+      ...{ method, contentType, sourceIp, query, body },
+      get headers() {
+        return JSON.parse(headers)
+      }
+    }
+  })
+  return { events: unpacked, head }
+}
+
+/** A log in SQL can also give its pages packed. */
+export interface SqlEventLogStore extends EventLogStore {
+  readonly readPacked: (after: number, limits: ReadLimits) => PackedPage
+}
+
 const segmentTables = (n: number) => [
   `CREATE TABLE events_${n} (
      seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, token TEXT NOT NULL, kind TEXT NOT NULL, method TEXT NOT NULL,
@@ -157,8 +208,18 @@ const takeBytes = (seqs: ReadonlyArray<number>, maxBytes: number, find: (seq: nu
   return { events, through }
 }
 
+const joined = (parts: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  const out = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}
+
 /** Opens the log in `sql`, making its tables when they are missing. */
-export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly route: Route }): EventLogStore => {
+export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly route: Route }): SqlEventLogStore => {
   migrate(sql, "EventLog", MIGRATIONS)
 
   const toEvent = (row: SqlRow, body: Uint8Array): Event => {
@@ -286,6 +347,40 @@ export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly
     }
   }
 
+  const readPacked = (after: number, { maxEvents, maxBytes }: ReadLimits): PackedPage => {
+    const events: Array<string> = []
+    const bodies: Array<Uint8Array> = []
+    let bytes = 0
+    const from = segments.findLastIndex(({ first }) => first <= after + 1)
+    for (const { n } of segments.slice(Math.max(0, from))) {
+      // Sizes first: bodies that would not fit are never loaded.
+      const fitting = sql.exec(
+        `SELECT max(seq) AS last, max(total) AS bytes FROM (
+           SELECT seq, sum(size) OVER (ORDER BY seq) AS total, row_number() OVER (ORDER BY seq) AS place
+           FROM events_${n} WHERE seq > ? ORDER BY seq LIMIT ?)
+         WHERE total <= ? OR (place = 1 AND ?)`,
+        ...[after, maxEvents - events.length, maxBytes - bytes, events.length === 0 ? 1 : 0]
+      )[0]!
+      if (fitting["last"] === null) {
+        // Nothing fits any more, or the segment has nothing after `after`.
+        if (sql.exec(`SELECT 1 FROM events_${n} WHERE seq > ? LIMIT 1`, after).length > 0) break
+        continue
+      }
+      const rows = sql.exec(
+        `SELECT seq, ${PACKED} AS packed, size, body FROM events_${n} WHERE seq > ? AND seq <= ? ORDER BY seq`,
+        ...[after, fitting["last"]!]
+      )
+      for (const row of rows) {
+        events.push(row["packed"] as string)
+        bodies.push(bodyOf(n, row))
+      }
+      bytes += Number(fitting["bytes"])
+      if (events.length >= maxEvents || bytes >= maxBytes) break
+      if (sql.exec(`SELECT 1 FROM events_${n} WHERE seq > ? LIMIT 1`, fitting["last"]!).length > 0) break
+    }
+    return { events: `[${events.join(",")}]`, bodies: joined(bodies, bytes), head: head() }
+  }
+
   return {
     head,
     append: (appends) =>
@@ -301,32 +396,8 @@ export const makeStore = (sql: Sql, log: { readonly sourceId: SourceId; readonly
           return appended(seq, at)
         })
       }),
-    read: (after, { maxEvents, maxBytes }) => {
-      const events: Array<Event> = []
-      let bytes = 0
-      const from = segments.findLastIndex(({ first }) => first <= after + 1)
-      for (const { n } of segments.slice(Math.max(0, from))) {
-        // Sizes first: bodies that would not fit are never loaded.
-        const sizes = sql.exec(
-          `SELECT seq, size FROM events_${n} WHERE seq > ? ORDER BY seq LIMIT ?`,
-          after,
-          maxEvents - events.length
-        )
-        let fitting = 0
-        for (const row of sizes) {
-          bytes += Number(row["size"])
-          if (events.length + fitting > 0 && bytes > maxBytes) break
-          fitting++
-        }
-        if (fitting > 0) {
-          const last = sizes[fitting - 1]!["seq"]!
-          const rows = sql.exec(`SELECT * FROM events_${n} WHERE seq > ? AND seq <= ? ORDER BY seq`, after, last)
-          events.push(...rows.map(load(n)))
-        }
-        if (fitting < sizes.length || events.length >= maxEvents) break
-      }
-      return { events, head: head() }
-    },
+    read: (after, limits) => unpack(readPacked(after, limits), log),
+    readPacked,
     get: (seqs, maxBytes) => takeBytes(seqs, maxBytes, find),
     list: (before, limit) => {
       const events: Array<Event> = []

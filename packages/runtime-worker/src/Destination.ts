@@ -17,6 +17,8 @@ import { runtimeOf } from "./Layers.ts"
 
 /** While a run goes on an alarm stands behind it, so that a killed process goes on after at most this many milliseconds. */
 const SAFETY_NET = 5000
+/** Milliseconds for which a log does not tell a destination that may not read of further events. */
+const REST = 2000
 /** Milliseconds after a run that failed unexpectedly. */
 const AFTER_FAILURE = 5000
 
@@ -99,11 +101,21 @@ export class Destination extends DurableObject<Env> {
     this.#start()
   }
 
-  /** The log of this source has events up to `head`. Answers at once: the run goes on by itself. */
-  wake(sourceId: SourceId, head: number): void {
-    if (this.#stores === undefined) return
-    this.#stores.journal.raiseHead(sourceId, head)
+  /**
+   * The log of this source has events up to `head`. Answers at once, for the run goes on by itself, with the milliseconds for which it
+   * needs not be told again: while it may not read, a busy log is spared the telling, and the logs are asked before the next run.
+   */
+  wake(sourceId: SourceId, head: number): number {
+    if (this.#stores === undefined) return 0
+    const { journal } = this.#stores
+    const { pause, breaker } = journal.control()
+    if (pause !== null || breaker.state === "open") {
+      this.#headsKnown = false
+      return REST
+    }
+    journal.raiseHead(sourceId, head)
     this.#start()
+    return 0
   }
 
   timeline(sourceId: SourceId, seq: number): ReadonlyArray<DeliveryJournal.Entry> {
@@ -228,7 +240,8 @@ export class Destination extends DurableObject<Env> {
         console.error({ message: "a delivery run failed; it is tried again", error })
         next = Date.now() + AFTER_FAILURE
       }
-    } while (this.#again && (next === null || next > Date.now()))
+      // What the logs did not tell while nothing could be read is asked for once the rest is done.
+    } while (this.#again ? next === null || next > Date.now() : next === null && !this.#headsKnown)
     if (next !== null) this.#alarm.atLatest(next)
   }
 

@@ -2,7 +2,7 @@
 import { Deployment } from "@hookstream/api/Deployment"
 import { Deliveries } from "@hookstream/core/Deliveries"
 import { type ConflictError, KeyRingError, type NotFoundError } from "@hookstream/core/Errors"
-import { EventLog } from "@hookstream/core/EventLog"
+import { EventLog, unpack } from "@hookstream/core/EventLog"
 import * as IdKeys from "@hookstream/core/IdKeys"
 import { type EntityOf, Registry } from "@hookstream/core/Registry"
 import * as SecretVault from "@hookstream/core/SecretVault"
@@ -17,11 +17,16 @@ import type { Env } from "./Env.ts"
 import { call } from "./internal/call.ts"
 import { fromReply, type Reply } from "./internal/reply.ts"
 import { sinks } from "./Sinks.ts"
+import type { Packed } from "./SourceLog.ts"
 
 const layerEventLog = (env: Env): Layer.Layer<EventLog> => {
   const log = (route: string) => env.SOURCE_LOG.getByName(route)
   return Layer.succeed(EventLog, {
-    read: (route, after, limits) => call("the event log", () => log(route).read(after, limits)),
+    read: (route, after, limits) =>
+      Effect.map(
+        call<Packed>("the event log", () => log(route).read(after, limits)),
+        (page) => unpack(page, { sourceId: page.sourceId, route })
+      ),
     get: (route, seqs, maxBytes) => call("the event log", () => log(route).get(seqs, maxBytes)),
     list: (route, before, limit) => call("the event log", () => log(route).list(before, limit)),
     stats: (route) => call("the event log", () => log(route).stats()),

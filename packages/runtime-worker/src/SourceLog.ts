@@ -45,8 +45,13 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+/** A page, and whose log it is of. */
+export interface Packed extends EventLog.PackedPage {
+  readonly sourceId: SourceId
+}
+
 interface Stores {
-  readonly events: EventLog.EventLogStore
+  readonly events: EventLog.SqlEventLogStore
   readonly keeper: LogKeeper.LogKeeper
 }
 
@@ -55,6 +60,8 @@ export class SourceLog extends DurableObject<Env> {
   readonly #alarm: Alarm
   /** How far each destination was told by this instance; the durable watermark follows at the alarm. */
   readonly #told = new Map<string, number>()
+  /** Until when a destination that may not read is not told of more. */
+  readonly #resting = new Map<string, number>()
   #telling: Promise<void> | undefined
   /** Events that came since the last turn, and their bytes. */
   #waiting: Array<Waiting> = []
@@ -165,8 +172,9 @@ export class SourceLog extends DurableObject<Env> {
     return isFull ? { _tag: "Full" } : undefined
   }
 
-  read(after: number, limits: EventLog.ReadLimits): EventLog.LogPage {
-    return this.#require().events.read(after, limits)
+  read(after: number, limits: EventLog.ReadLimits): Packed {
+    const { events, keeper } = this.#require()
+    return { ...events.readPacked(after, limits), sourceId: keeper.config()!.source.id }
   }
 
   get(seqs: ReadonlyArray<number>, maxBytes: number): EventLog.Found {
@@ -222,15 +230,19 @@ export class SourceLog extends DurableObject<Env> {
     const { events, keeper } = this.#require()
     const sourceId = keeper.config()!.source.id
     const failed = new Set<string>()
+    const isResting = (id: string) => (this.#resting.get(id) ?? 0) > Date.now()
     const behind = (head: number) =>
-      keeper.config()!.destinations.filter((id) => !failed.has(id) && (this.#told.get(id) ?? 0) < head)
+      keeper
+        .config()!
+        .destinations.filter((id) => !failed.has(id) && !isResting(id) && (this.#told.get(id) ?? 0) < head)
     // The reply to the sender is not held up: it leaves with the commit, while the first round is on its way.
     for (let head = events.head(); behind(head).length > 0; head = events.head()) {
       await Promise.all(
         behind(head).map(async (id) => {
           try {
-            await this.env.DESTINATION.getByName(id).wake(sourceId, head)
+            const rest = await this.env.DESTINATION.getByName(id).wake(sourceId, head)
             this.#told.set(id, head)
+            if (rest > 0) this.#resting.set(id, Date.now() + rest)
           } catch (error) {
             failed.add(id)
             console.warn({ message: "a destination could not be woken; the alarm tries again", destination: id, error })

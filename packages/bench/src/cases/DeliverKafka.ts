@@ -21,12 +21,12 @@ interface Seen {
 const read = async (port: number, query = ""): Promise<Seen> =>
   (await (await fetch(`http://127.0.0.1:${port}/${query}`)).json()) as Seen
 
-/** Accepts `count` events into a source, by the load generator. */
+/** Accepts some `count` events into a source, by the load generator, which stops by time. */
 export const fill = async (url: string, count: number, size: number): Promise<void> => {
-  // The generator stops by time: the rest comes in by a few requests of our own.
   for (let left = count; left > 0; ) {
-    const { perSecond } = await load({ url, connections: 64, seconds: Math.min(3, left / 4000), size })
-    left -= Math.round(perSecond * Math.min(3, left / 4000))
+    const seconds = Math.min(3, Math.max(0.1, left / 4000))
+    const { perSecond } = await load({ url, connections: 64, seconds, size })
+    left -= Math.round(perSecond * seconds)
   }
 }
 
