@@ -108,12 +108,13 @@ export class Destination extends DurableObject<Env> {
   wake(sourceId: SourceId, head: number): number {
     if (this.#stores === undefined) return 0
     const { journal } = this.#stores
+    // Also of one that may not read: its lag is shown.
+    journal.raiseHead(sourceId, head)
     const { pause, breaker } = journal.control()
     if (pause !== null || breaker.state === "open") {
       this.#headsKnown = false
       return REST
     }
-    journal.raiseHead(sourceId, head)
     this.#start()
     return 0
   }

@@ -184,6 +184,16 @@ describe("when the sink fails", () => {
       ...{ status: "active", paused_reason: null, pending: 0, dead: 0 }
     })
   })
+  it("a paused destination shows how far it is behind, whenever events come", async () => {
+    const { source, destination } = await connect(rig)
+    await rig.client.need("POST", `/v1/destinations/${destination.id}/pause`)
+    for (let n = 0; n < 5; n++) await send(source, String(n))
+    const shown = await eventually(
+      () => destinationOf(destination.id),
+      ({ lag }) => lag[0].lag === 5
+    )
+    expect(shown.lag[0].lag).toBe(5)
+  })
   it("a paused destination keeps its place and goes on from there", async () => {
     const { source, destination } = await connect(rig)
     const path = `/v1/destinations/${destination.id}`
