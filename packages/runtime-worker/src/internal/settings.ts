@@ -12,6 +12,8 @@ import * as Scope from "effect/Scope"
 import type { Env } from "../Env.ts"
 import { runtimeOf } from "../Layers.ts"
 
+/** Requests of one connection that a window has: reading and settling cost the same for few as for many. */
+const WINDOW_REQUESTS = 4
 /** A window is held in memory while it is sent. */
 const WINDOW_EVENTS_MAX = 3000
 const WINDOW_BYTES_MAX = 8 * 1024 * 1024
@@ -38,13 +40,16 @@ const policyWith = (destination: Destination, { batch, limits }: SinkDriver): De
       records: limits?.recordsPerSecond ?? null,
       bytes: limits?.bytesPerSecond ?? null
     },
-    // Enough for every request that may be on its way, but bounded.
+    // Several for every request that may be on its way, but bounded.
     window: {
-      events: Math.min(Math.max(Delivery.WINDOW_EVENTS, batch.maxEvents * maxInFlight), WINDOW_EVENTS_MAX),
+      events: Math.min(
+        Math.max(Delivery.WINDOW_EVENTS, batch.maxEvents * maxInFlight * WINDOW_REQUESTS),
+        WINDOW_EVENTS_MAX
+      ),
       bytes:
         batch.maxEvents === 1
           ? Delivery.WINDOW_BYTES
-          : Math.min(Math.max(Delivery.WINDOW_BYTES, batch.maxBytes * maxInFlight), WINDOW_BYTES_MAX)
+          : Math.min(Math.max(Delivery.WINDOW_BYTES, batch.maxBytes * maxInFlight * WINDOW_REQUESTS), WINDOW_BYTES_MAX)
     }
   }
 }
