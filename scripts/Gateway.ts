@@ -13,6 +13,8 @@ export interface GatewayOptions {
   readonly port: number
   /** Default: open, so that a REST Proxy on this machine can be reached. */
   readonly allowPrivateNetworks?: boolean
+  /** Further variables of the deployment. */
+  readonly vars?: Readonly<Record<string, string>>
 }
 
 export interface Gateway {
@@ -79,7 +81,7 @@ const readyUrl = async (child: ChildProcess, logFile: string, exited: Promise<nu
 }
 
 export const startGateway = async (options: GatewayOptions): Promise<Gateway> => {
-  const { dir, port, allowPrivateNetworks = true } = options
+  const { dir, port, allowPrivateNetworks = true, vars = {} } = options
   mkdirSync(dir, { recursive: true })
   const envFile = secrets(dir)
   const logFile = join(dir, "gateway.log")
@@ -90,7 +92,8 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       ...[join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--cwd", join(ROOT, "packages/runtime-worker")],
       ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
       ...["--persist-to", join(dir, "state"), "--env-file", envFile],
-      ...["--var", `HOOKSTREAM_ALLOW_PRIVATE_NETWORKS:${allowPrivateNetworks}`]
+      ...["--var", `HOOKSTREAM_ALLOW_PRIVATE_NETWORKS:${allowPrivateNetworks}`],
+      ...Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`])
     ],
     {
       stdio: ["ignore", log, log],

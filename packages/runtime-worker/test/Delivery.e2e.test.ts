@@ -1,8 +1,10 @@
-import { readdirSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import type { StoredRecord } from "@hookstream/kafka-rest-emulator/Topic"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { newWorkspace } from "../../../scripts/ApiClient.ts"
 import { startGateway } from "../../../scripts/Gateway.ts"
 import { connect, eventually, kafkaConfig, type Rig, startRig, TOPIC } from "./gateway.ts"
 
@@ -480,6 +482,30 @@ const withLogOf = (source: string, change: (db: DatabaseSync) => void) => {
     }
   }
 }
+
+describe("a log without room", () => {
+  it("answers 503 with the reason, and keeps what it has accepted", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "hookstream-"))
+    const gateway = await startGateway({ dir, port: 0, vars: { HOOKSTREAM_LOG_MAX_BYTES: "200000" } })
+    try {
+      const { client } = await newWorkspace(gateway.url, gateway.rootKey)
+      const { source } = await client.need("POST", "/v1/sources", { name: "Small" })
+      const url = gateway.url + new URL(source.ingest_url).pathname
+      const statuses: Array<number> = []
+      let last = await fetch(url, { method: "POST", body: "x".repeat(10_000) })
+      for (; last.status === 200 && statuses.length < 100; statuses.push(200)) {
+        last = await fetch(url, { method: "POST", body: "x".repeat(10_000) })
+      }
+      expect(last.status).toBe(503)
+      expect(last.headers.get("retry-after")).not.toBeNull()
+      expect(((await last.json()) as { error: string }).error).toContain("storage_full")
+      expect((await client.need("GET", `/v1/sources/${source.id}`)).source.event_count).toBe(statuses.length)
+    } finally {
+      await gateway.stop()
+      rmSync(dir, { recursive: true, force: true })
+    }
+  })
+})
 
 describe("the retention of a source", () => {
   it("drops what is older and delivered; it answers 410 then, and what is not delivered stays", async () => {
