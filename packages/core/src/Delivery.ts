@@ -319,16 +319,23 @@ const sinceLastGood = (seen: ReadonlyArray<CircuitBreaker.Observation>): Readonl
     )
   )
 
+/** The breaker after a request of a window has come to its end. */
+export const observe = (
+  breaker: CircuitBreaker.Breaker,
+  run: RunId,
+  request: ReadonlyArray<Settled>
+): CircuitBreaker.Breaker => CircuitBreaker.observe(breaker, observations(run, request))
+
 /** Whether to start no further send of this window: the breaker will open, or the destination waits or pauses. */
 export const mustStop = (
-  run: RunId,
-  control: Control,
-  all: ReadonlyArray<Settled>,
+  request: ReadonlyArray<Settled>,
+  breaker: CircuitBreaker.Breaker,
   settings: CircuitBreaker.BreakerSettings
 ): boolean =>
-  all.some(
+  CircuitBreaker.mustOpen(breaker, settings) ||
+  request.some(
     ({ result }) => result._tag === "Failed" && ["pause", "throttle"].includes(CONSEQUENCES[result.reason].next)
-  ) || CircuitBreaker.mustOpen(CircuitBreaker.observe(control.breaker, observations(run, all)), settings)
+  )
 
 export interface Settled {
   readonly seq: number

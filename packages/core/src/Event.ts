@@ -8,6 +8,8 @@ import type * as Ids from "./Ids.ts"
  */
 export const BodyKind = Schema.Literals(["json", "utf8", "binary"])
 export type BodyKind = typeof BodyKind.Type
+/** A log stores the place of a kind in this list. */
+export const BODY_KINDS: ReadonlyArray<BodyKind> = BodyKind.literals
 
 /** An accepted body is at most 10 MiB. */
 export const MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -26,10 +28,11 @@ export const EventMeta = Schema.Struct({
 })
 export type EventMeta = typeof EventMeta.Type
 
-/** An event as the edge hands it to its log. */
-export interface NewEvent extends Omit<EventMeta, "headers"> {
-  /** As JSON: they are stored as they stand here, and read only when somebody asks for them. */
-  readonly headers: string
+/** An event as the edge hands it to its log, by {@link newEvent}. */
+export interface NewEvent {
+  readonly kind: BodyKind
+  /** An `EventMeta` as JSON: stored as it stands here, and read only when somebody asks for it. */
+  readonly meta: string
   readonly body: Uint8Array
 }
 
@@ -79,6 +82,18 @@ export const bodyKind = (body: Uint8Array): BodyKind => {
   } catch {
     return "utf8"
   }
+}
+
+export const newEvent = ({ method, headers, query, contentType, sourceIp }: EventMeta, body: Uint8Array): NewEvent => ({
+  kind: bodyKind(body),
+  meta: JSON.stringify([method, headers, query, contentType, sourceIp]),
+  body
+})
+
+/** The meta of a new event, read again. */
+export const readMeta = (meta: string): EventMeta => {
+  const [method, headers, query, contentType, sourceIp] = JSON.parse(meta)
+  return { method, headers, query, contentType, sourceIp }
 }
 
 const HIDDEN_HEADERS = new Set([

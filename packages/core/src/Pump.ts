@@ -100,15 +100,17 @@ const failedRule = ({ filter, rules, replayFilter }: Intake, view: EventPath.Eve
 
 /** An event as it came from its log: filtered, and with its key. A filter that throws harms this event only. */
 const fresh = (settings: Settings, intake: Intake, event: Event): Item => {
-  const base = { seq: event.seq, event, spent: 0, restarts: 0, since: null, alone: false }
+  let key: string | null = null
+  let decided: Delivery.Result | undefined
   try {
     const view = EventPath.viewOf(event)
     const rule = failedRule(intake, view)
-    const decided = rule === undefined ? undefined : ({ _tag: "Filtered", rule } as const)
-    return { ...base, key: decided === undefined ? keyOf(settings, intake, view) : null, decided }
+    if (rule === undefined) key = keyOf(settings, intake, view)
+    else decided = { _tag: "Filtered", rule }
   } catch {
-    return { ...base, key: null, decided: failed("Malformed", "the connection's filter or ordering key failed on it") }
+    decided = failed("Malformed", "the connection's filter or ordering key failed on it")
   }
+  return { seq: event.seq, event, key, spent: 0, restarts: 0, since: null, alone: false, decided }
 }
 
 const isSet = (key: string | null): key is string => key !== null
@@ -264,13 +266,15 @@ const makeQueue = (settings: Settings, items: ReadonlyArray<Item>, allowed: Deli
     settled,
     take,
     isSplit,
-    /** A request came to an end. */
+    /** A request came to an end; answers the outcomes that it brought. */
     done: (request: ReadonlyArray<Item>, answer: Answer, number: number, latency: number) => {
       for (const { key } of request) if (key !== null) busy.delete(key)
+      const before = settled.length
       if (answer === "split") {
         for (const { seq } of request) share.set(seq, Math.ceil(request.length / 2))
         waiting = [...request, ...waiting].sort((a, b) => a.seq - b.seq)
       } else for (const [i, item] of request.entries()) finish(item, answer[i]!, number, latency)
+      return settled.slice(before)
     },
     /** Sending has stopped: what was not sent, among what was, waits. */
     close: () => {
@@ -376,6 +380,7 @@ const runWindow = Effect.fnUntraced(function* (
   let window: Facts.Window | null = batch.window
   let open = items
   let recordedAt = startedAt
+  let breaker = control.breaker
   let stopped = false
 
   /** Writes down the outcomes of the first events, as far as all of them have come. */
@@ -412,8 +417,9 @@ const runWindow = Effect.fnUntraced(function* (
         })
       )
       const { answer, latency } = yield* send(settings, outbound)
-      queue.done(request, answer, number, latency)
-      stopped ||= Delivery.mustStop(run.id, control, queue.settled, policy.breaker)
+      const ended = queue.done(request, answer, number, latency)
+      breaker = Delivery.observe(breaker, run.id, ended)
+      stopped ||= Delivery.mustStop(ended, breaker, policy.breaker)
       const at = yield* Clock.currentTimeMillis
       if (at - recordedAt >= RECORD_EVERY) {
         recordedAt = at

@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
 import * as Delivery from "@hookstream/core/Delivery"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { newEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
 import * as Pump from "@hookstream/core/Pump"
 import { defaultPolicy } from "@hookstream/core/RetryPolicy"
@@ -31,9 +32,9 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
         const events = EventLog.makeStore(nodeSql(), log)
         const journal = DeliveryJournal.makeStore(nodeSql())
         journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
-        const meta = { method: "POST", headers: "[]", query: "", contentType: null, sourceIp: null }
-        for (let i = 0; i < EVENTS; i++)
-          events.append([{ event: { ...meta, body: new Uint8Array(100) }, token: "", now: 0 }])
+        const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+        const event = newEvent(meta, new Uint8Array(100))
+        for (let i = 0; i < EVENTS; i++) events.append([{ event, token: "", now: 0 }])
         journal.raiseHead(log.sourceId, EVENTS)
 
         let up = false

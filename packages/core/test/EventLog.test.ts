@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { type Event, newEvent } from "@hookstream/core/Event"
 import { CHUNK_BYTES, type EventLogStore, makeMemory, makeStore } from "@hookstream/core/EventLog"
 import type { Sql } from "@hookstream/core/Sql"
 import { append, cases, log } from "@hookstream/core/testing/EventLogSuite"
@@ -46,6 +47,12 @@ describe("the event log on SQLite", () => {
     expect(events.map(({ id }) => id)).toEqual(v1.ids)
     expect(events.map(({ body }) => new TextDecoder().decode(body))).toEqual(['{"a":1}', "text", ""])
     expect(append(store, "x", { now: 5 })).toMatchObject({ seq: 4, receivedAt: 3000 })
+    const shown = ({ seq, bodyKind, method, headers }: Event) => ({ seq, bodyKind, method, headers })
+    const all = store.read(0, { maxEvents: 9, maxBytes: 1e9 }).events.map(shown)
+    expect(all.map(({ bodyKind }) => bodyKind)).toEqual(["json", "utf8", "utf8", "utf8"])
+    expect(all[0]).toMatchObject({ method: "POST", headers: [["content-type", "application/json"]] })
+    expect(store.list(99, 9).map(shown)).toEqual(all.toReversed())
+    expect(store.get([1, 2, 3, 4], 1e9).events.map(shown)).toEqual(all)
   })
   it("an append that fails leaves nothing behind", () => {
     const sql = nodeSql()
@@ -63,14 +70,8 @@ describe("the event log on SQLite", () => {
     const broken = watched(sql, (query) => {
       if (query.includes("INTO events_") && left-- === 0) throw new TypeError("disk")
     })
-    const event = {
-      method: "POST",
-      headers: "[]",
-      query: "",
-      contentType: null,
-      sourceIp: null,
-      body: new Uint8Array(1)
-    }
+    const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+    const event = newEvent(meta, new Uint8Array(1))
     const group = [1, 2, 3].map((n) => ({ event, token: `t${n}`, now: 1 }))
     const store = makeStore(broken, log)
     expect(() => store.append(group)).toThrow("disk")

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import * as Delivery from "@hookstream/core/Delivery"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { newEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
 import * as Pump from "@hookstream/core/Pump"
 import { defaultPolicy } from "@hookstream/core/RetryPolicy"
@@ -29,14 +30,8 @@ const given = (
   let inFlight = 0
   let most = 0
   const append = () => {
-    const event = {
-      method: "POST",
-      headers: "[]",
-      query: "",
-      contentType: null,
-      sourceIp: null,
-      body: new Uint8Array(size)
-    }
+    const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+    const event = newEvent(meta, new Uint8Array(size))
     store.append([{ event, token: "", now: 0 }])
     journal.raiseHead(log.sourceId, store.head())
   }

@@ -11,6 +11,7 @@ import * as Delivery from "@hookstream/core/Delivery"
 import * as Facts from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import { Ordering } from "@hookstream/core/Destination"
+import { newEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
 import * as Pump from "@hookstream/core/Pump"
 import { delivered, failed, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/Sink"
@@ -330,14 +331,8 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
 
   for (const { count, mode: wanted, step, ms, ask } of acts) {
     for (let i = 0; i < count; i++) {
-      const event = {
-        method: "POST",
-        headers: "[]",
-        query: "",
-        contentType: null,
-        sourceIp: null,
-        body: new Uint8Array(1)
-      }
+      const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+      const event = newEvent(meta, new Uint8Array(1))
       events.append([{ event, token: "", now: yield* now }])
     }
     if (wakes) store.raiseHead(log.sourceId, events.head())

@@ -1,18 +1,17 @@
 /** What every event log must do: plain functions, so that they run in Node and inside a Durable Object alike. */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
+import { type EventMeta, newEvent } from "@hookstream/core/Event"
 import { CHUNK_BYTES, type EventLogStore } from "@hookstream/core/EventLog"
 import { parseEventId } from "@hookstream/core/Ids"
 
 export const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 
-const newEvent = (body: string | Uint8Array) => ({
-  method: "POST",
-  headers: '[["content-type","application/json"]]',
-  query: "a=1",
-  contentType: "application/json",
-  sourceIp: "203.0.113.9",
-  body: typeof body === "string" ? new TextEncoder().encode(body) : body
-})
+const META: EventMeta = {
+  ...{ method: "POST", headers: [["content-type", "application/json"]], query: "a=1" },
+  ...{ contentType: "application/json", sourceIp: "203.0.113.9" }
+}
+const eventOf = (body: string | Uint8Array) =>
+  newEvent(META, typeof body === "string" ? new TextEncoder().encode(body) : body)
 let tokens = 0
 export const append = (
   store: EventLogStore,
@@ -21,7 +20,7 @@ export const append = (
 ) =>
   store.append([
     {
-      event: newEvent(body),
+      event: eventOf(body),
       token: options.token ?? `token-${tokens++}`,
       now: options.now ?? 1000,
       repeated: options.repeated ?? false
@@ -45,14 +44,10 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal([event.seq, event.receivedAt], [1, 5000])
     equal(parseEventId(event.id), { receivedAt: 5000, seq: 1, route: log.route })
     const [read] = store.read(0, ALL).events
-    equal(
-      { ...read, body: new TextDecoder().decode(read!.body) },
-      {
-        ...{ ...event, sourceId: log.sourceId, bodyKind: "json", method: "POST", query: "a=1" },
-        ...{ contentType: "application/json", sourceIp: "203.0.113.9", body: '{"a": 1e2 }' },
-        headers: [["content-type", "application/json"]]
-      }
-    )
+    const { id, seq, receivedAt, sourceId, bodyKind, method, headers, query, contentType, sourceIp, body } = read!
+    equal({ id, seq, receivedAt, sourceId, bodyKind }, { ...event, sourceId: log.sourceId, bodyKind: "json" })
+    equal({ method, headers, query, contentType, sourceIp }, META)
+    equal(new TextDecoder().decode(body), '{"a": 1e2 }')
     equal(store.get([1], 1e9).events[0]!.id, event.id)
   },
   "numbers events from 1 without gaps, and time never goes back": (store) => {
@@ -75,7 +70,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
   "appends a group in order, a repeat among them once, even of one in the same group": (store) => {
     append(store, "x", { token: "old" })
     const one = (body: string, token: string, repeated = false) => ({
-      event: newEvent(body),
+      event: eventOf(body),
       token,
       now: 1000,
       repeated
@@ -97,6 +92,35 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(seqs(store.read(0, { maxEvents: 9, maxBytes: 8 }).events), [1, 2])
     equal(seqs(store.read(0, { maxEvents: 9, maxBytes: 1 }).events), [1])
     equal(store.read(4, ALL), { events: [], head: 4 })
+  },
+  "reads bodies of any size and any bytes at once, each as it came": (store) => {
+    const sizes = [0, 1, 700_000, 400_000, 0, CHUNK_BYTES + 5, 3, CHUNK_BYTES, 0]
+    const bodies = sizes.map((size, i) => new Uint8Array(size).map((_, at) => (at * 7 + i * 131) % 256))
+    for (const body of bodies) append(store, body)
+    const { events } = store.read(0, ALL)
+    equal(
+      events.map(({ body }) => body.length),
+      sizes
+    )
+    ok(events.every(({ body }, i) => body.every((byte, at) => byte === bodies[i]![at])))
+    equal(
+      events.map(({ method }) => method),
+      sizes.map(() => META.method)
+    )
+  },
+  "keeps metas apart, whatever is in them": (store) => {
+    const queries = ["a\nb", "ü\u2028", "", '"\\,']
+    for (const query of queries) {
+      store.append([{ event: newEvent({ ...META, query }, new Uint8Array()), token: query, now: 0 }])
+    }
+    equal(
+      store.read(0, ALL).events.map(({ query }) => query),
+      queries
+    )
+    equal(
+      store.list(99, 9).map(({ query }) => query),
+      queries.toReversed()
+    )
   },
   "gets the events asked for in order, leaving out what it does not hold": (store) => {
     for (const body of ["a", "b", "c"]) append(store, body)

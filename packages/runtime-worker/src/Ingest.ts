@@ -3,7 +3,7 @@
  * the commit.
  */
 import { errorResponse } from "@hookstream/api/ErrorResponse"
-import { MAX_BODY_BYTES, type NewEvent } from "@hookstream/core/Event"
+import { MAX_BODY_BYTES, type NewEvent, newEvent } from "@hookstream/core/Event"
 import type { IdKeys } from "@hookstream/core/IdKeys"
 import * as Ids from "@hookstream/core/Ids"
 import type { Env } from "./Env.ts"
@@ -18,15 +18,29 @@ const RETRY_AFTER = 5
 const TRIES = 3
 const PAUSE_MS = 50
 
-/** The source id of an ingest path, or `undefined` when the path is another. */
-export const sourceIdOf = (pathname: string): string | undefined =>
-  pathname.startsWith(PREFIX) ? pathname.slice(PREFIX.length) : undefined
+/** What an ingest URL says. */
+export interface Target {
+  readonly sourceId: string
+  /** Without its `?`. */
+  readonly query: string
+}
+
+/** `undefined` when the URL has another path. By hand, for a `URL` costs as much as the rest of it. */
+export const targetOf = (url: string): Target | undefined => {
+  const path = url.indexOf("/", url.indexOf("://") + 3)
+  if (!url.startsWith(PREFIX, path)) return undefined
+  const mark = url.indexOf("?", path)
+  const end = mark === -1 ? url.length : mark
+  return { sourceId: url.slice(path + PREFIX.length, end), query: url.slice(end + 1) }
+}
 
 /** The body, or `undefined` when it is larger than an event may be. */
 const readBody = async (request: Request): Promise<Uint8Array | undefined> => {
-  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) return undefined
+  const length = request.headers.get("content-length")
+  if (Number(length) > MAX_BODY_BYTES) return undefined
+  // A stream is dear, and only needed where nobody has said how long the body is.
+  if (length !== null) return new Uint8Array(await request.arrayBuffer())
   if (request.body === null) return new Uint8Array()
-  if (request.headers.has("content-length")) return new Uint8Array(await request.arrayBuffer())
   const chunks: Array<Uint8Array> = []
   let size = 0
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
@@ -59,26 +73,30 @@ const append = async (env: Env, route: string, sourceId: string, event: NewEvent
   return undefined
 }
 
-export const ingest = async (request: Request, url: URL, env: Env, idKeys: IdKeys): Promise<Response> => {
+export const ingest = async (
+  request: Request,
+  { sourceId, query }: Target,
+  env: Env,
+  idKeys: IdKeys
+): Promise<Response> => {
   const requestId = Ids.random("req")
   const refuse = (status: number, error: string) => errorResponse(status, error, { requestId })
   const repeat = (error: string) => errorResponse(503, error, { requestId, retryAfterSeconds: RETRY_AFTER })
 
   if (!METHODS.has(request.method)) return refuse(405, "webhooks are taken by GET, POST, PUT, PATCH and DELETE")
-  const sourceId = sourceIdOf(url.pathname) ?? ""
   const parts = await idKeys.parseSourceId(sourceId)
   if (parts === undefined) return refuse(404, "there is no such source: check the ingest URL")
 
   const body = await readBody(request)
   if (body === undefined) return refuse(413, `the body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB`)
-  const reply = await append(env, parts.route, sourceId, {
+  const meta = {
     method: request.method,
-    headers: JSON.stringify([...request.headers]),
-    query: url.search.slice(1),
+    headers: [...request.headers],
+    query,
     contentType: request.headers.get("content-type"),
-    sourceIp: request.headers.get("cf-connecting-ip"),
-    body
-  })
+    sourceIp: request.headers.get("cf-connecting-ip")
+  }
+  const reply = await append(env, parts.route, sourceId, newEvent(meta, body))
   switch (reply?._tag) {
     case "Accepted":
       // Both ids are of a kind that needs no escaping.

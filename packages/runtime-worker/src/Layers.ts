@@ -2,8 +2,10 @@
 import { Deployment } from "@hookstream/api/Deployment"
 import { Deliveries } from "@hookstream/core/Deliveries"
 import { type ConflictError, KeyRingError, type NotFoundError } from "@hookstream/core/Errors"
-import { EventLog, unpack } from "@hookstream/core/EventLog"
+import { EventLog } from "@hookstream/core/EventLog"
 import * as IdKeys from "@hookstream/core/IdKeys"
+import type { Route } from "@hookstream/core/Ids"
+import { unpack } from "@hookstream/core/PackedEvents"
 import { type EntityOf, Registry } from "@hookstream/core/Registry"
 import * as SecretVault from "@hookstream/core/SecretVault"
 import * as SinkRegistry from "@hookstream/core/SinkRegistry"
@@ -19,16 +21,29 @@ import { fromReply, type Reply } from "./internal/reply.ts"
 import { sinks } from "./Sinks.ts"
 import type { Packed } from "./SourceLog.ts"
 
+const eventsOf = (route: Route, { sourceId, packed }: Packed) => unpack(packed, { sourceId, route })
+
 const layerEventLog = (env: Env): Layer.Layer<EventLog> => {
   const log = (route: string) => env.SOURCE_LOG.getByName(route)
   return Layer.succeed(EventLog, {
     read: (route, after, limits) =>
       Effect.map(
-        call<Packed>("the event log", () => log(route).read(after, limits)),
-        (page) => unpack(page, { sourceId: page.sourceId, route })
+        call<Packed & { readonly head: number }>("the event log", () => log(route).read(after, limits)),
+        (page) => ({ events: eventsOf(route, page), head: page.head })
       ),
-    get: (route, seqs, maxBytes) => call("the event log", () => log(route).get(seqs, maxBytes)),
-    list: (route, before, limit) => call("the event log", () => log(route).list(before, limit)),
+    get: (route, seqs, maxBytes) =>
+      Effect.map(
+        call<(Packed & { readonly through: number }) | undefined>("the event log", () =>
+          log(route).get(seqs, maxBytes)
+        ),
+        (found) =>
+          found === undefined ? { events: [], through: 0 } : { events: eventsOf(route, found), through: found.through }
+      ),
+    list: (route, before, limit) =>
+      Effect.map(
+        call<Packed>("the event log", () => log(route).list(before, limit)),
+        (listed) => eventsOf(route, listed)
+      ),
     stats: (route) => call("the event log", () => log(route).stats()),
     range: (route, from, to) => call("the event log", () => log(route).range(from, to))
   })

@@ -1,9 +1,10 @@
 /** The Durable Object of a source's event log, named by its route: a shell over core's `EventLog` and `LogKeeper` stores. */
 import { DurableObject } from "cloudflare:workers"
-import type { Event, NewEvent } from "@hookstream/core/Event"
+import type { NewEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
 import { routeOf, type SourceId } from "@hookstream/core/Ids"
 import * as LogKeeper from "@hookstream/core/LogKeeper"
+import type { PackedEvents } from "@hookstream/core/PackedEvents"
 import type { LogConfig } from "@hookstream/core/Registry"
 import type { Env } from "./Env.ts"
 import { type Alarm, makeAlarm } from "./internal/alarm.ts"
@@ -45,8 +46,9 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** A page, and whose log it is of. */
-export interface Packed extends EventLog.PackedPage {
+/** Events as they leave the log, and whose they are. */
+export interface Packed {
+  readonly packed: PackedEvents
   readonly sourceId: SourceId
 }
 
@@ -68,6 +70,8 @@ export class SourceLog extends DurableObject<Env> {
   #waitingBytes = 0
   /** Something was written in this turn or the one before. */
   #isBusy = false
+  /** Bytes that may come before the size of the database is looked at. */
+  #room = 0
   #delay = TELL_AGAIN
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -112,12 +116,16 @@ export class SourceLog extends DurableObject<Env> {
     if (expiry !== null) this.#alarm.atLatest(Math.max(expiry, Date.now() + TELL_AGAIN))
   }
 
-  /** Answers once the event is written: with those that come close to it, in one transaction. */
-  append(request: AppendRequest): Promise<AppendReply> {
+  /** Answers once the event is written: at once when it comes alone, else with those that come close to it, in one transaction. */
+  append(request: AppendRequest): AppendReply | Promise<AppendReply> {
+    if (!this.#isBusy) {
+      void this.#gather()
+      return this.#write([request])[0]!
+    }
     const { promise, resolve, reject } = Promise.withResolvers<AppendReply>()
     this.#waiting.push({ request, resolve, reject })
     this.#waitingBytes += request.event.body.length
-    if (!this.#isBusy || this.#waiting.length >= GROUP_EVENTS || this.#waitingBytes >= GROUP_BYTES) this.#write()
+    if (this.#waiting.length >= GROUP_EVENTS || this.#waitingBytes >= GROUP_BYTES) this.#flush()
     return promise
   }
 
@@ -127,37 +135,47 @@ export class SourceLog extends DurableObject<Env> {
     do {
       await scheduler.wait(0)
       if (this.#waiting.length === 0) this.#isBusy = false
-      else this.#write()
+      else this.#flush()
     } while (this.#isBusy)
   }
 
   /** Writes what waits. */
-  #write(): void {
+  #flush(): void {
     const group = this.#waiting
     this.#waiting = []
     this.#waitingBytes = 0
-    if (!this.#isBusy) void this.#gather()
     try {
-      const now = Date.now()
-      const isFull = this.ctx.storage.sql.databaseSize > Number(this.env.HOOKSTREAM_LOG_MAX_BYTES ?? STORAGE_MAX)
-      const accepted = group.filter(({ request, resolve }) => {
-        const refusal = this.#refusal(request, isFull)
-        if (refusal !== undefined) resolve(refusal)
-        return refusal === undefined
-      })
-      if (accepted.length === 0) return
-      const { events, keeper } = this.#require()
-      const written = events.append(
-        accepted.map(({ request: { event, token, repeated } }) => ({ event, token, repeated, now }))
-      )
-      const { destinations, source } = keeper.config()!
-      this.#alarm.atLatest(now + (destinations.length > 0 ? TELL_AGAIN : source.retentionDays * DAY))
-      if (destinations.length > 0) this.#tell()
-      for (const [i, { resolve }] of accepted.entries()) resolve({ _tag: "Accepted", id: written[i]!.id })
+      const replies = this.#write(group.map(({ request }) => request))
+      for (const [i, { resolve }] of group.entries()) resolve(replies[i]!)
     } catch (error) {
       // None of the group is written: each asks again with its token.
       for (const { reject } of group) reject(error)
     }
+  }
+
+  /** All that may be written, or none, in one transaction. */
+  #write(requests: ReadonlyArray<AppendRequest>): ReadonlyArray<AppendReply> {
+    const now = Date.now()
+    const isFull = this.#isFull()
+    const refusals = requests.map((request) => this.#refusal(request, isFull))
+    const accepted = requests.filter((_, i) => refusals[i] === undefined)
+    if (accepted.length === 0) return refusals.flatMap((refusal) => refusal ?? [])
+    const { events, keeper } = this.#require()
+    const written = events.append(accepted.map(({ event, token, repeated }) => ({ event, token, repeated, now })))
+    for (const { event } of accepted) this.#room -= event.body.length + event.meta.length
+    const { destinations, source } = keeper.config()!
+    this.#alarm.atLatest(now + (destinations.length > 0 ? TELL_AGAIN : source.retentionDays * DAY))
+    if (destinations.length > 0) this.#tell()
+    const ids = written.values()
+    return refusals.map((refusal) => refusal ?? { _tag: "Accepted", id: ids.next().value!.id })
+  }
+
+  /** Whether there is no room left. The size is asked for, which is as dear as an append, when half of the room may be used up. */
+  #isFull(): boolean {
+    if (this.#room > 0) return false
+    const limit = Number(this.env.HOOKSTREAM_LOG_MAX_BYTES ?? STORAGE_MAX)
+    this.#room = (limit - this.ctx.storage.sql.databaseSize) / 2
+    return this.#room <= 0
   }
 
   /** Why an event is not taken, `undefined` when it is. */
@@ -172,17 +190,23 @@ export class SourceLog extends DurableObject<Env> {
     return isFull ? { _tag: "Full" } : undefined
   }
 
-  read(after: number, limits: EventLog.ReadLimits): Packed {
+  read(after: number, limits: EventLog.ReadLimits): Packed & { readonly head: number } {
+    return this.#ofOwner(({ readPacked }) => readPacked(after, limits))
+  }
+
+  /** `undefined`: this is nobody's log. */
+  get(seqs: ReadonlyArray<number>, maxBytes: number): (Packed & { readonly through: number }) | undefined {
+    if (this.#stores === undefined) return undefined
+    return this.#ofOwner(({ getPacked }) => getPacked(seqs, maxBytes))
+  }
+
+  list(before: number, limit: number): Packed {
+    return this.#ofOwner(({ listPacked }) => listPacked(before, limit))
+  }
+
+  #ofOwner<A>(read: (events: EventLog.SqlEventLogStore) => A): A & Pick<Packed, "sourceId"> {
     const { events, keeper } = this.#require()
-    return { ...events.readPacked(after, limits), sourceId: keeper.config()!.source.id }
-  }
-
-  get(seqs: ReadonlyArray<number>, maxBytes: number): EventLog.Found {
-    return this.#stores?.events.get(seqs, maxBytes) ?? { events: [], through: 0 }
-  }
-
-  list(before: number, limit: number): ReadonlyArray<Event> {
-    return this.#require().events.list(before, limit)
+    return { ...read(events), sourceId: keeper.config()!.source.id }
   }
 
   stats(): EventLog.LogStats {

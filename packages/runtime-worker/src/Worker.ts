@@ -7,7 +7,7 @@ import * as Ids from "@hookstream/core/Ids"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
-import { ingest, sourceIdOf } from "./Ingest.ts"
+import { ingest, targetOf } from "./Ingest.ts"
 import { runtimeOf } from "./Layers.ts"
 
 export { Destination } from "./Destination.ts"
@@ -44,10 +44,10 @@ export default {
   async fetch(request, env): Promise<Response> {
     try {
       const gateway = gatewayOf(env)
-      const url = new URL(request.url)
-      return sourceIdOf(url.pathname) === undefined
+      const target = targetOf(request.url)
+      return target === undefined
         ? await gateway.api(request)
-        : await ingest(request, url, env, gateway.deployment.idKeys)
+        : await ingest(request, target, env, gateway.deployment.idKeys)
     } catch (error) {
       const requestId = Ids.random("req")
       console.error({ message: "a request could not be answered", request_id: requestId, error })

@@ -522,7 +522,10 @@ describe("the retention of a source", () => {
     const port = Number(new URL(rig.gateway.url).port)
     await rig.gateway.stop()
     for (const { id } of [source, held.source]) {
-      withLogOf(id, (db) => db.exec("UPDATE events_1 SET at = at - 10 * 86400000"))
+      withLogOf(id, (db) => {
+        const tables = db.prepare("SELECT name FROM sqlite_master WHERE name GLOB 'events_*'").all()
+        for (const { name } of tables) db.exec(`UPDATE ${name} SET at = at - 10 * 86400000`)
+      })
     }
     rig.gateway = await startGateway({ dir: rig.dir, port })
     const fresh = [await send(source, '"new"'), await send(held.source, '"new"')]
