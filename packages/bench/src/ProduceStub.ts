@@ -1,9 +1,21 @@
 /**
  * A sink that answers a produce request as fast as it can: one receipt for each line. `GET /` tells what came: records, requests, and
- * when the first and the last of them did. `?after=` records it forgets what came before.
+ * when the first and the last of them did; `?arrivals` when each traced event came. `?reset` forgets it afterwards, `?up=false` answers
+ * 503 from then on.
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import { now } from "./Clock.ts"
+import { NUMBER_DIGITS, NUMBER_MARK } from "./Load.ts"
+
+export interface Seen {
+  readonly records: number
+  readonly requests: number
+  readonly firstAt: number
+  readonly lastAt: number
+  /** By the number of the request that brought the event. */
+  readonly arrivals?: ReadonlyArray<number>
+}
 
 const RECEIPT = `${JSON.stringify({
   ...{ error_code: 200, cluster_id: "lkc-bench", topic_name: "bench", partition_id: 0, offset: 1 },
@@ -12,46 +24,53 @@ const RECEIPT = `${JSON.stringify({
 const receipts = new Map<number, string>()
 const LINE_FEED = 0x0a
 
-let seen = { records: 0, requests: 0, firstAt: 0, lastAt: 0 }
-let isDown = false
-/** When each event came: the id is in the record, between known words. */
-const arrivals = new Map<string, number>()
+const nothing = () => ({ records: 0, requests: 0, firstAt: 0, lastAt: 0 })
+let seen = nothing()
+let arrivals: Array<number> = []
+let up = true
+const { traced = false }: { readonly traced?: boolean } = JSON.parse(process.argv[2]!)
+
+const tell = (params: URLSearchParams): Seen => {
+  const told = params.has("arrivals") ? { ...seen, arrivals } : seen
+  if (params.has("up")) up = params.get("up") === "true"
+  if (params.has("reset")) {
+    seen = nothing()
+    arrivals = []
+  }
+  return told
+}
+
+const take = (body: Buffer): number => {
+  const at = now()
+  let count = 1
+  for (let i = body.indexOf(LINE_FEED); i !== -1; i = body.indexOf(LINE_FEED, i + 1)) count++
+  if (traced) {
+    const length = NUMBER_MARK.length
+    for (let i = body.indexOf(NUMBER_MARK); i !== -1; i = body.indexOf(NUMBER_MARK, i + length)) {
+      arrivals[Number(body.toString("latin1", i + length, i + length + NUMBER_DIGITS))] ??= at
+    }
+  }
+  seen.firstAt ||= at
+  seen.lastAt = at
+  seen.records += count
+  seen.requests++
+  return count
+}
 
 const server = createServer((request, response) => {
   if (request.method !== "POST") {
-    const { searchParams } = new URL(request.url ?? "/", "http://stub")
-    if (searchParams.has("down")) isDown = searchParams.get("down") === "true"
-    const answer = searchParams.has("arrivals") ? Object.fromEntries(arrivals) : seen
-    response.end(JSON.stringify(answer))
-    if (searchParams.has("reset")) {
-      seen = { records: 0, requests: 0, firstAt: 0, lastAt: 0 }
-      arrivals.clear()
-    }
+    response.end(JSON.stringify(tell(new URL(request.url ?? "/", "http://stub").searchParams)))
     return
   }
   const chunks: Array<Buffer> = []
   request.on("data", (chunk: Buffer) => chunks.push(chunk))
   request.on("end", () => {
-    if (isDown) {
+    if (!up) {
       response.writeHead(503)
       response.end()
       return
     }
-    let count = 1
-    for (const chunk of chunks)
-      for (let at = chunk.indexOf(LINE_FEED); at !== -1; at = chunk.indexOf(LINE_FEED, at + 1)) count++
-    const now = performance.timeOrigin + performance.now()
-    seen.firstAt ||= now
-    seen.lastAt = now
-    seen.records += count
-    seen.requests++
-    if (process.env["BENCH_ARRIVALS"] === "true") {
-      for (const [, id] of Buffer.concat(chunks)
-        .toString("latin1")
-        .matchAll(/"STRING","data":"(evt_[0-9a-f]{32})"/g)) {
-        if (!arrivals.has(id!)) arrivals.set(id!, now)
-      }
-    }
+    const count = take(Buffer.concat(chunks))
     const body = receipts.get(count) ?? RECEIPT.repeat(count)
     receipts.set(count, body)
     response.writeHead(200, { "Content-Type": "application/json", "Content-Length": body.length })

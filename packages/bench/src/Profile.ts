@@ -1,11 +1,10 @@
 /** A CPU profile of workerd while a load runs, from its inspector: which functions take the time. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { start } from "./Child.ts"
-import { fill } from "./cases/DeliverKafka.ts"
-import { load } from "./cases/Ingest.ts"
 import { addKafka, addSource, type Gateway, startGateway } from "./Gateway.ts"
+import { load } from "./Generator.ts"
 import { RESULTS } from "./Result.ts"
+import { startSink } from "./Sink.ts"
 import { freePort } from "./Workerd.ts"
 
 interface Node {
@@ -43,18 +42,18 @@ const SECONDS = 5
 const LOADS: Readonly<Record<string, (gateway: Gateway) => Promise<() => Promise<unknown>>>> = {
   ingest: async (gateway) => {
     const source = await addSource(gateway)
-    return () => load({ url: source.url, connections: 64, seconds: SECONDS, size: 1000 })
+    return () => load({ url: source.url, connections: 64, until: { seconds: SECONDS }, size: 1000 })
   },
   "deliver-kafka": async (gateway) => {
-    const stub = await start<{ readonly port: number }>("ProduceStub.ts", {})
+    const sink = await startSink()
     const source = await addSource(gateway)
     const settings = { status: "paused", max_in_flight: 6 }
-    const id = await addKafka(gateway, source.id, stub.first.port, settings, { batch: { max_records: 100 } })
-    await fill(source.url, 60_000, 1000)
+    const id = await addKafka(gateway, source.id, sink.port, settings, { batch: { max_records: 100 } })
+    await load({ url: source.url, connections: 64, until: { requests: 60_000 }, size: 1000 })
     return async () => {
       await gateway.client.need("POST", `/v1/destinations/${id}/resume`)
       await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000))
-      await stub.stop()
+      await sink.stop()
     }
   }
 }

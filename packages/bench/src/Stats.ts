@@ -19,3 +19,9 @@ const digits = (value: number): string =>
 
 /** `1.83 (1.75 to 1.90)` */
 export const shown = ({ median, min, max }: Sample): string => `${digits(median)} (${digits(min)} to ${digits(max)})`
+
+/** The value below which this part of them lies. */
+export const quantile = (values: ReadonlyArray<number>, part: number): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0
+}

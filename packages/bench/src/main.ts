@@ -1,6 +1,8 @@
 /** `npm run bench [-- <case> …]`: hookstream against the bare platform, in one run. */
+import * as Backlog from "./cases/Backlog.ts"
 import * as ColdStart from "./cases/ColdStart.ts"
 import * as DeliverKafka from "./cases/DeliverKafka.ts"
+import * as EndToEnd from "./cases/EndToEnd.ts"
 import * as FanOut from "./cases/FanOut.ts"
 import * as Ingest from "./cases/Ingest.ts"
 import * as KafkaEncode from "./cases/KafkaEncode.ts"
@@ -11,7 +13,9 @@ const CASES: Readonly<Record<string, () => Promise<Result>>> = {
   "kafka-encode": KafkaEncode.run,
   ingest: Ingest.run,
   "deliver-kafka": DeliverKafka.run,
+  "end-to-end": EndToEnd.run,
   "fan-out": FanOut.run,
+  backlog: Backlog.run,
   "cold-start": ColdStart.run
 }
 
@@ -25,6 +29,7 @@ if (unknown.length > 0) {
   console.error(`there is no case ${unknown.join(", ")}: use ${Object.keys(CASES).join(", ")}`)
   process.exit(2)
 }
+const begun = performance.now()
 for (const name of asked.length === 0 ? Object.keys(CASES) : asked) {
   const startedAt = performance.now()
   console.log(`\n${name} …`)
@@ -32,4 +37,4 @@ for (const name of asked.length === 0 ? Object.keys(CASES) : asked) {
   print(`${name} (${((performance.now() - startedAt) / 1000).toFixed(0)} s)`, result)
   save(name, result)
 }
-console.log(`\nThe numbers and plots are in ${RESULTS}`)
+console.log(`\n${((performance.now() - begun) / 1000).toFixed(0)} s in all. The numbers and plots are in ${RESULTS}`)

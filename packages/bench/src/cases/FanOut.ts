@@ -1,36 +1,38 @@
 /** What further destinations cost the source: paused ones, and live ones that share the one thread of a local workerd. */
-import { start } from "../Child.ts"
 import { addKafka, addSource, startGateway } from "../Gateway.ts"
+import { load } from "../Generator.ts"
 import type { Figure, Result } from "../Result.ts"
+import { startSink } from "../Sink.ts"
 import { ratios, sampleOf } from "../Stats.ts"
-import { load } from "./Ingest.ts"
 
 const ROUNDS = 3
 const SECONDS = 1.2
 const CONNECTIONS = 64
 
 export const run = async (): Promise<Result> => {
-  const stub = await start<{ readonly port: number }>("ProduceStub.ts", {})
+  const sink = await startSink()
   const gateway = await startGateway()
   try {
     const sourceWith = async (count: number, status: "active" | "paused") => {
       const source = await addSource(gateway)
       for (let i = 0; i < count; i++) {
-        await addKafka(gateway, source.id, stub.first.port, { status }, { batch: { max_records: 100 } })
+        await addKafka(gateway, source.id, sink.port, { status }, { batch: { max_records: 100 } })
       }
       return source.url
     }
     const urls = {
       none: await sourceWith(0, "paused"),
       "1 paused": await sourceWith(1, "paused"),
+      "3 paused": await sourceWith(3, "paused"),
       "10 paused": await sourceWith(10, "paused"),
       "1 live": await sourceWith(1, "active"),
-      "3 live": await sourceWith(3, "active")
+      "3 live": await sourceWith(3, "active"),
+      "10 live": await sourceWith(10, "active")
     }
     const rates = Object.fromEntries(Object.keys(urls).map((name) => [name, [] as Array<number>]))
     for (let round = -1; round < ROUNDS; round++) {
       for (const [name, url] of Object.entries(urls)) {
-        const { perSecond } = await load({ url, connections: CONNECTIONS, seconds: SECONDS, size: 1000 })
+        const { perSecond } = await load({ url, connections: CONNECTIONS, until: { seconds: SECONDS }, size: 1000 })
         if (round >= 0) rates[name]!.push(perSecond)
         // What is still on its way to live destinations must not disturb the next.
         await new Promise((resolve) => setTimeout(resolve, 1500))
@@ -49,6 +51,6 @@ export const run = async (): Promise<Result> => {
       })
     return { figures }
   } finally {
-    await Promise.all([stub.stop(), gateway.stop()])
+    await Promise.all([sink.stop(), gateway.stop()])
   }
 }

@@ -1,21 +1,15 @@
 /** Accepting events against the platform's own limits for one hop, in interleaved rounds of one run. */
-import { start } from "../Child.ts"
 import { addKafka, addSource, startGateway } from "../Gateway.ts"
-import type { Load, LoadOptions } from "../Load.ts"
+import { load } from "../Generator.ts"
+import type { Load } from "../Load.ts"
 import type { Figure, Plot, Result } from "../Result.ts"
+import { startSink } from "../Sink.ts"
 import { ratios, sampleOf } from "../Stats.ts"
 import { bareWorker, serve } from "../Workerd.ts"
 
 const CONNECTIONS = [1, 16, 64, 256]
 const ROUNDS = 3
 const SECONDS = 1.2
-
-export const load = async (options: LoadOptions): Promise<Load> => {
-  const child = await start<Load>("Load.ts", options)
-  await child.stop()
-  if (child.first.errors > 0) console.log(`    ${child.first.errors} requests failed`)
-  return child.first
-}
 
 const GOALS: Readonly<Record<string, Figure["goal"]>> = {
   "1000 B, 1 connection: ingest / insert": { atLeast: 0.85 },
@@ -41,11 +35,11 @@ export const run = async (): Promise<Result> => {
       "ingest, one paused destination": connected.url
     }
     // A trivial server of Node's own shows how far the generator goes.
-    const stub = await start<{ readonly port: number }>("ProduceStub.ts", {})
+    const stub = await startSink()
     const ceiling = await load({
-      url: `http://127.0.0.1:${stub.first.port}/`,
+      url: `http://127.0.0.1:${stub.port}/`,
       connections: 64,
-      seconds: SECONDS,
+      until: { seconds: SECONDS },
       size: 1000
     })
     await stub.stop()
@@ -63,7 +57,7 @@ export const run = async (): Promise<Result> => {
         for (let round = -1; round < ROUNDS; round++) {
           for (const [name, url] of Object.entries(urls)) {
             const seconds = round < 0 ? SECONDS / 3 : SECONDS
-            const one = await load({ url, connections, seconds, size })
+            const one = await load({ url, connections, until: { seconds }, size })
             if (round >= 0) loads[name]!.push(one)
           }
         }
