@@ -59,7 +59,11 @@ const view = Effect.fnUntraced(function* (destination: Destination) {
     paused_reason: pause === null ? null : pause.reason === "user" ? "user" : `${pause.reason}: ${pause.detail}`,
     lag: connections
       .filter(({ deleted }) => !deleted)
-      .map(({ id, sourceId, head, cursor }) => ({ connection_id: id, source_id: sourceId, lag: head - cursor })),
+      .map(({ id, sourceId, head, cursor }) => ({
+        connection_id: id,
+        source_id: sourceId,
+        lag: Math.max(0, head - cursor)
+      })),
     ...{ pending, dead },
     next_attempt_at: timeOrNull(nextDue),
     last_error: lastError === null ? null : `${lastError.reason}: ${lastError.detail}`,

@@ -106,7 +106,7 @@ export interface ReplayProgress {
 export interface DeliveryStore {
   /** Appends the facts and changes the projections, all in one transaction. `now` in milliseconds since 1970. */
   readonly commit: (facts: ReadonlyArray<Facts.Fact>, now: number) => void
-  /** A log has events up to `head`; lower heads change nothing. */
+  /** A log has events up to `head`; lower heads change nothing. Not written: whoever opens the journal again asks the logs. */
   readonly raiseHead: (sourceId: SourceId, head: number) => void
   readonly control: () => Facts.Control
   readonly view: (now: number) => Delivery.View

@@ -36,8 +36,8 @@ export class Destination extends DurableObject<Env> {
   #running: Promise<void> | undefined
   /** Something came while a run was ending: it runs once more. */
   #again = false
-  /** The logs were asked for their heads since this instance began, or since a connection came. */
-  #headsKnown = false
+  /** The logs were asked for their heads, since this instance began or anything may have been missed; else `undefined`. */
+  #heads: Promise<void> | undefined
   #settings: { readonly version: number; readonly settings: Promise<Pump.Settings> } | undefined
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -97,7 +97,7 @@ export class Destination extends DurableObject<Env> {
       this.ctx.storage.sql.exec("INSERT OR REPLACE INTO destination_config VALUES (1, ?)", JSON.stringify(config))
       journal.commit(facts, Date.now())
     })
-    this.#headsKnown = false
+    this.#heads = undefined
     this.#start()
   }
 
@@ -108,11 +108,10 @@ export class Destination extends DurableObject<Env> {
   wake(sourceId: SourceId, head: number): number {
     if (this.#stores === undefined) return 0
     const { journal } = this.#stores
-    // Also of one that may not read: its lag is shown.
     journal.raiseHead(sourceId, head)
     const { pause, breaker } = journal.control()
     if (pause !== null || breaker.state === "open") {
-      this.#headsKnown = false
+      this.#heads = undefined
       return REST
     }
     this.#start()
@@ -127,8 +126,14 @@ export class Destination extends DurableObject<Env> {
     return this.#stores?.journal.statuses(sourceId, seqs) ?? []
   }
 
-  summary(): DeliveryJournal.Summary {
+  /** With the logs as they are now, as far as they can be reached. */
+  async summary(): Promise<DeliveryJournal.Summary> {
     if (this.#stores === undefined) throw new NotClaimed({ object: "Destination" })
+    try {
+      await this.#refreshHeads()
+    } catch (error) {
+      console.warn({ message: "a log did not say how far it is", error })
+    }
     return this.#stores.journal.summary()
   }
 
@@ -207,8 +212,8 @@ export class Destination extends DurableObject<Env> {
   }
 
   /** Closes the circuit by hand: what waits is tried at once. */
-  resetCircuit(): DeliveryJournal.Summary {
-    const summary = this.summary()
+  async resetCircuit(): Promise<DeliveryJournal.Summary> {
+    const summary = await this.summary()
     if (summary.control.breaker.state === "closed") return summary
     const at = Date.now()
     this.#stores!.journal.commit([{ _tag: "BreakerClosed", at }], at)
@@ -242,7 +247,7 @@ export class Destination extends DurableObject<Env> {
         next = Date.now() + AFTER_FAILURE
       }
       // What the logs did not tell while nothing could be read is asked for once the rest is done.
-    } while (this.#again ? next === null || next > Date.now() : next === null && !this.#headsKnown)
+    } while (this.#again ? next === null || next > Date.now() : next === null && this.#heads === undefined)
     if (next !== null) this.#alarm.atLatest(next)
   }
 
@@ -268,9 +273,15 @@ export class Destination extends DurableObject<Env> {
   }
 
   /** Asks the logs how far they are: a wake-up may have been lost with the last instance, or come before its connection. */
-  async #refreshHeads(): Promise<void> {
-    if (this.#headsKnown) return
-    this.#headsKnown = true
+  #refreshHeads(): Promise<void> {
+    this.#heads ??= this.#askHeads().catch((error) => {
+      this.#heads = undefined
+      throw error
+    })
+    return this.#heads
+  }
+
+  async #askHeads(): Promise<void> {
     const { journal } = this.#stores!
     const live = journal.summary().connections.filter(({ deleted }) => !deleted)
     const sources = new Map(live.map(({ sourceId, route }) => [sourceId, route]))
@@ -287,8 +298,9 @@ export class Destination extends DurableObject<Env> {
     if (this.#stores === undefined) return
     try {
       const due = this.#nextDue()
-      // While the run goes on another alarm stands behind it.
-      if (due !== null && due <= Date.now()) this.#alarm.atLatest(Date.now() + SAFETY_NET)
+      // While the run goes on another alarm stands behind it. What the logs have is not known yet to an instance that has just begun.
+      if (this.#heads === undefined || (due !== null && due <= Date.now()))
+        this.#alarm.atLatest(Date.now() + SAFETY_NET)
     } catch (error) {
       // An alarm that fails six times is deleted for good: nothing is thrown out of here.
       console.error({ message: "the destination's alarm failed; it rings again", error })

@@ -255,7 +255,11 @@ export const makeStore = (sql: Sql): DeliveryStore => {
     const row = sql.exec("SELECT state FROM control")[0]
     return row === undefined ? Facts.initialControl : JSON.parse(row["state"] as string)
   }
-  const runs = () => sql.exec("SELECT * FROM runs ORDER BY id").map(toRun)
+  /** How far each log is, as far as this instance was told: to write it down would be a commit for each time. */
+  const heads = new Map<string, number>()
+  const raised = (run: Facts.Run): Facts.Run =>
+    run.replay === null ? { ...run, head: Math.max(run.head, heads.get(run.sourceId) ?? 0) } : run
+  const runs = () => sql.exec("SELECT * FROM runs ORDER BY id").map(toRun).map(raised)
   const live = () => runs().filter(({ replay }) => replay === null)
   const countOf = (table: "pending" | "dead", run: Facts.RunId) =>
     Number(sql.exec(`SELECT count(*) AS n FROM ${table} WHERE run = ?`, run)[0]!["n"])
@@ -352,7 +356,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
       }
     },
     raiseHead: (sourceId, head) => {
-      sql.exec("UPDATE runs SET head = ? WHERE source_id = ? AND replay IS NULL AND head < ?", head, sourceId, head)
+      heads.set(sourceId, Math.max(head, heads.get(sourceId) ?? 0))
     },
     view: (now) => {
       const countBy = (table: "pending" | "dead", where = "") =>
@@ -361,7 +365,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
             .exec(`SELECT run, count(*) AS n FROM ${table} ${where} GROUP BY run`)
             .map((row) => [row["run"] as string, Number(row["n"])])
         )
-      const all = sql.exec("SELECT * FROM runs WHERE deleted = 0 ORDER BY id").map(toRun)
+      const all = sql.exec("SELECT * FROM runs WHERE deleted = 0 ORDER BY id").map(toRun).map(raised)
       const pendingOf = countBy("pending")
       // Only replays with a limit ask for it.
       const limited = all.filter(({ replay }) => replay?.maxEvents != null)
