@@ -13,20 +13,28 @@ export interface GatewayOptions {
   readonly inspectorPort?: number
   /** Default: as it is deployed. Without it functions keep their names. */
   readonly minify?: boolean
+  /** A file other than the production bundle. */
+  readonly main?: string
+  readonly dir?: string
+  readonly vars?: ReturnType<typeof newVars>
 }
 
-export const startGateway = async ({ inspectorPort, minify = true }: GatewayOptions = {}): Promise<Gateway> => {
-  const rootKey = randomBytes(32).toString("hex")
-  const workerd = await serve({
-    main: productionBundle(minify),
-    objects: { WORKSPACE: "Workspace", SOURCE_LOG: "SourceLog", DESTINATION: "Destination" },
-    vars: {
-      ...{ HOOKSTREAM_ROOT_KEY: rootKey, HOOKSTREAM_ID_KEY: ring(), HOOKSTREAM_KEYS: ring() },
-      HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: "true"
-    },
-    ...(inspectorPort === undefined ? {} : { inspectorPort })
-  })
-  const { client } = await newWorkspace(workerd.url, rootKey)
+/** What a deployment sets, fresh. */
+export const newVars = () => ({
+  HOOKSTREAM_ROOT_KEY: randomBytes(32).toString("hex"),
+  ...{ HOOKSTREAM_ID_KEY: ring(), HOOKSTREAM_KEYS: ring(), HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: "true" }
+})
+
+export const OBJECTS = { WORKSPACE: "Workspace", SOURCE_LOG: "SourceLog", DESTINATION: "Destination" }
+
+export const startGateway = async ({
+  minify = true,
+  main,
+  vars = newVars(),
+  ...rest
+}: GatewayOptions = {}): Promise<Gateway> => {
+  const workerd = await serve({ main: main ?? productionBundle(minify).file, objects: OBJECTS, vars, ...rest })
+  const { client } = await newWorkspace(workerd.url, vars.HOOKSTREAM_ROOT_KEY)
   return { ...workerd, client }
 }
 
