@@ -17,8 +17,9 @@ export const ratios = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): Samp
 const digits = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
 
-/** `1.83 (1.75 to 1.90)` */
-export const shown = ({ median, min, max }: Sample): string => `${digits(median)} (${digits(min)} to ${digits(max)})`
+/** `1.83 (1.75 to 1.90)`, or of one round `1.83`. */
+export const shown = ({ median, min, max }: Sample): string =>
+  min === max ? digits(median) : `${digits(median)} (${digits(min)} to ${digits(max)})`
 
 /** The value below which this part of them lies. */
 export const quantile = (values: ReadonlyArray<number>, part: number): number => {

@@ -1,6 +1,7 @@
 /** `npm run bench [-- <case> …]`: hookstream against the bare platform, in one run. */
 import * as Backlog from "./cases/Backlog.ts"
 import * as ColdStart from "./cases/ColdStart.ts"
+import * as Cost from "./cases/Cost.ts"
 import * as DeliverKafka from "./cases/DeliverKafka.ts"
 import * as EndToEnd from "./cases/EndToEnd.ts"
 import * as FanOut from "./cases/FanOut.ts"
@@ -16,7 +17,8 @@ const CASES: Readonly<Record<string, () => Promise<Result>>> = {
   "end-to-end": EndToEnd.run,
   "fan-out": FanOut.run,
   backlog: Backlog.run,
-  "cold-start": ColdStart.run
+  "cold-start": ColdStart.run,
+  cost: Cost.run
 }
 
 const asked = process.argv.slice(2)

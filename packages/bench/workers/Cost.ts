@@ -5,7 +5,7 @@ import { SourceLog as RealSourceLog } from "@hookstream/runtime-worker/SourceLog
 import gateway from "@hookstream/runtime-worker/Worker"
 import { Workspace as RealWorkspace } from "@hookstream/runtime-worker/Workspace"
 
-const counted = { workerRequests: 0, objectRequests: 0, rowsRead: 0, rowsWritten: 0, alarmsSet: 0, alarmsRung: 0 }
+const counted = { workerRequests: 0, objectRequests: 0, rowsRead: 0, rowsWritten: 0, alarmsSet: 0 }
 let cursors: Array<SqlStorageCursor<Record<string, SqlStorageValue>>> = []
 
 /** A cursor counts rows as they are read: those of earlier calls are at their end. */
@@ -40,39 +40,32 @@ const watch = (storage: DurableObjectStorage): void => {
 
 type ObjectClass = new (ctx: DurableObjectState, env: Env) => object
 
-/** Calls from outside, which are billed: each method of the class is one. */
-const countCalls = (from: ObjectClass): void => {
-  const prototype = from.prototype as Record<string, (...args: Array<unknown>) => unknown>
+/** Each call of a method, and each alarm, is a request to an object. */
+const countCalls = ({ prototype }: { readonly prototype: object }): void => {
+  const methods = prototype as Record<string, (...args: Array<unknown>) => unknown>
   for (const name of Object.getOwnPropertyNames(prototype)) {
-    const method = prototype[name]!
+    const method = methods[name]!
     if (name === "constructor") continue
-    prototype[name] = function (...args) {
+    methods[name] = function (...args) {
       counted.objectRequests++
-      if (name === "alarm") counted.alarmsRung++
       return method.apply(this, args)
     }
   }
 }
-for (const one of [RealWorkspace, RealSourceLog, RealDestination]) countCalls(one)
 
-export class Workspace extends RealWorkspace {
-  constructor(ctx: DurableObjectState, env: Env) {
-    watch(ctx.storage)
-    super(ctx, env)
+const counting = <C extends ObjectClass>(Real: C): C => {
+  countCalls(Real)
+  // @ts-expect-error: a mixin's constructor has to take any arguments, and an object's takes two
+  return class extends Real {
+    constructor(ctx: DurableObjectState, env: Env) {
+      watch(ctx.storage)
+      super(ctx, env)
+    }
   }
 }
-export class SourceLog extends RealSourceLog {
-  constructor(ctx: DurableObjectState, env: Env) {
-    watch(ctx.storage)
-    super(ctx, env)
-  }
-}
-export class Destination extends RealDestination {
-  constructor(ctx: DurableObjectState, env: Env) {
-    watch(ctx.storage)
-    super(ctx, env)
-  }
-}
+export const Workspace = counting(RealWorkspace)
+export const SourceLog = counting(RealSourceLog)
+export const Destination = counting(RealDestination)
 
 export default {
   fetch(request, env): Promise<Response> | Response {
