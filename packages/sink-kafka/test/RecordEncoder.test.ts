@@ -214,3 +214,33 @@ describe("the record", () => {
     expect(replays.map((value) => value && text(value))).toEqual(["rpl_1", undefined, "rpl_2"])
   })
 })
+
+describe("the encoder's memory", () => {
+  /** Buffers, and views of them, that `run` makes. */
+  const buffersOf = (run: () => void): number => {
+    let made = 0
+    const Real = globalThis.Uint8Array
+    globalThis.Uint8Array = new Proxy(Real, {
+      construct: (target, args, self) => {
+        made++
+        return Reflect.construct(target, args, self)
+      }
+    })
+    try {
+      run()
+    } finally {
+      globalThis.Uint8Array = Real
+    }
+    return made
+  }
+
+  it("is one buffer, whether a request has one record or a hundred", () => {
+    const encode = RecordEncoder.make({ timestamp: "received" })
+    const batch = (count: number) => Array.from({ length: count }, () => outbound('{"a":"ü"}'))
+    const [one, hundred] = [batch(1), batch(100)]
+    encode(one)
+    const buffers = buffersOf(() => encode(one))
+    expect(buffers).toBeGreaterThan(0)
+    expect(buffersOf(() => encode(hundred))).toBe(buffers)
+  })
+})

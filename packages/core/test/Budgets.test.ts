@@ -1,0 +1,55 @@
+/** Rows are the bill (`npm run bench -- cost` has the platform's own count): what they may be for an event does not depend on time. */
+import { describe, expect, it } from "@effect/vitest"
+import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
+import * as Delivery from "@hookstream/core/Delivery"
+import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { newEvent } from "@hookstream/core/Event"
+import * as EventLog from "@hookstream/core/EventLog"
+import * as Pump from "@hookstream/core/Pump"
+import { defaultPolicy } from "@hookstream/core/RetryPolicy"
+import { delivered } from "@hookstream/core/Sink"
+import type { Sql } from "@hookstream/core/Sql"
+import { Effect, Layer } from "effect"
+import { nodeSql } from "./NodeSql.ts"
+
+const EVENTS = 1000
+const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
+
+/** Rows written since the database was opened. */
+const rowsOf = (sql: Sql): number => Number(sql.exec("SELECT total_changes() AS n")[0]!["n"])
+
+const rowsPerEvent = Effect.fnUntraced(function* (maxEvents: number, window: number) {
+  const [logSql, journalSql] = [nodeSql(), nodeSql()]
+  const events = EventLog.makeStore(logSql, log)
+  const journal = DeliveryJournal.makeStore(journalSql)
+  journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
+  const before = rowsOf(logSql) + rowsOf(journalSql)
+  const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+  for (let i = 0; i < EVENTS; i++) events.append([{ event: newEvent(meta, new Uint8Array(9)), token: "", now: 0 }])
+  journal.raiseHead(log.sourceId, EVENTS)
+  const settings: Pump.Settings = {
+    ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 6, connections: new Map() },
+    driver: {
+      batch: { maxEvents, maxBytes: 1e6 },
+      check: Effect.succeed([]),
+      send: (batch) => Effect.succeed(batch.map(() => delivered({ offset: "1" })))
+    },
+    policy: {
+      ...{ ordering: "none", retry: defaultPolicy, breaker: CircuitBreaker.defaultSettings, maxPending: 10_000 },
+      ...{ limits: Delivery.unlimited, window: { events: window, bytes: 1e6 } }
+    }
+  }
+  const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, events]])))
+  yield* Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer))
+  expect(journal.summary()).toMatchObject({ pending: 0, connections: [{ delivered: EVENTS }] })
+  return (rowsOf(logSql) + rowsOf(journalSql) - before) / EVENTS
+})
+
+describe("rows written for an event, accepted and delivered", () => {
+  it.effect("are 1.2 at most with 100 records a request", () =>
+    Effect.map(rowsPerEvent(100, 100), (rows) => expect(rows).toBeLessThanOrEqual(1.2))
+  )
+  it.effect("are 1.5 at most with single records", () =>
+    Effect.map(rowsPerEvent(1, Delivery.WINDOW_EVENTS), (rows) => expect(rows).toBeLessThanOrEqual(1.5))
+  )
+})

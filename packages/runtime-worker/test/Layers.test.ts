@@ -1,0 +1,40 @@
+import { KeyRingError } from "@hookstream/core/Errors"
+import { Registry } from "@hookstream/core/Registry"
+import type { Env } from "@hookstream/runtime-worker/Env"
+import { runtimeOf } from "@hookstream/runtime-worker/Layers"
+import { Effect } from "effect"
+import { describe, expect, it } from "vitest"
+
+const ring = `1:${Buffer.alloc(32).toString("base64")}`
+
+/** An env that counts how often its settings are read: each build of the layers reads each of them once. */
+const countedEnv = () => {
+  let reads = 0
+  const env = {
+    HOOKSTREAM_ROOT_KEY: "root",
+    HOOKSTREAM_ID_KEY: ring,
+    get HOOKSTREAM_KEYS() {
+      reads++
+      return ring
+    }
+  } as Env
+  return { env, reads: () => reads }
+}
+
+describe("the runtime of an isolate", () => {
+  it("is built once, and at once: a request that came second would hang on the first one's build", async () => {
+    const { env, reads } = countedEnv()
+    expect(runtimeOf(env).runSync(Effect.as(Registry, true))).toBe(true)
+    await Promise.all([1, 2, 3].map(() => runtimeOf(env).runPromise(Effect.as(Registry, true))))
+    expect(reads()).toBe(1)
+  })
+
+  it("does not remember that a setting was missing", () => {
+    const { env } = countedEnv()
+    const settings: { HOOKSTREAM_ID_KEY?: string } = env
+    delete settings.HOOKSTREAM_ID_KEY
+    expect(() => runtimeOf(env)).toThrow(KeyRingError)
+    settings.HOOKSTREAM_ID_KEY = ring
+    expect(runtimeOf(env).runSync(Effect.as(Registry, true))).toBe(true)
+  })
+})
