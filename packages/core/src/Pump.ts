@@ -156,9 +156,11 @@ const load = Effect.fnUntraced(function* (
   const log = yield* EventLog
   const { bytes } = settings.policy.window
   if ("after" in what) {
-    const maxEvents = Math.min(what.maxEvents, run.head - what.after)
+    // A live run also takes what came since its log told it.
+    const end = run.replay === null ? Number.POSITIVE_INFINITY : run.head
+    const maxEvents = Math.min(what.maxEvents, end - what.after)
     const { events, head } = yield* log.read(run.route, what.after, { maxEvents, maxBytes: bytes })
-    const own = events.filter(({ seq }) => seq <= run.head)
+    const own = events.filter(({ seq }) => seq <= end)
     const last = own.at(-1)
     // Of a replay, what its log had and no longer holds is passed over. What a live run needs is never dropped.
     if (last === undefined && (run.replay === null || head < run.head)) return undefined

@@ -27,7 +27,8 @@ const REDRIVE_PAGE = 500
 
 interface Stores {
   readonly journal: DeliveryJournal.DeliveryStore
-  readonly config: () => DestinationConfig | undefined
+  /** As it is stored: every window goes by it. */
+  config: DestinationConfig | undefined
 }
 
 export class Destination extends DurableObject<Env> {
@@ -56,19 +57,14 @@ export class Destination extends DurableObject<Env> {
     sql.exec(
       "CREATE TABLE IF NOT EXISTS destination_config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)"
     )
-    return {
-      journal,
-      config: () => {
-        const row = sql.exec("SELECT config FROM destination_config")[0]
-        return row === undefined ? undefined : JSON.parse(row["config"] as string)
-      }
-    }
+    const row = sql.exec("SELECT config FROM destination_config")[0]
+    return { journal, config: row === undefined ? undefined : JSON.parse(row["config"] as string) }
   }
 
   /** When there is something to do, in milliseconds since 1970: now or later, `null` when nothing is known of. */
   #nextDue(): number | null {
     const now = Date.now()
-    const config = this.#stores!.config()
+    const config = this.#stores!.config
     if (config === undefined || config.deleted) return null
     const step = Delivery.plan(this.#stores!.journal.view(now), now, policyOf(config.destination))
     return step._tag === "Wait" ? step.until : now
@@ -97,6 +93,7 @@ export class Destination extends DurableObject<Env> {
       this.ctx.storage.sql.exec("INSERT OR REPLACE INTO destination_config VALUES (1, ?)", JSON.stringify(config))
       journal.commit(facts, Date.now())
     })
+    this.#stores.config = config
     this.#heads = undefined
     this.#start()
   }
@@ -259,7 +256,7 @@ export class Destination extends DurableObject<Env> {
 
   /** What the pump works by: made once for each version of the config. */
   async #current(): Promise<Pump.Settings | undefined> {
-    const config = this.#stores!.config()
+    const config = this.#stores!.config
     if (config === undefined || config.deleted) return undefined
     if (this.#settings?.version !== config.version) {
       const settings = makeSettings(this.env, config)

@@ -34,8 +34,7 @@ export const run = async (): Promise<Result> => {
       for (const [name, url] of Object.entries(urls)) {
         const { perSecond } = await load({ url, connections: CONNECTIONS, until: { seconds: SECONDS }, size: 1000 })
         if (round >= 0) rates[name]!.push(perSecond)
-        // What is still on its way to live destinations must not disturb the next.
-        await new Promise((resolve) => setTimeout(resolve, 1500))
+        await sink.quiet()
       }
     }
     console.log(

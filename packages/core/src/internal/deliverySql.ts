@@ -251,10 +251,13 @@ const settleEvent = (sql: Sql, run: Facts.RunId, isRetry: boolean, one: Facts.Se
 export const makeStore = (sql: Sql): DeliveryStore => {
   migrate(sql, "DeliveryJournal", MIGRATIONS)
 
-  const control = (): Facts.Control => {
+  const readControl = (): Facts.Control => {
     const row = sql.exec("SELECT state FROM control")[0]
     return row === undefined ? Facts.initialControl : JSON.parse(row["state"] as string)
   }
+  // Read once for each instance: every step needs it, and nobody else writes it.
+  let state = readControl()
+  const control = () => state
   /** How far each log is, as far as this instance was told: to write it down would be a commit for each time. */
   const heads = new Map<string, number>()
   const raised = (run: Facts.Run): Facts.Run =>
@@ -295,6 +298,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
         sql.exec("DELETE FROM journal_segments WHERE n = ?", n!)
       }
     }
+    current = newest()
   }
   const append = (fact: Facts.Fact, now: number): void => {
     const isRead = fact._tag === "WindowSettled" && fact.seqs === null
@@ -333,25 +337,25 @@ export const makeStore = (sql: Sql): DeliveryStore => {
   return {
     control,
     commit: (facts, now) => {
-      const before = { current, next }
+      const before = { current, next, state }
       try {
         sql.transaction(() => {
           rotate(now)
-          current = newest()
-          const controlBefore = control()
-          let after = controlBefore
+          let after = state
           for (const fact of facts) {
             append(fact, now)
             project(sql, fact, after)
             after = Facts.evolveControl(after, fact)
           }
-          if (after !== controlBefore) {
+          if (after !== state) {
             sql.exec("INSERT OR REPLACE INTO control VALUES (1, ?)", JSON.stringify(after))
+            state = after
           }
         })
       } catch (error) {
         current = before.current
         next = before.next
+        state = before.state
         throw error
       }
     },
@@ -371,7 +375,6 @@ export const makeStore = (sql: Sql): DeliveryStore => {
       const limited = all.filter(({ replay }) => replay?.maxEvents != null)
       const deadOf = new Map(limited.map(({ id }) => [id, countOf("dead", id)]))
       const later = sql.exec(`SELECT min(due) AS due FROM pending WHERE due > ? AND run IN (${ENABLED})`, now)[0]
-      const state = control()
       const shown = all.map((run) => ({ ...run, pending: pendingOf.get(run.id) ?? 0, dead: deadOf.get(run.id) ?? 0 }))
       return {
         control: state,
