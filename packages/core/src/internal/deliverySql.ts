@@ -374,14 +374,18 @@ export const makeStore = (sql: Sql): DeliveryStore => {
       // Only replays with a limit ask for it.
       const limited = all.filter(({ replay }) => replay?.maxEvents != null)
       const deadOf = new Map(limited.map(({ id }) => [id, countOf("dead", id)]))
-      const later = sql.exec(`SELECT min(due) AS due FROM pending WHERE due > ? AND run IN (${ENABLED})`, now)[0]
+      // While all goes well nothing is pending, and none of it is looked for.
+      const isCalm = pendingOf.size === 0
+      const later = isCalm
+        ? undefined
+        : sql.exec(`SELECT min(due) AS due FROM pending WHERE due > ? AND run IN (${ENABLED})`, now)[0]
       const shown = all.map((run) => ({ ...run, pending: pendingOf.get(run.id) ?? 0, dead: deadOf.get(run.id) ?? 0 }))
       return {
         control: state,
         runs: shown.filter((run) => goesOn(run, run.pending)),
-        due: due(now),
+        due: isCalm ? [] : due(now),
         oldest:
-          state.breaker.state === "closed"
+          isCalm || state.breaker.state === "closed"
             ? []
             : sql
                 .exec(
