@@ -576,4 +576,14 @@ describe("when the gateway is stopped and started again", () => {
       ).status
     ).toBe("delivered")
   })
+  it("what a destination was told and never wrote down is asked of the log: its lag at once, its records on resume", async () => {
+    const { source, destination } = await connect(rig, { status: "paused" })
+    const ids: Array<string> = []
+    for (let n = 0; n < 3; n++) ids.push(await send(source, JSON.stringify({ n })))
+    await rig.gateway.stop("SIGKILL")
+    rig.gateway = await startGateway({ dir: rig.dir, port: Number(new URL(rig.gateway.url).port) })
+    expect((await destinationOf(destination.id)).lag[0].lag).toBe(3)
+    await rig.client.need("POST", `/v1/destinations/${destination.id}/resume`)
+    for (const id of ids) expect(await landed(id)).toHaveLength(1)
+  })
 })
