@@ -337,9 +337,9 @@ export const makeStore = (sql: Sql): DeliveryStore => {
   return {
     control,
     commit: (facts, now) => {
-      const before = { current, next, state }
+      const before = { current, next }
       try {
-        sql.transaction(() => {
+        state = sql.transaction(() => {
           rotate(now)
           let after = state
           for (const fact of facts) {
@@ -349,13 +349,12 @@ export const makeStore = (sql: Sql): DeliveryStore => {
           }
           if (after !== state) {
             sql.exec("INSERT OR REPLACE INTO control VALUES (1, ?)", JSON.stringify(after))
-            state = after
           }
+          return after
         })
       } catch (error) {
         current = before.current
         next = before.next
-        state = before.state
         throw error
       }
     },
