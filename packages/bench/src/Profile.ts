@@ -39,10 +39,21 @@ const inspect = async (port: number) => {
 }
 
 const SECONDS = 5
+/** Events a second, well within what one core holds. */
+const RATE = 1500
 const LOADS: Readonly<Record<string, (gateway: Gateway) => Promise<() => Promise<unknown>>>> = {
   ingest: async (gateway) => {
     const source = await addSource(gateway)
     return () => load({ url: source.url, connections: 64, until: { seconds: SECONDS }, size: 1000 })
+  },
+  "end-to-end": async (gateway) => {
+    const sink = await startSink()
+    const source = await addSource(gateway)
+    await addKafka(gateway, source.id, sink.port, {}, { batch: { max_records: 100 } })
+    return async () => {
+      await load({ url: source.url, connections: 64, until: { seconds: SECONDS }, size: 1000, rate: RATE })
+      await sink.stop()
+    }
   },
   "deliver-kafka": async (gateway) => {
     const sink = await startSink()
