@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { addKafka, addSource, type Gateway, startGateway } from "./Gateway.ts"
 import { load } from "./Generator.ts"
+import { inspect } from "./Inspector.ts"
 import { RESULTS } from "./Result.ts"
 import { startSink } from "./Sink.ts"
 import { freePort } from "./Workerd.ts"
@@ -14,28 +15,6 @@ interface Node {
 }
 interface CpuProfile {
   readonly nodes: ReadonlyArray<Node>
-}
-
-/** Speaks to the inspector of the isolate. */
-const inspect = async (port: number) => {
-  const [isolate] = (await (await fetch(`http://127.0.0.1:${port}/json`)).json()) as ReadonlyArray<{
-    readonly webSocketDebuggerUrl: string
-  }>
-  const socket = new WebSocket(isolate!.webSocketDebuggerUrl)
-  await new Promise((resolve) => socket.addEventListener("open", resolve, { once: true }))
-  const waiting = new Map<number, (result: unknown) => void>()
-  socket.addEventListener("message", ({ data }) => {
-    const { id, result } = JSON.parse(String(data))
-    waiting.get(id)?.(result)
-  })
-  let ids = 0
-  const call = <A>(method: string, params: object = {}): Promise<A> =>
-    new Promise((resolve) => {
-      const id = ++ids
-      waiting.set(id, (result) => resolve(result as A))
-      socket.send(JSON.stringify({ id, method, params }))
-    })
-  return { call, close: () => socket.close() }
 }
 
 const SECONDS = 5

@@ -1,21 +1,25 @@
 /** A sink that was down for long: how fast what waited is delivered, from the first to the last, and what memory that takes. */
 import { addKafka, addSource, startGateway } from "../Gateway.ts"
 import { load } from "../Generator.ts"
+import { heapOf, inspect } from "../Inspector.ts"
 import type { Result } from "../Result.ts"
 import { startSink } from "../Sink.ts"
 import { sampleOf } from "../Stats.ts"
-import { memoryOf } from "../Workerd.ts"
+import { freePort, memoryOf } from "../Workerd.ts"
 
 const EVENTS = 100_000
 const FILL_STEP = 10_000
 const SIZE = 1000
-const LOOK_EVERY_MS = 50
+const LOOK_EVERY_MS = 150
+/** A drain takes seconds; longer is a fault. */
+const LOOKS_MAX = 300
 
 interface Look {
   readonly at: number
   readonly records: number
-  /** MiB. */
+  /** MiB: resident of the process, and of the isolate's heap after a collection. */
   readonly memory: number
+  readonly heap: number
 }
 
 /** Records a second while `from` to `to` of all were delivered. */
@@ -27,7 +31,9 @@ const rateBetween = (looks: ReadonlyArray<Look>, from: number, to: number): numb
 
 export const run = async (): Promise<Result> => {
   const sink = await startSink()
-  const gateway = await startGateway()
+  const inspectorPort = await freePort()
+  const gateway = await startGateway({ inspectorPort })
+  const inspector = await inspect(inspectorPort)
   try {
     const source = await addSource(gateway)
     // It asks for the sink every second, so that little time passes between the sink's return and the first record.
@@ -41,19 +47,15 @@ export const run = async (): Promise<Result> => {
     const before = memoryOf(gateway.pid)
     await sink.read("?reset&up=true")
     const looks: Array<Look> = []
-    let isDone = false
-    const watch = (async () => {
-      while (!isDone) {
-        const { records } = await sink.read()
-        if (records > 0) looks.push({ at: performance.now(), records, memory: memoryOf(gateway.pid) })
-        await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
-      }
-    })()
-    await sink.wait(EVENTS).finally(() => {
-      isDone = true
-    })
-    await watch
+    for (let records = 0; records < EVENTS; ) {
+      if (looks.length > LOOKS_MAX) throw new Error(`${records} of ${EVENTS} events came`)
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+      records = (await sink.read()).records
+      const look = { at: performance.now(), records, memory: memoryOf(gateway.pid) }
+      looks.push({ ...look, heap: await heapOf(inspector) })
+    }
 
+    const heaps = looks.map(({ heap }) => heap)
     const most = Math.max(...looks.map(({ memory }) => memory))
     const seconds = ({ at }: Look) => (at - looks[0]!.at) / 1000
     const [early, late] = [rateBetween(looks, 0.05, 0.35), rateBetween(looks, 0.65, 0.95)]
@@ -62,6 +64,11 @@ export const run = async (): Promise<Result> => {
       figures: [
         { name: "drain", value: sampleOf([rateBetween(looks, 0.05, 0.95)]), unit: "records/s" },
         { name: "drain rate, late / early", value: sampleOf([late / early]), unit: "x" },
+        {
+          ...{ name: "heap after a collection while draining, most - least", unit: "MiB", goal: { atMost: 16 } },
+          value: sampleOf([Math.max(...heaps) - Math.min(...heaps)])
+        },
+        { name: "heap after a collection, most", value: sampleOf([Math.max(...heaps)]), unit: "MiB" },
         { name: "resident memory of workerd before", value: sampleOf([before]), unit: "MiB" },
         { name: "most while draining", value: sampleOf([most]), unit: "MiB" }
       ],
@@ -71,12 +78,16 @@ export const run = async (): Promise<Result> => {
           lines: [{ name: "lag", points: looks.map((look) => [seconds(look), EVENTS - look.records]) }]
         },
         {
-          ...{ title: `Memory, ${title}`, x: "seconds", y: "resident, MiB" },
-          lines: [{ name: "workerd", points: looks.map((look) => [seconds(look), look.memory]) }]
+          ...{ title: `Memory, ${title}`, x: "seconds", y: "MiB" },
+          lines: [
+            { name: "resident", points: looks.map((look) => [seconds(look), look.memory]) },
+            { name: "heap after a collection", points: looks.map((look) => [seconds(look), look.heap]) }
+          ]
         }
       ]
     }
   } finally {
+    inspector.close()
     await Promise.all([sink.stop(), gateway.stop()])
   }
 }
