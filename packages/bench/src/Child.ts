@@ -14,6 +14,7 @@ export const start = async <A>(module: string, options: object): Promise<Child<A
     stdio: ["ignore", "pipe", "inherit"]
   })
   const exited = once(child, "exit")
+  process.once("exit", () => child.kill())
   const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string]
   return {
     first: JSON.parse(line),

@@ -86,6 +86,8 @@ export const serve = async (options: WorkerdOptions): Promise<Workerd> => {
     stdio: ["ignore", "ignore", "inherit"]
   })
   const exited = once(child, "exit")
+  // Also when a case throws before it could stop it.
+  process.once("exit", () => child.kill("SIGKILL"))
   const url = `http://127.0.0.1:${port}`
   const { method, path } = options.first ?? { method: "GET", path: "/v1/health" }
   let status = 0
