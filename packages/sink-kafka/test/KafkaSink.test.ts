@@ -38,6 +38,7 @@ beforeAll(async () => {
   emulator = await startEmulator({
     topics: [{ name: config.topic }, { name: "empty", partitions: 3 }],
     clusterId: config.cluster_id,
+    maxBlockMs: 5,
     credentials: { apiKey: config.api_key, apiSecret: config.api_secret }
   })
 })
