@@ -237,13 +237,17 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
     if (route._tag === "Missing") return refuse(response, 404)
     if (route._tag === "Root") {
       if (method !== "GET" && method !== "HEAD") return refuse(response, 405)
-      return accepts(headers.accept, ROOT_TYPE) ? json(response, 200, {}) : refuse(response, 406)
+      if (!accepts(headers.accept, ROOT_TYPE)) return refuse(response, 406)
+      return void response.writeHead(200, { "Content-Type": ROOT_TYPE }).end("{}")
     }
     if (route.prefix === "kafka/v3" && clusterId === undefined) return refuse(response, 404)
     if (!authorized(request)) return fail(response, 401, 40101)
     const produces = route._tag === "Records" || route._tag === "Batch"
     if (produces && route.prefix === "kafka/v3" && route.cluster !== clusterId) {
       return fail(response, 404, 404, `Cluster ${route.cluster} cannot be found.`)
+    }
+    if (method === "OPTIONS") {
+      return void response.writeHead(200, { Allow: produces ? "POST,OPTIONS" : "HEAD,GET,OPTIONS" }).end()
     }
     if (produces) return method === "POST" ? produceCall(request, response, route, body) : refuse(response, 405)
     if (method !== "GET" && method !== "HEAD") return refuse(response, 405)

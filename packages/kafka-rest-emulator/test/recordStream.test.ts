@@ -165,6 +165,6 @@ describe("base64", () => {
     const header = (data: string) => `{"headers":[{"name":"a","value":"${data}"}]}`
     for (const data of [padded, bare]) expect(base64(readRecord(value(data)).value?.bytes ?? null)).toBe(padded)
     expect(base64(readRecord(header(padded)).headers[0]?.value ?? null)).toBe(padded)
-    if (bare !== padded) expect(codes(`${header(bare)}${ok}`)[0]).toBe(400)
+    if (bare !== padded) expect(codes(`${header(bare)}${ok}`)).toEqual([400, 200])
   })
 })
