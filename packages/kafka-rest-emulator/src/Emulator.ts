@@ -1,6 +1,6 @@
 /**
- * A stand-in for the Confluent REST Proxy v3, in memory. It answers as the proxy does: HTTP 200 and one receipt for each record,
- * whatever became of the records.
+ * A stand-in for the Confluent REST Proxy v3, in memory. It answers as the proxy does: HTTP 200 and one receipt for
+ * each record, whatever became of the records.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -29,18 +29,21 @@ export interface EmulatorOptions {
   /** Topics that exist; 6 partitions unless said otherwise. */
   readonly topics: ReadonlyArray<{ readonly name: string; readonly partitions?: number }>
   /**
-   * The cluster that there is. When set, `/kafka/v3` is there too and produces to this cluster only, as Confluent Cloud does.
-   * Default: `emulator`, and `/kafka/v3` is not found, as on a REST Proxy that stands alone.
+   * The cluster that there is. When set, `/kafka/v3` is there too and produces to this cluster only, as Confluent Cloud
+   * does. Default: `emulator`, and `/kafka/v3` is not found, as on a REST Proxy that stands alone.
    */
   readonly clusterId?: string
   /** When set, every call to the REST API must carry them by Basic auth. */
   readonly credentials?: { readonly apiKey: string; readonly apiSecret: string }
   /**
-   * The producer's `max.request.size`: bytes of key, value and headers of one record as it is serialised, with what a batch
-   * adds (82 bytes and the lengths). Default: none with `limits.messageBytes`, else Kafka's, 1 MiB.
+   * The producer's `max.request.size`: bytes of key, value and headers of one record as it is serialised, with what a
+   * batch adds (82 bytes and the lengths). Default: none with `limits.messageBytes`, else Kafka's, 1 MiB.
    */
   readonly maxMessageBytes?: number
-  /** The producer's `max.block.ms`: how long each record of an unknown topic or partition waits. Default: Kafka's, 60 000. */
+  /**
+   * The producer's `max.block.ms`: how long each record of an unknown topic or partition waits. Default: Kafka's, 60
+   * 000.
+   */
   readonly maxBlockMs?: number
   /** Whose answers it gives where they differ. Default: `7.9`. */
   readonly version?: ProxyVersion

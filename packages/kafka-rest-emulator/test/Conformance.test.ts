@@ -1,4 +1,7 @@
-/** Requests that were put to REST Proxy 7.9 and 8.3 before Apache Kafka 3.9, and what these answered: the emulator answers the same. */
+/**
+ * Requests that were put to REST Proxy 7.9 and 8.3 before Apache Kafka 3.9, and what these answered: the emulator
+ * answers the same.
+ */
 
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"

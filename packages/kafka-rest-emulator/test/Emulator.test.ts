@@ -182,6 +182,16 @@ describe("the server", () => {
     expect(await waiting).toMatchObject({ records: [{ n: 2 }], next: 3 })
     expect(await read("from=0&limit=1")).toMatchObject({ next: 1 })
   })
+  it("tells which methods a resource has, and that it is alive", async () => {
+    const call = async (path: string, method: string, accept: string) => {
+      const response = await fetch(`${emulator.url}${path}`, { method, headers: { accept } })
+      return [response.status, response.headers.get("allow"), await response.text()]
+    }
+    const records = `/v3/clusters/c1/topics/${topic}/records`
+    expect(await call(records, "OPTIONS", "*/*")).toEqual([200, "POST,OPTIONS", ""])
+    expect(await call("/v3/clusters", "OPTIONS", "*/*")).toEqual([200, "HEAD,GET,OPTIONS", ""])
+    expect(await call("/", "GET", "*/*")).toEqual([200, null, "{}"])
+  })
   it("says at once that its port is taken", async () => {
     await expect(startEmulator({ topics: [], port: emulator.port })).rejects.toMatchObject({ code: "EADDRINUSE" })
   })

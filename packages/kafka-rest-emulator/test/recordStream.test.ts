@@ -44,7 +44,8 @@ const codes = (body: string | Buffer) => answers(body).map(({ code, stream }) =>
 const ok = '{"value":{"type":"STRING","data":"ok"}}'
 const json = (data: string) => `{"value":{"type":"JSON","data":${data}}}`
 
-// Given to jackson-databind 2.16 on Java 17 with the proxy's classes and settings: fields in every form, and texts broken at random.
+// Given to jackson-databind 2.16 on Java 17 with the proxy's classes and settings: fields in every form, and texts
+// broken at random.
 const CASES: ReadonlyArray<{ readonly body: string; readonly answers: ReadonlyArray<Answer> }> = JSON.parse(
   readFileSync(join(import.meta.dirname, "fixtures", "jackson-answers.json"), "utf8")
 )

@@ -1,4 +1,7 @@
-/** The tokens of a JSON text in their order, as Jackson gives them: with its nesting, its commas, and its state after an error. */
+/**
+ * The tokens of a JSON text in their order, as Jackson gives them: with its nesting, its commas, and its state after
+ * an error.
+ */
 import { JsonCursor, JsonError } from "./JsonCursor.ts"
 
 export type Token = "{" | "}" | "[" | "]" | "name" | "string" | "int" | "float" | "true" | "false" | "null"

@@ -1,7 +1,8 @@
 /**
- * How Java writes a double. The proxies run on a Java before 19, whose `Double.toString` does not always find the shortest text
- * (`2.0E-3` but `1.23456789012345677E18`), so its digits are generated here as it does: digit by digit, until what is left is
- * below half the distance to the neighbouring doubles (Steele and White), with its limits of 32 and 64 bits.
+ * How Java writes a double. The proxies run on a Java before 19, whose `Double.toString` does not always find the
+ * shortest text (`2.0E-3` but `1.23456789012345677E18`), so its digits are generated here as it does: digit by digit,
+ * until what is left is below half the distance to the neighbouring doubles (Steele and White), with its limits of 32
+ * and 64 bits.
  */
 
 /** Binary digits of a double's significand. */

@@ -38,7 +38,11 @@ export const ofDecimal = (text: string): Instant | undefined => {
   return inRange(seconds) ? seconds * NANOS + (nanos % NANOS) : undefined
 }
 
-const ISO = /^([+-]?\d{4,10})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{0,9}))?(?:Z|([+-])(\d\d):(\d\d)(?::(\d\d))?)$/i
+const DATE = "(?<year>[+-]?\\d{4,10})-(?<month>\\d\\d)-(?<day>\\d\\d)"
+const TIME = "(?<hour>\\d\\d):(?<minute>\\d\\d):(?<second>\\d\\d)(?:\\.(?<fraction>\\d{0,9}))?"
+const OFFSET = "(?:Z|(?<sign>[+-])(?<hours>\\d\\d):(?<minutes>\\d\\d)(?::(?<seconds>\\d\\d))?)"
+const ISO = new RegExp(`^${DATE}T${TIME}${OFFSET}$`, "i")
+const OFFSET_MAX = 18 * 3600
 
 /** Days since 1970 of a date of the Gregorian calendar. */
 const daysOf = (year: number, month: number, day: number): number => {
@@ -54,25 +58,30 @@ const lengthOf = (year: number, month: number): number =>
 
 /** ISO 8601 with seconds and an offset, as `DateTimeFormatter.ISO_INSTANT` of Java 17 reads it. */
 const ofIso = (text: string): Instant | undefined => {
-  const match = ISO.exec(text.replace(/\+00(?:00)?$/, "Z"))
-  if (match === null) return undefined
-  const [yearText = "", month = 0, day = 0, hour = 0, minute = 0, second = 0] = [
-    match[1],
-    ...match.slice(2, 7).map(Number)
-  ] as [string, ...Array<number>]
-  const year = Number(yearText)
-  const long = yearText.replace(/^[+-]/, "").length > 4
-  if (yearText.startsWith("+") !== (long && year > 0)) return undefined
-  if (month < 1 || month > 12 || day < 1 || day > lengthOf(year, month) || minute > 59) return undefined
+  const found = ISO.exec(text.replace(/\+00(?:00)?$/, "Z"))?.groups
+  if (found === undefined) return undefined
+  const of = (name: string): number => Number(found[name] ?? 0)
+  const { year: yearText = "", fraction = "", sign } = found
+  const year = of("year")
+  const month = of("month")
+  const day = of("day")
+  // A sign goes with a year of more than four digits, and only with one.
+  const isLong = yearText.replace(/^[+-]/, "").length > 4
+  if (yearText.startsWith("+") !== (isLong && year > 0)) return undefined
+  if (month < 1 || month > 12 || day < 1 || day > lengthOf(year, month)) return undefined
+
+  const hour = of("hour")
+  const minute = of("minute")
+  const second = of("second")
   const leapSecond = hour === 23 && minute === 59 && second === 60
-  const endOfDay = hour === 24 && minute === 0 && second === 0 && !/[1-9]/.test(match[7] ?? "")
-  if ((hour > 23 && !endOfDay) || (second > 59 && !leapSecond)) return undefined
-  const [east, west] = [match[8] === "+", match[8] === "-"]
-  const offset = Number(match[9] ?? 0) * 3600 + Number(match[10] ?? 0) * 60 + Number(match[11] ?? 0)
-  if (Number(match[10] ?? 0) > 59 || Number(match[11] ?? 0) > 59 || offset > 18 * 3600) return undefined
-  const local = BigInt(hour * 3600 + minute * 60 + (leapSecond ? 59 : second))
-  const seconds = BigInt(daysOf(year, month, day)) * DAY + local - BigInt(east ? offset : west ? -offset : 0)
-  return inRange(seconds) ? seconds * NANOS + BigInt((match[7] ?? "").padEnd(9, "0")) : undefined
+  const endOfDay = hour === 24 && minute === 0 && second === 0 && !/[1-9]/.test(fraction)
+  if ((hour > 23 && !endOfDay) || minute > 59 || (second > 59 && !leapSecond)) return undefined
+
+  const offset = of("hours") * 3600 + of("minutes") * 60 + of("seconds")
+  if (of("minutes") > 59 || of("seconds") > 59 || offset > OFFSET_MAX) return undefined
+  const local = hour * 3600 + minute * 60 + (leapSecond ? 59 : second)
+  const seconds = BigInt(daysOf(year, month, day)) * DAY + BigInt(local - (sign === "-" ? -offset : offset))
+  return inRange(seconds) ? seconds * NANOS + BigInt(fraction.padEnd(9, "0")) : undefined
 }
 
 /** A text: digits and at most one point are seconds, anything else must be ISO 8601. */

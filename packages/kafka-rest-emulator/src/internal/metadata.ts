@@ -47,8 +47,8 @@ export interface Answer {
 }
 
 /**
- * What a `GET` is answered. `known` is the one cluster there is, which the proxy looks at here, though it does not when records
- * are produced.
+ * What a `GET` is answered. `known` is the one cluster there is, which the proxy looks at here, though it does not when
+ * records are produced.
  */
 export const metadataAnswer = (
   route: Extract<Route, { readonly _tag: "Clusters" | "Cluster" | "Topics" | "Topic" }>,

@@ -1,4 +1,7 @@
-/** One record as Jackson reads it into the proxy's `ProduceRequest`: which fields there are, and what is taken for each of them. */
+/**
+ * One record as Jackson reads it into the proxy's `ProduceRequest`: which fields there are, and what is taken for each
+ * of them.
+ */
 import type { RecordHeader } from "../ProduceRecord.ts"
 import { bytes, instant, integer, oneOf, string } from "./coerce.ts"
 import type { JsonReader } from "./JsonReader.ts"

@@ -1,4 +1,7 @@
-/** A string of JSON read as base64 straight from its bytes, as Jackson does for a byte array (MIME without line feeds, padded). */
+/**
+ * A string of JSON read as base64 straight from its bytes, as Jackson does for a byte array (MIME without line feeds,
+ * padded).
+ */
 import type { JsonCursor } from "./JsonCursor.ts"
 import type { JsonReader } from "./JsonReader.ts"
 import { RecordError } from "./RecordError.ts"

@@ -10,8 +10,8 @@ export interface Bean<F extends Readonly<Record<string, Read>>, T> {
   /** Makes it of what has been read. May throw {@link RecordError}. */
   readonly build: (values: { readonly [K in keyof F]?: ReturnType<F[K]> }) => T
   /**
-   * Further names of the class that is made. They are set in place of what the creator was given; the names of `fields` count
-   * only if they are here too, once every field has been read.
+   * Further names of the class that is made. They are set in place of what the creator was given; the names of `fields`
+   * count only if they are here too, once every field has been read.
    */
   readonly setters: Readonly<Record<string, (reader: JsonReader) => (made: T) => T>>
 }

@@ -11,7 +11,10 @@ const write = (response: ServerResponse, bytes: Uint8Array): Promise<void> =>
     response.write(bytes, (error) => (error ? reject(error) : resolve()))
   })
 
-/** The texts that are written one by one. Without a wait between receipts a chunk may end anywhere in them: they are one text. */
+/**
+ * The texts that are written one by one. Without a wait between receipts a chunk may end anywhere in them: they are
+ * one text.
+ */
 async function* textsOf(receipts: AsyncIterable<object>, separator: string, joined: boolean): AsyncGenerator<string> {
   let all = ""
   for await (const receipt of receipts) {
@@ -23,8 +26,8 @@ async function* textsOf(receipts: AsyncIterable<object>, separator: string, join
 }
 
 /**
- * Answers HTTP 200 with the receipts as they come, as the faults have it. Rejects when the client or `signal` ends it; the records
- * are produced all the same unless it was `signal`.
+ * Answers HTTP 200 with the receipts as they come, as the faults have it. Rejects when the client or `signal` ends it;
+ * the records are produced all the same unless it was `signal`.
  */
 export const sendReceipts = async (
   response: ServerResponse,
@@ -53,7 +56,8 @@ export const sendReceipts = async (
     }
   }
   if (broken !== undefined) throw broken
-  // The cut falls after the last receipt when they were shorter than asked: the end of the answer is missing all the same.
+  // The cut falls after the last receipt when they were shorter than asked: the end of the answer is missing all the
+  // same.
   if (cut === undefined) response.end()
   else response.destroy()
 }

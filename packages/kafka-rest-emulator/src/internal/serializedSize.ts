@@ -1,4 +1,7 @@
-/** What a record costs by Kafka's reckoning: `max.request.size` is held against an upper bound of a batch with this record alone. */
+/**
+ * What a record costs by Kafka's reckoning: `max.request.size` is held against an upper bound of a batch with this
+ * record alone.
+ */
 import type { ProduceRecord } from "../ProduceRecord.ts"
 
 /** Of a batch, and of what a record has before its key (`DefaultRecordBatch`, `DefaultRecord`). */

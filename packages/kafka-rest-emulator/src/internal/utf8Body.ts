@@ -1,4 +1,7 @@
-/** A body in UTF-8, whatever it was written in: Jackson tells UTF-16 and UTF-32 by a byte order mark or by where zeros stand. */
+/**
+ * A body in UTF-8, whatever it was written in: Jackson tells UTF-16 and UTF-32 by a byte order mark or by where zeros
+ * stand.
+ */
 
 type Encoding = "utf-8" | "utf-16be" | "utf-16le" | "utf-32be" | "utf-32le"
 
