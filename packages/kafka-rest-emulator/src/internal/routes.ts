@@ -38,7 +38,8 @@ export const routeOf = (path: string, version: ProxyVersion): Route => {
   if (version === "8.3" && isAmbiguous(raw)) return AMBIGUOUS
   // One slash at the end is overlooked.
   if (raw.at(-1) === "") raw.pop()
-  const segments = raw.map(decode)
+  // Parameters of a segment (`;a=b`) are no part of its name.
+  const segments = raw.map((segment) => decode(segment.replace(/;.*$/, "")))
   if (segments.includes(undefined)) return AMBIGUOUS
   const below = segments[0] === "kafka" ? 2 : 1
   const prefix = raw.slice(0, below).join("/")
