@@ -12,6 +12,7 @@ import { type Gateway, startGateway } from "./Gateway.ts"
 const DIR = join(import.meta.dirname, "..", ".hookstream")
 const DEV_FILE = join(DIR, "dev.json")
 const TOPIC = "webhook-events"
+const CLUSTER_ID = "lkc-local"
 const HOST = "127.0.0.1"
 const RECORD_MS = 30_000
 
@@ -62,7 +63,7 @@ const prepare = async (gateway: Gateway, emulator: Emulator): Promise<Dev> => {
     name: "Event Stream",
     type: "kafka",
     config: {
-      ...{ bootstrap_servers: "localhost:9092", cluster_id: "lkc-local", topic: TOPIC },
+      ...{ bootstrap_servers: "localhost:9092", cluster_id: CLUSTER_ID, topic: TOPIC },
       ...{ api_key: "local", api_secret: "local-api-secret", rest_endpoint: emulator.url }
     }
   })
@@ -93,6 +94,7 @@ const main = async () => {
     port: kafkaPort,
     host: HOST,
     topics: [{ name: TOPIC }],
+    clusterId: CLUSTER_ID,
     onRecord: (one) => announce(one)
   })
   console.log("Starting the gateway …")

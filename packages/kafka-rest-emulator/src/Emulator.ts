@@ -1,18 +1,22 @@
 /**
- * A stand-in for the Confluent REST Proxy v3, in memory. It answers as the proxy does: HTTP 200 and one receipt for each record,
- * whatever became of the records.
+ * A stand-in for the Confluent REST Proxy v3, in memory. It answers as the proxy does: HTTP 200 and one receipt for
+ * each record, whatever became of the records.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import { Readable } from "node:stream"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { FaultPlan, FaultRule, Respond } from "./Fault.ts"
 import { activeFaults, type RequestFaults } from "./internal/activeFaults.ts"
-import { errorOf, fail, htmlPage, json, tooManyRequests } from "./internal/answers.ts"
+import { errorOf, fail, htmlPage, jettyError, jettyPage, json, refuse, tooManyRequests } from "./internal/answers.ts"
 import { FieldError } from "./internal/Fields.ts"
-import { clusterResource, listResource, topicResource } from "./internal/metadata.ts"
-import { produce } from "./internal/produce.ts"
+import { metadataAnswer } from "./internal/metadata.ts"
+import { accepts, contentType } from "./internal/negotiate.ts"
+import { type Destination, produce } from "./internal/produce.ts"
+import { produceBatch } from "./internal/produceBatch.ts"
 import { RateLimiter } from "./internal/RateLimiter.ts"
 import { readFaults } from "./internal/readFaults.ts"
+import { type ProxyVersion, type Route, routeOf } from "./internal/routes.ts"
 import { sendReceipts } from "./internal/sendReceipts.ts"
 import { LIMIT_PRESETS, type LimitPreset, type Limits } from "./Limits.ts"
 import { type StoredRecord, Topic } from "./Topic.ts"
@@ -24,12 +28,25 @@ export interface EmulatorOptions {
   readonly host?: string
   /** Topics that exist; 6 partitions unless said otherwise. */
   readonly topics: ReadonlyArray<{ readonly name: string; readonly partitions?: number }>
-  /** When set, `/kafka/v3` knows this cluster only, as Confluent Cloud does; `/v3` echoes whatever it is asked for. */
+  /**
+   * The cluster that there is. When set, `/kafka/v3` is there too and produces to this cluster only, as Confluent Cloud
+   * does. Default: `emulator`, and `/kafka/v3` is not found, as on a REST Proxy that stands alone.
+   */
   readonly clusterId?: string
   /** When set, every call to the REST API must carry them by Basic auth. */
   readonly credentials?: { readonly apiKey: string; readonly apiSecret: string }
-  /** Bytes of key and value of one record. Default: that of `limits.messageBytes`, else the proxy's, 1 MiB. */
+  /**
+   * The producer's `max.request.size`: bytes of key, value and headers of one record as it is serialised, with what a
+   * batch adds (82 bytes and the lengths). Default: none with `limits.messageBytes`, else Kafka's, 1 MiB.
+   */
   readonly maxMessageBytes?: number
+  /**
+   * The producer's `max.block.ms`: how long each record of an unknown topic or partition waits. Default: Kafka's, 60
+   * 000.
+   */
+  readonly maxBlockMs?: number
+  /** Whose answers it gives where they differ. Default: `7.9`. */
+  readonly version?: ProxyVersion
   /** Rates and sizes that each cluster keeps, or the name of a preset. Default: none. */
   readonly limits?: LimitPreset | Limits
   /** Switched on from the start. */
@@ -59,10 +76,11 @@ export interface Emulator {
   readonly close: () => Promise<void>
 }
 
-/** The proxy's default, `max.request.size`. */
+/** Kafka's defaults, `max.request.size` and `max.block.ms`. */
 const MAX_MESSAGE_BYTES = 1_048_576
+const MAX_BLOCK_MS = 60_000
 const PARTITIONS = 6
-/** What the list of clusters names when no id was given. */
+/** The cluster's id when none was given. */
 const CLUSTER_ID = "emulator"
 /** `GET`, `PUT` and `DELETE`; no resource of the proxy begins with underscores. */
 const FAULTS_PATH = "/__faults"
@@ -78,19 +96,9 @@ const readBody = async (request: IncomingMessage): Promise<Buffer> => {
   return Buffer.concat(chunks)
 }
 
-/** §2: exactly `application/json`, with a charset only of UTF-8 or ISO-8859-1. */
-const mediaType = (header: string | undefined): "ok" | "charset" | "other" => {
-  const [type, ...params] = (header ?? "").split(";").map((part) => part.trim().toLowerCase())
-  if (type !== "application/json") return "other"
-  const charset = params
-    .find((param) => param.startsWith("charset="))
-    ?.slice(8)
-    .replaceAll('"', "")
-  return charset === undefined || charset === "utf-8" || charset === "iso-8859-1" ? "ok" : "charset"
-}
-
-/** Of `clusters`, one cluster, its `topics`, one topic, its `records`. */
-const path = /^\/(kafka\/v3|v3)\/clusters(?:\/([^/]+)(?:(\/topics)(?:\/([^/]+)(\/records)?)?)?)?$/
+const JSON_TYPE = "application/json"
+/** Of the proxy's root, which belongs to an older API. */
+const ROOT_TYPE = "application/vnd.kafka.v2+json"
 
 const respond = (response: ServerResponse, { status, code, body, contentType, headers }: Respond) => {
   const type = contentType ?? "application/json"
@@ -100,9 +108,10 @@ const respond = (response: ServerResponse, { status, code, body, contentType, he
 }
 
 export const startEmulator = async (options: EmulatorOptions): Promise<Emulator> => {
-  const { host = "127.0.0.1", port = 0, credentials, clusterId } = options
+  const { host = "127.0.0.1", port = 0, credentials, clusterId, maxBlockMs = MAX_BLOCK_MS, version = "7.9" } = options
   const limits: Limits = typeof options.limits === "string" ? LIMIT_PRESETS[options.limits] : (options.limits ?? {})
-  const maxMessageBytes = options.maxMessageBytes ?? limits.messageBytes ?? MAX_MESSAGE_BYTES
+  const unlimited = limits.messageBytes === undefined ? MAX_MESSAGE_BYTES : Number.POSITIVE_INFINITY
+  const maxMessageBytes = options.maxMessageBytes ?? unlimited
   const topics = new Map(
     options.topics.map(({ name, partitions = PARTITIONS }) => [name, new Topic(name, partitions, maxMessageBytes)])
   )
@@ -128,53 +137,59 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
     return true
   }
 
+  /** Refuses what is no JSON, or may not be answered in JSON. True: it has been answered. */
+  const refuseMedia = (request: IncomingMessage, response: ServerResponse): boolean => {
+    const media = contentType(request.headers["content-type"])
+    if (media === "malformed") jettyError(response, 400, request.url ?? "/", request.headers.accept)
+    else if (media === "other") fail(response, 415, 415)
+    else if (media === "missing") fail(response, 400, 400, "Bad Request: Content-Type is missing")
+    else if (media === "charset") fail(response, 400, 400, "Bad Request: unsupported charset")
+    else if (!accepts(request.headers.accept, JSON_TYPE)) refuse(response, 406)
+    else return false
+    return true
+  }
+
   const produceCall = async (
     request: IncomingMessage,
     response: ServerResponse,
-    cluster: string,
-    name: string,
+    { _tag, cluster, topic: name }: Extract<Route, { readonly _tag: "Records" | "Batch" }>,
     body: Buffer
   ) => {
     const limiter = limiterOf(cluster)
     if (!limiter.takeRequest()) return tooManyRequests(response)
-    const text = body.toString("utf8")
-    const active = faults.forProduce({ topic: name, body: text })
+    const active = faults.forProduce({ topic: name, body: body.toString("utf8") })
     if (await faultBefore(response, active)) return
-
-    const media = mediaType(request.headers["content-type"])
-    if (media === "other") return fail(response, 415, 415)
-    if (media === "charset") return fail(response, 400, 400, "Bad Request: unsupported charset")
-    if (body.length === 0) return fail(response, 422, 42206)
-
-    const maxRecordBytes = limits.messageBytes ?? Number.POSITIVE_INFINITY
-    const to = { cluster, name, topic: topics.get(name), limiter, maxRecordBytes, onRecord: options.onRecord }
-    const receipts = produce(text, to, active)
-    if (active.respond !== undefined) return respond(response, active.respond)
-    if (active.cut?.after === "produce") return response.destroy()
-    return sendReceipts(response, receipts, active, closing.signal)
+    if (refuseMedia(request, response)) return
+    const to: Destination = {
+      cluster,
+      name,
+      topic: topics.get(name),
+      limiter,
+      maxRecordBytes: limits.messageBytes ?? Number.POSITIVE_INFINITY,
+      maxBlockMs,
+      onRecord: options.onRecord,
+      signal: closing.signal
+    }
+    if (_tag === "Batch") {
+      const answer = await produceBatch(body, to)
+      return json(response, answer.status, answer.body)
+    }
+    // Records are read and produced however fast their receipts are taken.
+    const receipts = Readable.from(produce(body, to, active), { highWaterMark: Number.MAX_SAFE_INTEGER })
+    if (active.respond === undefined && active.cut?.after !== "produce") {
+      return sendReceipts(response, receipts, active, closing.signal)
+    }
+    for await (const _ of receipts);
+    return active.respond === undefined ? response.destroy() : respond(response, active.respond)
   }
 
   const metadataCall = async (
     response: ServerResponse,
-    base: string,
-    cluster: string | undefined,
-    list: boolean,
-    name: string | undefined
+    route: Extract<Route, { readonly _tag: "Clusters" | "Cluster" | "Topics" | "Topic" }>
   ) => {
-    if (await faultBefore(response, faults.forMetadata(name))) return
-    if (cluster === undefined) {
-      const only = clusterResource(base, clusterId ?? CLUSTER_ID)
-      return json(response, 200, listResource("KafkaClusterList", `${base}/clusters`, [only]))
-    }
-    if (name === undefined) {
-      const resource = clusterResource(base, cluster)
-      if (!list) return json(response, 200, resource)
-      const all = [...topics.values()].map((one) => topicResource(base, cluster, one.name, one.partitions))
-      return json(response, 200, listResource("KafkaTopicList", resource.topics.related, all))
-    }
-    const topic = topics.get(name)
-    if (topic === undefined) return fail(response, 404, 40403)
-    return json(response, 200, topicResource(base, cluster, name, topic.partitions))
+    if (await faultBefore(response, faults.forMetadata(route._tag === "Topic" ? route.topic : undefined))) return
+    const { status, body } = metadataAnswer(route, `${address}/${route.prefix}`, clusterId ?? CLUSTER_ID, topics)
+    return json(response, status, body)
   }
 
   const faultsCall = async (request: IncomingMessage, response: ServerResponse) => {
@@ -205,42 +220,57 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
     return request.headers.authorization === `Basic ${expected}`
   }
 
-  const handle = async (request: IncomingMessage, response: ServerResponse) => {
-    const url = new URL(request.url ?? "/", "http://emulator")
-    const reading = /^\/topics\/([^/]+)\/records$/.exec(url.pathname)
-    if (reading !== null && request.method === "GET") {
-      const topic = topics.get(decodeURIComponent(reading[1]!))
-      return topic === undefined
-        ? fail(response, 404, 40403, "no such topic")
-        : readCall(response, topic, url.searchParams)
+  /** Its own calls. True: it was one. */
+  const ownCall = async (request: IncomingMessage, response: ServerResponse, path: string, query: string) => {
+    if (path === FAULTS_PATH) {
+      await faultsCall(request, response)
+      return true
     }
-    if (url.pathname === FAULTS_PATH) return faultsCall(request, response)
+    const reading = /^\/topics\/([^/]+)\/records$/.exec(path)
+    if (reading === null || request.method !== "GET") return false
+    const topic = topics.get(decodeURIComponent(reading[1]!))
+    if (topic === undefined) fail(response, 404, 40403, "no such topic")
+    else await readCall(response, topic, new URLSearchParams(query))
+    return true
+  }
+
+  const answer = async (request: IncomingMessage, response: ServerResponse, route: Route, body: Buffer) => {
+    const { method, headers } = request
+    if (route._tag === "Ambiguous") return jettyPage(response, 400)
+    if (route._tag === "Missing") return refuse(response, 404)
+    if (route._tag === "Root") {
+      if (method !== "GET" && method !== "HEAD") return refuse(response, 405)
+      if (!accepts(headers.accept, ROOT_TYPE)) return refuse(response, 406)
+      return void response.writeHead(200, { "Content-Type": ROOT_TYPE }).end("{}")
+    }
+    if (route.prefix === "kafka/v3" && clusterId === undefined) return refuse(response, 404)
+    if (!authorized(request)) return fail(response, 401, 40101)
+    const produces = route._tag === "Records" || route._tag === "Batch"
+    if (produces && route.prefix === "kafka/v3" && route.cluster !== clusterId) {
+      return fail(response, 404, 404, `Cluster ${route.cluster} cannot be found.`)
+    }
+    if (method === "OPTIONS") {
+      return void response.writeHead(200, { Allow: produces ? "POST,OPTIONS" : "HEAD,GET,OPTIONS" }).end()
+    }
+    if (produces) return method === "POST" ? produceCall(request, response, route, body) : refuse(response, 405)
+    if (method !== "GET" && method !== "HEAD") return refuse(response, 405)
+    return accepts(headers.accept, JSON_TYPE) ? metadataCall(response, route) : refuse(response, 406)
+  }
+
+  const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    const [path = "/", query = ""] = (request.url ?? "/").split("?", 2)
+    if (await ownCall(request, response, path, query)) return
     const body = await readBody(request)
     const { authorization, ...shown } = request.headers
     const headers = { ...shown, ...(authorization === undefined ? {} : { authorization: authorization.split(" ")[0] }) }
     seen.push({
       method: request.method ?? "",
-      url: url.pathname,
+      url: path,
       headers: headers as Record<string, string>,
       body: body.toString("utf8")
     })
     if (seen.length > SEEN_MAX) seen.shift()
-
-    const match = path.exec(url.pathname)
-    if (match === null) return fail(response, 404, 404)
-    if (!authorized(request)) return fail(response, 401, 40101)
-    const [, prefix, rawCluster, list, rawTopic, records] = match
-    const base = `${address}/${prefix}`
-    const cluster = rawCluster === undefined ? undefined : decodeURIComponent(rawCluster)
-    const name = rawTopic === undefined ? undefined : decodeURIComponent(rawTopic)
-    if (prefix === "kafka/v3" && clusterId !== undefined && cluster !== undefined && cluster !== clusterId) {
-      return fail(response, 404, 404, `Cluster ${cluster} cannot be found.`)
-    }
-    if (records !== undefined && cluster !== undefined && name !== undefined) {
-      return request.method === "POST" ? produceCall(request, response, cluster, name, body) : fail(response, 405, 405)
-    }
-    if (request.method !== "GET") return fail(response, 405, 405)
-    return metadataCall(response, base, cluster, list !== undefined, name)
+    await answer(request, response, routeOf(path, version), body)
   }
 
   const server = createServer((request, response) => {

@@ -1,6 +1,6 @@
 /**
- * What can be made to go wrong, as data. A {@link FaultRule} says the same thing to `emulator.setFault`, to `startEmulator`, to
- * `PUT /__faults` and to `--fault`. Sections (§) are those of the produce contract (kafka-rest-v3).
+ * What can be made to go wrong, as data. A {@link FaultRule} says the same thing to `emulator.setFault`, to
+ * `startEmulator`, to `PUT /__faults` and to `--fault`. Sections (§) are those of the produce contract (kafka-rest-v3).
  */
 
 /** Answers this instead of receipts: what stands before the proxy, or the proxy before it reads a record (§6a). */
@@ -10,7 +10,9 @@ export interface Respond {
   readonly status: number
   /** `error_code` of the default body. Default: the status. */
   readonly code?: number
-  /** Default: nothing below 400; above, Jetty's page where the content type is HTML, else `{"error_code","message"}`. */
+  /**
+   * Default: nothing below 400; above, Jetty's page where the content type is HTML, else `{"error_code","message"}`.
+   */
   readonly body?: string
   /** Default: `application/json`. */
   readonly contentType?: string

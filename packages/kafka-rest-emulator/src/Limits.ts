@@ -11,8 +11,8 @@ export interface Limits {
 }
 
 /**
- * Named limits. `confluent_cloud_shared`: Confluent Cloud Basic, Standard, Enterprise and Freight (§7). Its megabytes are taken as
- * 10^6 bytes, the stricter reading: a client that keeps to them keeps to either.
+ * Named limits. `confluent_cloud_shared`: Confluent Cloud Basic, Standard, Enterprise and Freight (§7). Its megabytes
+ * are taken as 10^6 bytes, the stricter reading: a client that keeps to them keeps to either.
  */
 export const LIMIT_PRESETS = {
   confluent_cloud_shared: {

@@ -1,5 +1,7 @@
 /** A topic in memory: partitions with offsets, and every record in the order in which it arrived. */
+import { formatMillis } from "./internal/javaInstant.ts"
 import { partitionOf } from "./internal/murmur2.ts"
+import { serializedSize } from "./internal/serializedSize.ts"
 import { type ProduceRecord, RecordError, type RecordSide } from "./ProduceRecord.ts"
 
 /** A record as it is read back. Bytes are shown as text and as base64. */
@@ -12,6 +14,8 @@ export interface StoredRecord {
   readonly timestamp: string
   readonly key: StoredSide | null
   readonly headers: ReadonlyArray<{ readonly name: string; readonly value: string | null }>
+  /** The values of `headers` in their order, for those that are no text. */
+  readonly headers_base64: ReadonlyArray<string | null>
   readonly value: StoredSide | null
   /** `value.data` exactly as it stood in the request. */
   readonly raw_value_data: string | null
@@ -32,6 +36,10 @@ const stored = (side: RecordSide | null): StoredSide | null => {
   return { type: side.type, text: bytes?.toString("utf8") ?? null, base64: bytes?.toString("base64") ?? null }
 }
 
+/** What Kafka takes for the name of a topic. */
+export const isTopicName = (name: string): boolean =>
+  /^[a-zA-Z0-9._-]{1,249}$/.test(name) && name !== "." && name !== ".."
+
 export class Topic {
   readonly name: string
   readonly records: Array<StoredRecord> = []
@@ -50,33 +58,35 @@ export class Topic {
     return this.#ends.length
   }
 
+  /** Without a key and a choice of its own, records go round. */
   #partition({ partition, key }: ProduceRecord): number {
+    if (partition !== null) return partition
     const count = this.partitions
-    if (partition !== null) {
-      if (partition < 0) throw new RecordError(40402, `Partition ${partition} is invalid`)
-      if (partition >= count)
-        throw new RecordError(40401, `Partition ${partition} of topic ${this.name} not present in metadata`)
-      return partition
-    }
     return key?.bytes == null ? this.#next++ % count : partitionOf(key.bytes, count)
   }
 
-  /** Appends a record. Throws {@link RecordError}. */
+  /** Appends a record, whose partition is one of the topic's. Throws {@link RecordError}. */
   append(record: ProduceRecord, raw: string): StoredRecord {
-    const size = (record.key?.bytes?.length ?? 0) + (record.value?.bytes?.length ?? 0)
+    const size = serializedSize(record)
     if (size > this.#maxBytes) {
       throw new RecordError(413, `The message is ${size} bytes when serialized which is larger than ${this.#maxBytes}`)
     }
     const partition = this.#partition(record)
     const offset = this.#ends[partition]!++
     const one: StoredRecord = {
-      ...{ n: this.records.length, topic: this.name, partition, offset },
-      timestamp: new Date(record.timestamp ?? Date.now()).toISOString(),
+      n: this.records.length,
+      topic: this.name,
+      partition,
+      offset,
+      timestamp: formatMillis(record.timestamp ?? Date.now()),
       key: stored(record.key),
       headers: record.headers.map(({ name, value }) => ({
         name,
         value: value === null ? null : Buffer.from(value).toString("utf8")
       })),
+      headers_base64: record.headers.map(({ value }) =>
+        value === null ? null : Buffer.from(value).toString("base64")
+      ),
       value: stored(record.value),
       raw_value_data: record.value?.raw ?? null,
       raw_request: raw

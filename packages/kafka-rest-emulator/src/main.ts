@@ -5,6 +5,7 @@ import { startEmulator } from "./Emulator.ts"
 import { FieldError } from "./internal/Fields.ts"
 import { readFault } from "./internal/readFaults.ts"
 import { readLimits } from "./internal/readLimits.ts"
+import { PROXY_VERSIONS } from "./internal/routes.ts"
 import type { StoredRecord } from "./Topic.ts"
 
 const USAGE = `Usage: kafka-rest-emulator --topic NAME[:PARTITIONS] … [options]
@@ -14,9 +15,11 @@ A stand-in for the Confluent REST Proxy v3, in memory.
   --topic NAME[:PARTITIONS]  a topic that exists, with 6 partitions unless said; may be repeated
   --port N                   default 8082; 0 takes any free port
   --host HOST                default 127.0.0.1
-  --cluster-id ID            the only cluster that /kafka/v3 knows; without it any will do
+  --cluster-id ID            the cluster's id, and /kafka/v3 as on Confluent Cloud; without it "emulator", and /v3 alone
   --api-key KEY --api-secret SECRET
                              ask for these by Basic auth
+  --max-block-ms MS          how long each record of an unknown topic or partition waits; default 60000
+  --proxy-version VERSION    7.9 (default) or 8.3, where their answers differ
   --limits PRESET|JSON       confluent_cloud_shared, or for example '{"requestsPerSecond":25}'
   --fault JSON               switched on from the start, for example '{"_tag":"Delay","ms":500}'; may be repeated
   --help                     this text
@@ -38,6 +41,8 @@ const readArgs = () => {
         "cluster-id": { type: "string" },
         "api-key": { type: "string" },
         "api-secret": { type: "string" },
+        "max-block-ms": { type: "string", default: "60000" },
+        "proxy-version": { type: "string", default: "7.9" },
         limits: { type: "string" },
         fault: { type: "string", multiple: true, default: [] },
         help: { type: "boolean", default: false }
@@ -82,6 +87,12 @@ if (args.help) {
 const port = Number(args.port)
 if (!Number.isInteger(port) || port < 0 || port > 65_535)
   fail(`--port must be a number from 0 to 65535, not "${args.port}"`)
+const maxBlockMs = Number(args["max-block-ms"])
+if (!/^\d{1,7}$/.test(args["max-block-ms"]))
+  fail(`--max-block-ms must be a number of milliseconds below 10000000, not "${args["max-block-ms"]}"`)
+const version =
+  PROXY_VERSIONS.find((one) => one === args["proxy-version"]) ??
+  fail(`--proxy-version must be ${PROXY_VERSIONS.join(" or ")}, not "${args["proxy-version"]}"`)
 if (args.topic.length === 0) fail("--topic is required: topics are not created by producing to them")
 const topics = args.topic.map((text) => {
   const match = /^([a-zA-Z0-9._-]{1,249})(?::([1-9]\d{0,3}))?$/.exec(text)
@@ -94,7 +105,12 @@ const faults = args.fault.map((text) => checked(() => readFault(parseJson(text, 
 
 try {
   const emulator = await startEmulator({
-    ...{ port, host: args.host, topics, faults },
+    port,
+    host: args.host,
+    topics,
+    faults,
+    maxBlockMs,
+    version,
     ...(clusterId === undefined ? {} : { clusterId }),
     ...(apiKey === undefined || apiSecret === undefined ? {} : { credentials: { apiKey, apiSecret } }),
     ...(limits === undefined ? {} : { limits: checked(() => readLimits(limits, "--limits")) }),

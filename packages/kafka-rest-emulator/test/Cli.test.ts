@@ -78,6 +78,8 @@ describe("the command", () => {
     ["a topic's name that Kafka refuses", ["--topic", "a b"], '--topic must be NAME or NAME:PARTITIONS, not "a b"'],
     ["a port that is none", ["--topic", "t", "--port", "http"], "--port must be a number from 0 to 65535"],
     ["a key without its secret", ["--topic", "t", "--api-key", "k"], "--api-key and --api-secret go together"],
+    ["a wait that is no number", ["--topic", "t", "--max-block-ms", "1m"], "--max-block-ms must be a number of milli"],
+    ["a version that it does not know", ["--topic", "t", "--proxy-version", "6"], "--proxy-version must be 7.9 or 8.3"],
     ["unknown limits", ["--topic", "t", "--limits", "cloud"], "--limits must be confluent_cloud_shared or JSON"],
     ["an unknown limit", ["--topic", "t", "--limits", '{"rps":1}'], "--limits.rps is unknown"],
     ["a fault that is no JSON", ["--topic", "t", "--fault", "down"], "--fault must be JSON, not down"],

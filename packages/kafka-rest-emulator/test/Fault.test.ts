@@ -10,7 +10,7 @@ let topic = ""
 let topics = 0
 const NAMES = Array.from({ length: 150 }, (_, i) => `t${i}`)
 beforeAll(async () => {
-  emulator = await startEmulator({ topics: NAMES.map((name) => ({ name, partitions: 1 })) })
+  emulator = await startEmulator({ topics: NAMES.map((name) => ({ name, partitions: 1 })), clusterId: "c" })
 })
 beforeEach(() => {
   topic = NAMES[topics++]!

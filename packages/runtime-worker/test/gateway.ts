@@ -6,6 +6,7 @@ import { type Client, newWorkspace } from "../../../scripts/ApiClient.ts"
 import { type Gateway, startGateway } from "../../../scripts/Gateway.ts"
 
 export const TOPIC = "webhook-events"
+const CLUSTER_ID = "lkc-xxxxx"
 export const CREDENTIALS = { apiKey: "ABCDEFGHIJKLMNOP", apiSecret: "ABCdef1234567890" }
 
 export interface Rig {
@@ -19,7 +20,13 @@ export interface Rig {
 
 /** A gateway on workerd with a workspace of its own, and a REST Proxy; both on free ports. */
 export const startRig = async (options: Partial<EmulatorOptions> = {}): Promise<Rig> => {
-  const emulator = await startEmulator({ topics: [{ name: TOPIC }], credentials: CREDENTIALS, ...options })
+  const emulator = await startEmulator({
+    topics: [{ name: TOPIC }],
+    clusterId: CLUSTER_ID,
+    maxBlockMs: 5,
+    credentials: CREDENTIALS,
+    ...options
+  })
   const dir = mkdtempSync(join(tmpdir(), "hookstream-"))
   const gateway = await startGateway({ dir, port: 0 })
   const { client, key } = await newWorkspace(gateway.url, gateway.rootKey)
@@ -34,7 +41,7 @@ export const startRig = async (options: Partial<EmulatorOptions> = {}): Promise<
 }
 
 export const kafkaConfig = (emulator: Emulator) => ({
-  ...{ bootstrap_servers: "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092", cluster_id: "lkc-xxxxx", topic: TOPIC },
+  ...{ bootstrap_servers: "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092", cluster_id: CLUSTER_ID, topic: TOPIC },
   ...{ api_key: CREDENTIALS.apiKey, api_secret: CREDENTIALS.apiSecret, rest_endpoint: emulator.url }
 })
 

@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net"
 import type { CheckStep, OutboundEvent, SinkDriver } from "@hookstream/core/Sink"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
+import type { Limits } from "@hookstream/kafka-rest-emulator/Limits"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
 import { Effect, Logger, Schema } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -38,6 +39,7 @@ beforeAll(async () => {
   emulator = await startEmulator({
     topics: [{ name: config.topic }, { name: "empty", partitions: 3 }],
     clusterId: config.cluster_id,
+    maxBlockMs: 5,
     credentials: { apiKey: config.api_key, apiSecret: config.api_secret }
   })
 })
@@ -183,6 +185,28 @@ describe("the Kafka sink against the emulator", () => {
     const result = await send({ rest_endpoint: emulator.url })
     emulator.setFault(undefined)
     expect(result).toMatchObject({ failure: { reason: "Throttled", retryAfter: 7000 } })
+  })
+  it("takes the proxy's own throttling as such, which never says how long to wait", async () => {
+    const throttled = async (limits: Limits) => {
+      const server = await startEmulator({
+        topics: [{ name: config.topic }],
+        clusterId: config.cluster_id,
+        credentials: { apiKey: config.api_key, apiSecret: config.api_secret },
+        limits
+      })
+      const results = await Promise.all([1, 2, 3].map(() => send({ rest_endpoint: server.url })))
+      await server.close()
+      return results.map((one) => (one._tag === "Success" ? one.success[0] : one.failure))
+    }
+    // The filter against floods answers with a page, the limit of records with a receipt.
+    for (const limits of [{ requestsPerSecond: 1 }, { recordsPerSecond: 1 }]) {
+      const refused = (await throttled(limits)).filter((one) => !JSON.stringify(one).includes("Delivered"))
+      expect(refused.length).toBeGreaterThan(0)
+      for (const one of refused) {
+        expect(one).toMatchObject({ reason: "Throttled", detail: expect.stringMatching(/^HTTP 429|^receipt 429/) })
+        expect(one).not.toHaveProperty("retryAfter", expect.anything())
+      }
+    }
   })
   it("takes a connection cut before its answer as unknown, for the records may be in the topic", async () => {
     emulator.setFault(() => ({ _tag: "Cut", after: "produce" }))

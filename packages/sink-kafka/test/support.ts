@@ -82,6 +82,8 @@ const FAULTS: { readonly [B in Behaviour]: ReadonlyArray<FaultRule> } = {
 export const startTarget = async (): Promise<Target> => {
   const emulator = await startEmulator({
     topics: [{ name: config.topic }],
+    clusterId: config.cluster_id,
+    maxBlockMs: 5,
     credentials: { apiKey: config.api_key, apiSecret: config.api_secret }
   })
   const idOf = (record: {

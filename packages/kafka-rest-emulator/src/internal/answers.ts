@@ -37,6 +37,24 @@ export const json = (response: ServerResponse, status: number, body: unknown): v
 export const fail = (response: ServerResponse, status: number, code: number, message?: string): void =>
   json(response, status, errorOf(code, message))
 
+/** Of what the proxy has no resource or no method for: its JSON without a `Content-Type`. */
+export const refuse = (response: ServerResponse, status: number): void => {
+  response.writeHead(status)
+  response.end(JSON.stringify(errorOf(status)))
+}
+
+/** What Jetty itself refuses: JSON of its own for who asks for JSON, else a page. */
+export const jettyError = (response: ServerResponse, status: number, url: string, accept: string | undefined): void => {
+  const asJson = /application\/json/i.test(accept ?? "")
+  if (asJson) json(response, status, { url, status: String(status), message: STATUS_CODES[status] })
+  else jettyPage(response, status)
+}
+
+export const jettyPage = (response: ServerResponse, status: number, headers: Record<string, string> = {}): void => {
+  response.writeHead(status, { "Content-Type": "text/html;charset=iso-8859-1", ...headers })
+  response.end(htmlPage(status))
+}
+
 /** The page that Jetty writes where no resource of the proxy answered. */
 export const htmlPage = (status: number): string => {
   const title = `${status} ${STATUS_CODES[status] ?? ""}`.trim()
@@ -44,7 +62,5 @@ export const htmlPage = (status: number): string => {
 }
 
 /** Jetty's filter against floods: not JSON, no `Retry-After` (§6a). */
-export const tooManyRequests = (response: ServerResponse): void => {
-  response.writeHead(429, { "Content-Type": "text/html;charset=iso-8859-1", DoSFilter: "unavailable" })
-  response.end(htmlPage(429))
-}
+export const tooManyRequests = (response: ServerResponse): void =>
+  jettyPage(response, 429, { DoSFilter: "unavailable" })

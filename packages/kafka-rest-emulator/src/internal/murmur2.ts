@@ -1,4 +1,6 @@
-/** The hash of Kafka's default partitioner: `org.apache.kafka.common.utils.Utils.murmur2`, as a signed 32-bit integer. */
+/**
+ * The hash of Kafka's default partitioner: `org.apache.kafka.common.utils.Utils.murmur2`, as a signed 32-bit integer.
+ */
 export const murmur2 = (bytes: Uint8Array): number => {
   const M = 0x5bd1e995
   const length = bytes.length

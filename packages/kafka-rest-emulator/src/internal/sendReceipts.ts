@@ -11,10 +11,27 @@ const write = (response: ServerResponse, bytes: Uint8Array): Promise<void> =>
     response.write(bytes, (error) => (error ? reject(error) : resolve()))
   })
 
-/** Answers HTTP 200 with the receipts, as the faults have it. Rejects when the client or `signal` ends it. */
+/**
+ * The texts that are written one by one. Without a wait between receipts a chunk may end anywhere in them: they are
+ * one text.
+ */
+async function* textsOf(receipts: AsyncIterable<object>, separator: string, joined: boolean): AsyncGenerator<string> {
+  let all = ""
+  for await (const receipt of receipts) {
+    const text = JSON.stringify(receipt) + separator
+    if (joined) all += text
+    else yield text
+  }
+  if (joined) yield all
+}
+
+/**
+ * Answers HTTP 200 with the receipts as they come, as the faults have it. Rejects when the client or `signal` ends it;
+ * the records are produced all the same unless it was `signal`.
+ */
 export const sendReceipts = async (
   response: ServerResponse,
-  receipts: ReadonlyArray<object>,
+  receipts: AsyncIterable<object>,
   { stream = { _tag: "Stream" }, cut }: RequestFaults,
   signal: AbortSignal
 ): Promise<void> => {
@@ -23,17 +40,24 @@ export const sendReceipts = async (
   response.writeHead(200, { "Content-Type": "application/json" })
   // The head goes at once (§3): of a cut after 0 bytes the client sees HTTP 200 and nothing more.
   response.flushHeaders()
-  // Without a wait the receipts are one text, so that a chunk may end anywhere in them.
-  const texts = receipts.map((receipt) => JSON.stringify(receipt) + separator)
-  const runs = betweenMs === 0 && chunkBytes !== Number.POSITIVE_INFINITY ? [texts.join("")] : texts
-  for (const [i, run] of runs.entries()) {
-    if (i > 0 && betweenMs > 0) await sleep(betweenMs, undefined, { signal })
-    const bytes = Buffer.from(run).subarray(0, left)
+  let broken: unknown
+  let first = true
+  for await (const text of textsOf(receipts, separator, betweenMs === 0 && chunkBytes !== Number.POSITIVE_INFINITY)) {
+    // What no one can be told of is produced nevertheless.
+    if (broken !== undefined || left === 0) continue
+    if (!first && betweenMs > 0) await sleep(betweenMs, undefined, { signal })
+    first = false
+    const bytes = Buffer.from(text).subarray(0, left)
     left -= bytes.length
-    for (let at = 0; at < bytes.length; at += chunkBytes) await write(response, bytes.subarray(at, at + chunkBytes))
-    if (left === 0) break
+    try {
+      for (let at = 0; at < bytes.length; at += chunkBytes) await write(response, bytes.subarray(at, at + chunkBytes))
+    } catch (error) {
+      broken = error
+    }
   }
-  // The cut falls after the last receipt when they were shorter than asked: the end of the answer is missing all the same.
+  if (broken !== undefined) throw broken
+  // The cut falls after the last receipt when they were shorter than asked: the end of the answer is missing all the
+  // same.
   if (cut === undefined) response.end()
   else response.destroy()
 }
