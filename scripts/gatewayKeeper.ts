@@ -71,10 +71,9 @@ const commandOf = (pid: number): string => {
 
 /** SQLite locks the file for this process, and the system releases it when the process ends, in whatever way. */
 const lock = new DatabaseSync(join(dir, "lock"), { timeout: 0 })
-lock.exec("PRAGMA journal_mode = OFF")
 const takeLock = (): boolean => {
   try {
-    lock.exec("BEGIN EXCLUSIVE")
+    lock.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE")
     return true
   } catch {
     return false

@@ -2,7 +2,7 @@
  * `npm start`: the gateway on workerd with a REST Proxy stand-in, one webhook sent through, and the record that became of it.
  */
 import { createServer } from "node:net"
-import { join, relative, resolve } from "node:path"
+import { join, relative, resolve, sep } from "node:path"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import type { StoredRecord } from "@hookstream/kafka-rest-emulator/Topic"
 import type { Client } from "./ApiClient.ts"
@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dirname, "..")
 /** Where the user typed the command. */
 const CWD = process.env["INIT_CWD"] ?? process.cwd()
 const DIR = resolve(CWD, process.env["HOOKSTREAM_DIR"] || join(ROOT, ".hookstream"))
-const SHOWN_DIR = relative(CWD, DIR) || "."
+const SHOWN_DIR = DIR.startsWith(CWD + sep) ? relative(CWD, DIR) : DIR
 const HOST = "127.0.0.1"
 const RECORD_MS = 30_000
 const PARENT_MS = 500
