@@ -9,6 +9,7 @@ interface Destination {
   readonly circuit: { readonly state: "closed" | "open" | "half_open"; readonly next_probe_at: string | null }
   readonly dead: number
   readonly last_error: string | null
+  readonly next_attempt_at: string | null
 }
 
 interface DeadLetter {
@@ -24,10 +25,11 @@ interface DeadLetter {
 interface Said {
   readonly paused: string | null
   readonly isOpen: boolean
+  readonly error: string | null
   readonly dead: number
   readonly letters: ReadonlySet<string>
 }
-const NOTHING: Said = { paused: null, isOpen: false, dead: 0, letters: new Set() }
+const NOTHING: Said = { paused: null, isOpen: false, error: null, dead: 0, letters: new Set() }
 
 const POLL_MS = 1000
 /** Dead letters of a destination that are told one by one; of more at once, their number. */
@@ -79,11 +81,16 @@ export const linesOf = (
     const event = event_id ?? "an event that is no longer stored"
     lines.push(`dead letter  ${event} at ${name}, tries ${attempts}: ${plain(`${reason}: ${error}`)}`)
   }
-  if (fresh.length > LETTERS) {
-    lines.push(`dead letters  ${fresh.length - LETTERS} more at ${name}; in all ${one.dead}`)
+  // One page of them is read, a connection at a time: the number tells of those beyond it.
+  const more = Math.max(fresh.length, one.dead - said.dead) - Math.min(fresh.length, LETTERS)
+  if (more > 0) lines.push(`dead letters  ${more} more at ${name}; in all ${one.dead}`)
+  const error = one.last_error
+  // Of what has its own line already that line is enough.
+  if (lines.length === 0 && error !== null && error !== said.error && one.next_attempt_at !== null) {
+    lines.push(`failed  ${name}: ${plain(error)}; tried again at ${one.next_attempt_at}`)
   }
   const known = one.dead === said.dead ? said.letters : new Set(letters.map(idOf))
-  return { lines, said: { paused, isOpen, dead: one.dead, letters: known } }
+  return { lines, said: { paused, isOpen, error, dead: one.dead, letters: known } }
 }
 
 /** Asks until it is stopped. What cannot be asked now is asked the next time. */

@@ -168,6 +168,9 @@ describe("the terminal", () => {
       await need("POST", "/v1/connections", { source_id: demo!.source_id, destination_id: destination.id })
       const send = () => fetch(ingest_url, { method: "POST", body: '{"order":\n42}' })
       await send()
+      await one.shows(new RegExp(`failed {2}"Orders" \\(${destination.id}\\).*500`))
+      // Failures of one event alone open no circuit.
+      await send()
       await one.shows(new RegExp(`circuit opened {2}"Orders" \\(${destination.id}\\).*500`))
       expect(one.output()).toMatch(/record {2}webhook-events \d\/\d {2}evt_\w+ {2}JSON \{"order": 42\}/)
       status = 200
