@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto"
 import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import { parseEnv } from "node:util"
 import type { Holder, KeeperCommand, KeeperEvent } from "./gatewayKeeper.ts"
 import { BINARY, configText, productionBundle, readDeployed } from "./Workerd.ts"
 
@@ -55,7 +56,7 @@ const HEALTH_MS = 20
 const ring = () => `1:${randomBytes(32).toString("base64")}`
 
 /** The secrets of a deployment, made at the first start. */
-const secrets = (dir: string): Readonly<Record<string, string>> => {
+const secrets = (dir: string): NodeJS.Dict<string> => {
   const file = join(dir, "secrets.env")
   if (!existsSync(file)) {
     const lines = [
@@ -65,8 +66,7 @@ const secrets = (dir: string): Readonly<Record<string, string>> => {
     ]
     writeFileSync(file, `${lines.join("\n")}\n`, { mode: 0o600 })
   }
-  const lines = readFileSync(file, "utf8").matchAll(/^([A-Z_]+)=(.*)$/gm)
-  return Object.fromEntries([...lines].map(([, name, value]) => [name!, value!]))
+  return parseEnv(readFileSync(file, "utf8"))
 }
 
 const alive = (group: number): boolean => {

@@ -93,11 +93,9 @@ export const linesOf = (
   return { lines, said: { paused, isOpen, error, dead: one.dead, letters: known } }
 }
 
-/** Asks until it is stopped. What cannot be asked now is asked the next time. */
-export const watch = (client: Client, say: (line: string) => void): { readonly stop: () => void } => {
+/** Asks for as long as the process lives. What cannot be asked now is asked the next time. */
+export const watch = (client: Client, say: (line: string) => void): void => {
   let all: ReadonlyMap<string, Said> = new Map()
-  let timer: NodeJS.Timeout | undefined
-  let isStopped = false
   const round = async () => {
     const now = new Map<string, Said>()
     for (const one of await destinationsOf(client)) {
@@ -111,14 +109,6 @@ export const watch = (client: Client, say: (line: string) => void): { readonly s
   const again = () =>
     round()
       .catch(() => {})
-      .finally(() => {
-        if (!isStopped) timer = setTimeout(again, POLL_MS)
-      })
+      .finally(() => setTimeout(again, POLL_MS))
   void again()
-  return {
-    stop: () => {
-      isStopped = true
-      clearTimeout(timer)
-    }
-  }
 }

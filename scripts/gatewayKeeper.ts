@@ -17,6 +17,8 @@ export interface Holder {
   /** Absent when it is gone: it was killed, and its gateway is left behind. */
   readonly starter?: number
   readonly gateway?: number
+  /** File of the configuration in the gateway's command line. */
+  readonly config?: string
   readonly url?: string
 }
 
@@ -28,6 +30,7 @@ export type KeeperEvent =
 export interface KeeperCommand {
   readonly binary: string
   readonly config: string
+  /** File of its output. */
   readonly log: string
 }
 
@@ -88,9 +91,9 @@ const claim = async (): Promise<KeeperEvent> => {
     if (Date.now() > until) return { _tag: "Held", holder: rest }
     await sleep(POLL_MS)
   }
-  const { gateway } = readHolder()
-  // The process of that number may be another one by now: its command line names this folder, or it is not ours.
-  while (gateway !== undefined && commandOf(gateway).includes(dir)) {
+  const { gateway, config } = readHolder()
+  // The process of that number may be another one by now: its command line names our configuration, or it is not ours.
+  while (gateway !== undefined && config !== undefined && commandOf(gateway).includes(config)) {
     if (Date.now() > until) return { _tag: "Held", holder: { gateway } }
     await sleep(POLL_MS)
   }
@@ -111,7 +114,7 @@ const run = ({ binary, config, log }: KeeperCommand) => {
   workerd = spawn(binary, ["serve", "--experimental", "--control-fd=3", config], {
     stdio: ["ignore", output, output, "pipe"]
   })
-  const holder = { starter: process.ppid, gateway: workerd.pid! }
+  const holder = { starter: process.ppid, gateway: workerd.pid!, config }
   writeHolder(holder)
   workerd.once("exit", (code, signal) => {
     rmSync(holderFile, { force: true })

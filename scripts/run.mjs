@@ -47,7 +47,7 @@ const isInstalled = () =>
 
 const install = () => {
   console.log(`Installing the packages (${PNPM}) …`)
-  const { status, signal } = spawnSync(
+  const { error, status, signal } = spawnSync(
     "npx",
     [
       "--yes",
@@ -62,6 +62,7 @@ const install = () => {
     { cwd: ROOT, stdio: "inherit" }
   )
   if (signal !== null) process.exit(1)
+  if (error !== undefined) console.error(error.message)
   if (status !== 0) {
     console.error(`
 ${command}: the packages could not be installed; the reason is above.
@@ -83,7 +84,7 @@ if (file !== undefined) {
     console.error(`${command}: the pinned Node does not run (${error.message}); npm run setup installs it again.`)
     process.exit(1)
   })
-  child.once("exit", (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)))
+  child.once("exit", (code) => process.exit(code ?? 1))
   // A terminal sends its Ctrl-C to the child as well; anyone else sends it to this process only.
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"))
   for (const name of ["SIGTERM", "SIGHUP"]) process.on(name, () => child.kill(name))
