@@ -14,7 +14,7 @@ it("a sink made by new:sink compiles, is registered, and keeps the contract as i
     const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: ROOT, encoding: "utf8" })
     for (const file of files.trim().split("\n")) cpSync(join(ROOT, file), join(copy, file), { recursive: true })
     const told = run(process.execPath, "scripts/newSink.ts", "acme-queue")
-    const commands = [...told.matchAll(/^(?:next:|\s+) *(np[mx] .*)$/gm)].map(([, command]) => command!)
+    const commands = [...told.matchAll(/^(?:next:|\s+) *((?:np[mx]|node) .*)$/gm)].map(([, command]) => command!)
     expect(commands).toHaveLength(3)
     // As whoever reads them types them: on the machine's Node, whatever this test runs on.
     const PATH = process.env["PATH"]!.split(delimiter).filter((entry) => !entry.endsWith("node_modules/.bin"))
