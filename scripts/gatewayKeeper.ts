@@ -52,16 +52,7 @@ const readHolder = (): Holder => {
 }
 const writeHolder = (holder: Holder) => writeFileSync(holderFile, JSON.stringify(holder))
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"
-  }
-}
-
-/** Its command line, or nothing when it has ended. */
+/** The command line of a process, or nothing when it has ended. */
 const commandOf = (pid: number): string => {
   try {
     return existsSync("/proc/self/cmdline")
@@ -87,7 +78,7 @@ const claim = async (): Promise<KeeperEvent> => {
   const until = Date.now() + ENDING_MS
   while (!takeLock()) {
     const { starter, ...rest } = readHolder()
-    if (starter !== undefined && isAlive(starter)) return { _tag: "Held", holder: { starter, ...rest } }
+    if (starter !== undefined && commandOf(starter) !== "") return { _tag: "Held", holder: { starter, ...rest } }
     if (Date.now() > until) return { _tag: "Held", holder: rest }
     await sleep(POLL_MS)
   }
