@@ -1,6 +1,6 @@
 /**
- * What `npm start` makes for itself: a source, a destination and a connection, found again by the ids in `dev.json`. It changes nothing
- * else, and of these nothing but the address of the stand-in.
+ * What `npm start` makes for itself: a source, a destination and a connection, found again by the ids in `dev.json`. It
+ * changes nothing else, and of these nothing but the address of the stand-in.
  */
 import { randomBytes } from "node:crypto"
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"

@@ -1,6 +1,6 @@
 /**
- * A gateway on this machine: the bundle that would be deployed, on `workerd serve`, with its state in a folder. It is a process group of
- * its own that can be stopped or killed, and it ends when its starter ends.
+ * A gateway on this machine: the bundle that would be deployed, on `workerd serve`, with its state in a folder. It is a
+ * process group of its own that can be stopped or killed, and it ends when its starter ends.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
@@ -185,10 +185,17 @@ export const startGateway = async (options: GatewayOptions, claim?: Claim): Prom
   }
   // Killed by itself it leaves workerd in its group.
   void exited.then(() => signal("SIGKILL"))
-  const keys = secrets(dir)
   const logFile = join(dir, "gateway.log")
-  const command: KeeperCommand = { binary: BINARY, config: prepare({ ...options, dir }, keys), log: logFile }
-  keeper.stdin!.write(`${JSON.stringify(command)}\n`)
+  let keys: ReturnType<typeof secrets>
+  try {
+    keys = secrets(dir)
+    const command: KeeperCommand = { binary: BINARY, config: prepare({ ...options, dir }, keys), log: logFile }
+    keeper.stdin!.write(`${JSON.stringify(command)}\n`)
+  } catch (error) {
+    // Above all a source that does not compile: the folder is free again.
+    keeper.stdin!.end()
+    throw error
+  }
 
   const patience = setTimeout(() => signal("SIGKILL"), READY_MS)
   const listening = await next(claimed)

@@ -92,7 +92,7 @@ const bundled = (dir: string) => {
   return { name: basename(name), inputs }
 }
 
-/** Changes with the arguments, any source of the bundle, the Worker's configuration, and whatever says where imports lead. */
+/** Changes with the arguments, a source of the bundle, the Worker's configuration, and what says where imports lead. */
 const keyOf = (dir: string, cwd: string, args: ReadonlyArray<string>): string => {
   const hash = createHash("sha256").update(JSON.stringify([cwd, args]))
   const packages = readdirSync(join(ROOT, "packages")).map((name) => join(ROOT, "packages", name, "package.json"))
@@ -113,7 +113,7 @@ const isCurrent = (dir: string, cwd: string, args: ReadonlyArray<string>): boole
 }
 
 const bundles = new Map<string, Bundle>()
-/** What `wrangler deploy` with these arguments would send from a folder. Made again only when something in it has changed. */
+/** What `wrangler deploy` with these arguments would send from a folder; made again when a part of it has changed. */
 export const bundle = (cwd: string, args: ReadonlyArray<string>): Bundle => {
   const name = createHash("sha256")
     .update(JSON.stringify([cwd, args]))

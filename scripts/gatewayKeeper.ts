@@ -1,9 +1,10 @@
 /**
- * The process between a gateway's starter and its workerd. It holds the lock of the folder for as long as workerd runs, and ends workerd
- * when the starter is gone, however it went: workerd itself takes no lock, and outlives whoever started it.
+ * The process between a gateway's starter and its workerd. It holds the lock of the folder for as long as workerd runs,
+ * and ends workerd when the starter is gone, however it went: workerd itself takes no lock, and outlives whoever
+ * started it.
  *
- * Arguments: the folder. It writes one JSON line for each `KeeperEvent` to stdout, and takes one `KeeperCommand` from stdin, whose end
- * is the end of the starter.
+ * Arguments: the folder. It writes one JSON line for each `KeeperEvent` to stdout, and takes one `KeeperCommand` from
+ * stdin, whose end is the end of the starter.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -16,6 +17,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 export interface Holder {
   /** Absent when it is gone: it was killed, and its gateway is left behind. */
   readonly starter?: number
+  readonly keeper?: number
   readonly gateway?: number
   /** File of the configuration in the gateway's command line. */
   readonly config?: string
@@ -88,7 +90,7 @@ const claim = async (): Promise<KeeperEvent> => {
     if (Date.now() > until) return { _tag: "Held", holder: { gateway } }
     await sleep(POLL_MS)
   }
-  writeHolder({ starter: process.ppid })
+  writeHolder({ starter: process.ppid, keeper: process.pid })
   return { _tag: "Claimed" }
 }
 
@@ -105,7 +107,7 @@ const run = ({ binary, config, log }: KeeperCommand) => {
   workerd = spawn(binary, ["serve", "--experimental", "--control-fd=3", config], {
     stdio: ["ignore", output, output, "pipe"]
   })
-  const holder = { starter: process.ppid, gateway: workerd.pid!, config }
+  const holder = { starter: process.ppid, keeper: process.pid, gateway: workerd.pid!, config }
   writeHolder(holder)
   workerd.once("exit", (code, signal) => {
     rmSync(holderFile, { force: true })

@@ -1,4 +1,4 @@
-/** `npm run new:sink -- <name>`: the package of a new sink, from the templates in `new-sink/`, registered and ready for its first test. */
+/** `npm run new:sink -- <name>`: the package of a new sink, from the templates in `new-sink/`, registered. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 

@@ -1,6 +1,7 @@
 /**
- * `node scripts/run.mjs [file [arguments]]`: installs the packages when they are missing or out of date, then runs the file on the
- * Node that package.json pins. Without a file it installs in any case. Plain JavaScript, because whatever Node the machine has runs it.
+ * `node scripts/run.mjs [file [arguments]]`: installs the packages when they are missing or out of date, then runs the
+ * file on the Node that package.json pins. Without a file it installs in any case. Plain JavaScript, because whatever
+ * Node the machine has runs it.
  */
 import { spawn, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -15,6 +16,7 @@ const PNPM = "pnpm@12.21.0"
 /** Often enough that whoever was killed is missed within a second. */
 const PARENT_MS = 500
 
+const parent = process.ppid
 const event = process.env["npm_lifecycle_event"] ?? "setup"
 const command = event === "start" || event === "test" ? `npm ${event}` : `npm run ${event}`
 
@@ -66,8 +68,8 @@ const install = () => {
   if (status !== 0) {
     console.error(`
 ${command}: the packages could not be installed; the reason is above.
-  No network, or a proxy? Installing needs the npm registry (npm config get registry): check it, then run ${command} again.
-                          Once the packages are installed no network is needed.
+  No network, or a proxy? Installing needs the npm registry (npm config get registry): check it, then run
+                          ${command} again. Once the packages are installed no network is needed.
   A lockfile out of date? A package.json was changed: npx ${PNPM} install --no-frozen-lockfile`)
     process.exit(1)
   }
@@ -88,7 +90,6 @@ if (file !== undefined) {
   // A terminal sends its Ctrl-C to the child as well; anyone else sends it to this process only.
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"))
   for (const name of ["SIGTERM", "SIGHUP"]) process.on(name, () => child.kill(name))
-  // npm was killed and could not pass anything on.
-  const parent = process.ppid
+  // npm was killed and could not pass it on. `npm start` takes the place of npm's shell, so that npm is the parent.
   setInterval(() => process.ppid !== parent && child.kill("SIGTERM"), PARENT_MS).unref()
 }

@@ -1,5 +1,6 @@
 /**
- * `npm start`: the gateway on workerd with a REST Proxy stand-in, one webhook sent through, and the record that became of it.
+ * `npm start`: the gateway on workerd with a REST Proxy stand-in, one webhook sent through, and the record that became
+ * of it. Then it tells what lands and what goes wrong, until it is stopped.
  */
 import { createServer } from "node:net"
 import { join, relative, resolve, sep } from "node:path"
@@ -83,7 +84,7 @@ const recordLine = (record: StoredRecord) => {
   line(plain(`record  ${topic} ${partition}/${offset}  ${eventOf(record)}  ${value?.type} ${raw_value_data}`))
 }
 
-/** Sends one webhook. The answer is the record that became of it, or why none did: that is its user's doing, and the gateway runs. */
+/** Sends one webhook, and tells what became of it. No record is its user's doing: the gateway runs all the same. */
 const sendOne = async (dev: Dev, emulator: Emulator, client: Client): Promise<string> => {
   const response = await fetch(dev.ingest_url, {
     method: "POST",
@@ -151,6 +152,12 @@ const run = async (gateway: Gateway, emulator: Emulator, setAnnounce: (to: typeo
 }
 
 const main = async () => {
+  const parent = process.ppid
+  let stop = async (code: number): Promise<void> => process.exit(code)
+  // Whoever started this was killed and could not pass anything on.
+  if (process.env["npm_lifecycle_event"] !== undefined) {
+    setInterval(() => process.ppid !== parent && void stop(1), PARENT_MS).unref()
+  }
   const port = portOf("PORT", 8787)
   const kafkaPort = portOf("KAFKA_REST_PORT", 8082)
   if (port === kafkaPort) fail("PORT and KAFKA_REST_PORT must differ.")
@@ -169,7 +176,7 @@ const main = async () => {
   const gateway = await startGateway({ dir: DIR, port }, claimed)
 
   let isStopping = false
-  const stop = async (code: number) => {
+  stop = async (code) => {
     if (isStopping) return
     isStopping = true
     // In this order: the gateway would take the stand-in's end for an outage.
@@ -178,11 +185,6 @@ const main = async () => {
     process.exit(code)
   }
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop(0))
-  // Whoever started this was killed and could not pass anything on.
-  const parent = process.ppid
-  if (process.env["npm_lifecycle_event"] !== undefined) {
-    setInterval(() => process.ppid !== parent && void stop(1), PARENT_MS).unref()
-  }
   void gateway.exited.then(() => {
     if (isStopping) return
     console.error(`\nThe gateway ended by itself; its log is ${gateway.logFile}`)

@@ -36,7 +36,7 @@ describe("without a network", () => {
       expect(one.output()).toContain("Installing the packages")
       expect(one.output()).toContain("ECONNREFUSED")
       expect(one.output()).toContain(`npm ${script}: the packages could not be installed`)
-      expect(one.output()).toContain("check it, then run")
+      expect(one.output()).toContain("check it, then run\n")
     }
   )
   it("what is installed runs", async () => {

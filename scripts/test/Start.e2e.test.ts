@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
@@ -90,7 +90,7 @@ describe("what a user made", () => {
     await running()
     expect(readDev(folder.dir).demo).toEqual(now)
   })
-  it("is not asked for in vain: with the demo's destination paused the gateway starts, and says how to resume it", async () => {
+  it("is not asked for in vain: with the demo's destination paused it starts, and says how to resume it", async () => {
     const first = await running()
     const { demo } = readDev(folder.dir)
     await client().need("POST", `/v1/destinations/${demo!.destination_id}/pause`)
@@ -114,11 +114,10 @@ describe("a second start on the same folder", () => {
   })
   it("names a gateway that is left behind, and how to end it", async () => {
     await running()
-    const { starter, gateway } = readHolder(folder.dir)
-    const keeper = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${gateway}/status`, "utf8"))![1])
-    process.kill(keeper, "SIGSTOP")
+    const { starter, keeper, gateway } = readHolder(folder.dir)
+    process.kill(keeper!, "SIGSTOP")
     process.kill(starter!, "SIGKILL")
-    process.kill(keeper, "SIGKILL")
+    process.kill(keeper!, "SIGKILL")
     const second = start()
     expect(await second.exited).toBe(1)
     expect(second.output()).toContain(`kill -9 ${gateway}`)
