@@ -111,18 +111,43 @@ export const claimFolder = async (folder: string): Promise<Claim> => {
   throw new Error(`the folder ${dir} could not be locked`)
 }
 
-/** Cloudflare tells the sender's address in a header; workerd tells it in `cf`. */
+/**
+ * What Cloudflare's edge does and workerd does not: it names the sender's address, and takes a body to its end although
+ * the Worker has answered before, so that its sender gets the answer. workerd breaks off after 64 KiB.
+ */
 const ENTRY = `import worker from "worker"
 export * from "worker"
 const addressOf = (client) => /^\\[?(.+?)\\]?:\\d+$/.exec(client ?? "")?.[1]
+const GRACE = 65536
 export default {
   ...worker,
-  fetch(request, env, ctx) {
-    const address = addressOf(request.cf?.clientIp)
-    if (address === undefined || request.headers.has("cf-connecting-ip")) return worker.fetch(request, env, ctx)
-    const named = new Request(request)
-    named.headers.set("cf-connecting-ip", address)
-    return worker.fetch(named, env, ctx)
+  async fetch(original, env, ctx) {
+    const request = new Request(original)
+    const address = addressOf(original.cf?.clientIp)
+    if (address !== undefined && !request.headers.has("cf-connecting-ip")) {
+      request.headers.set("cf-connecting-ip", address)
+    }
+    const length = request.headers.get("content-length")
+    if (request.body === null || (length !== null && Number(length) <= GRACE)) return worker.fetch(request, env, ctx)
+    const reader = request.body.getReader()
+    const { readable, writable } = new TransformStream()
+    const writer = writable.getWriter()
+    const passOn = async () => {
+      let isWanted = true
+      const unwanted = () => {
+        isWanted = false
+      }
+      for (let read = await reader.read(); !read.done; read = await reader.read()) {
+        if (isWanted) await writer.write(read.value).catch(unwanted)
+      }
+      if (isWanted) await writer.close().catch(unwanted)
+    }
+    // The sender went away: whoever reads the body is told.
+    const passed = passOn().catch((error) => writer.abort(error).catch(() => {}))
+    const response = await worker.fetch(new Request(request, { body: readable }), env, ctx)
+    await writer.abort().catch(() => {})
+    await passed
+    return response
   }
 }
 `
