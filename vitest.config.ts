@@ -8,14 +8,14 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["packages/*/test/**/*.test.ts"],
+          include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
           exclude: ["**/*.workerd.test.ts", "**/*.e2e.test.ts"]
         }
       },
       {
         test: {
           name: "workerd",
-          include: ["packages/*/test/**/*.{workerd,e2e}.test.ts"],
+          include: ["packages/*/test/**/*.{workerd,e2e}.test.ts", "scripts/test/**/*.e2e.test.ts"],
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000

@@ -1,15 +1,20 @@
-/** A gateway on this machine: `wrangler dev` with its state in a folder, as a process group that can be stopped or killed. */
+/**
+ * A gateway on this machine: the bundle that would be deployed, on `workerd serve`, with its state in a folder. It is a
+ * process group of its own that can be stopped or killed, and it ends when its starter ends.
+ */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-
-const ROOT = join(import.meta.dirname, "..")
+import { createInterface } from "node:readline"
+import { parseEnv } from "node:util"
+import type { Holder, KeeperCommand, KeeperEvent } from "./gatewayKeeper.ts"
+import { BINARY, configText, productionBundle, readDeployed } from "./Workerd.ts"
 
 export interface GatewayOptions {
-  /** Folder of the secrets, the state and the log. */
+  /** Folder of the secrets, the state and the log, for one gateway at a time. */
   readonly dir: string
-  /** 0: any free port. */
+  /** Of 127.0.0.1; 0: any free port. */
   readonly port: number
   /** Default: open, so that a REST Proxy on this machine can be reached. */
   readonly allowPrivateNetworks?: boolean
@@ -28,13 +33,30 @@ export interface Gateway {
   readonly logFile: string
 }
 
+/** A gateway runs on the folder already. */
+export class FolderInUse extends Error {
+  readonly by: Holder
+  constructor(dir: string, by: Holder) {
+    super(`a gateway runs on ${dir} already: ${JSON.stringify(by)}`)
+    this.by = by
+  }
+}
+
+/** A folder that is ours until the process that holds its lock ends. */
+export interface Claim {
+  readonly dir: string
+  readonly keeper: ChildProcess
+  readonly events: AsyncIterator<string>
+}
+
 const READY_MS = 60_000
 const STOP_MS = 5000
+const HEALTH_MS = 20
 
 const ring = () => `1:${randomBytes(32).toString("base64")}`
 
 /** The secrets of a deployment, made at the first start. */
-const secrets = (dir: string): string => {
+const secrets = (dir: string): NodeJS.Dict<string> => {
   const file = join(dir, "secrets.env")
   if (!existsSync(file)) {
     const lines = [
@@ -44,7 +66,7 @@ const secrets = (dir: string): string => {
     ]
     writeFileSync(file, `${lines.join("\n")}\n`, { mode: 0o600 })
   }
-  return file
+  return parseEnv(readFileSync(file, "utf8"))
 }
 
 const alive = (group: number): boolean => {
@@ -56,60 +78,167 @@ const alive = (group: number): boolean => {
   }
 }
 
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
 const ended = async (group: number, ms: number): Promise<boolean> => {
   for (const until = Date.now() + ms; Date.now() < until; ) {
     if (!alive(group)) return true
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await sleep(20)
   }
   return !alive(group)
 }
 
-/** The address that wrangler says it listens on. */
-const readyUrl = async (child: ChildProcess, logFile: string, exited: Promise<number | null>): Promise<string> => {
-  let code: number | null | undefined
-  void exited.then((value) => {
-    code = value
-  })
-  for (const until = Date.now() + READY_MS; Date.now() < until; ) {
-    const match = /Ready on (http:\/\/[^\s]+)/.exec(readFileSync(logFile, "utf8"))
-    if (match !== null) return match[1]!
-    if (code !== undefined) break
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  if (child.pid !== undefined && alive(child.pid)) process.kill(-child.pid, "SIGKILL")
-  throw new Error(`the gateway did not start; its log:\n${readFileSync(logFile, "utf8").slice(-4000)}`)
+const next = async ({ events }: Pick<Claim, "events">): Promise<KeeperEvent | undefined> => {
+  const { value, done } = await events.next()
+  return done === true ? undefined : JSON.parse(value)
 }
 
-export const startGateway = async (options: GatewayOptions): Promise<Gateway> => {
-  const { dir, port, allowPrivateNetworks = true, vars = {} } = options
-  mkdirSync(dir, { recursive: true })
-  const envFile = secrets(dir)
-  const logFile = join(dir, "gateway.log")
-  const log = openSync(logFile, "w")
-  const child = spawn(
-    process.execPath,
-    [
-      ...[join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--cwd", join(ROOT, "packages/runtime-worker")],
-      ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
-      ...["--persist-to", join(dir, "state"), "--env-file", envFile],
-      ...["--var", `HOOKSTREAM_ALLOW_PRIVATE_NETWORKS:${allowPrivateNetworks}`],
-      ...Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`])
-    ],
-    {
-      stdio: ["ignore", log, log],
-      detached: true,
-      env: { ...process.env, WRANGLER_SEND_METRICS: "false", NO_COLOR: "1" }
+/** Takes the folder for this process, or throws `FolderInUse`. */
+export const claimFolder = async (folder: string): Promise<Claim> => {
+  mkdirSync(folder, { recursive: true })
+  const dir = realpathSync(folder)
+  const keeper = spawn(process.execPath, [join(import.meta.dirname, "gatewayKeeper.ts"), dir], {
+    stdio: ["pipe", "pipe", "inherit"],
+    detached: true
+  })
+  // It is gone when writing fails: its end is told by `exit`.
+  keeper.stdin.on("error", () => {})
+  const events = createInterface({ input: keeper.stdout })[Symbol.asyncIterator]()
+  const first = await next({ events })
+  if (first?._tag === "Claimed") return { dir, keeper, events }
+  keeper.stdin.end()
+  if (first?._tag === "Held") throw new FolderInUse(dir, first.holder)
+  throw new Error(`the folder ${dir} could not be locked`)
+}
+
+/**
+ * What Cloudflare's edge does and workerd does not: it names the sender's address, and takes a body to its end although
+ * the Worker has answered before, so that its sender gets the answer. workerd breaks off after 64 KiB.
+ */
+const ENTRY = `import worker from "worker"
+export * from "worker"
+const addressOf = (client) => /^\\[?(.+?)\\]?:\\d+$/.exec(client ?? "")?.[1]
+const GRACE = 65536
+export default {
+  ...worker,
+  async fetch(original, env, ctx) {
+    const request = new Request(original)
+    const address = addressOf(original.cf?.clientIp)
+    if (address !== undefined && !request.headers.has("cf-connecting-ip")) {
+      request.headers.set("cf-connecting-ip", address)
     }
-  )
-  const exited = new Promise<number | null>((resolve) => child.once("exit", resolve))
-  const group = child.pid!
+    const length = request.headers.get("content-length")
+    if (request.body === null || (length !== null && Number(length) <= GRACE)) return worker.fetch(request, env, ctx)
+    const reader = request.body.getReader()
+    const { readable, writable } = new TransformStream()
+    const writer = writable.getWriter()
+    const passOn = async () => {
+      let isWanted = true
+      const unwanted = () => {
+        isWanted = false
+      }
+      for (let read = await reader.read(); !read.done; read = await reader.read()) {
+        if (isWanted) await writer.write(read.value).catch(unwanted)
+      }
+      if (isWanted) await writer.close().catch(unwanted)
+    }
+    // The sender went away: whoever reads the body is told.
+    const passed = passOn().catch((error) => writer.abort(error).catch(() => {}))
+    const response = await worker.fetch(new Request(request, { body: readable }), env, ctx)
+    await writer.abort().catch(() => {})
+    await passed
+    return response
+  }
+}
+`
+
+const authorities = (): ReadonlyArray<string> => {
+  const file = process.env["NODE_EXTRA_CA_CERTS"]
+  if (file === undefined || file === "") return []
+  return readFileSync(file, "utf8").match(/-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----/gs) ?? []
+}
+
+/** Writes what workerd reads; the answer is the file of its configuration. */
+const prepare = ({ dir, port, allowPrivateNetworks = true, vars = {} }: GatewayOptions, keys: object): string => {
+  const { name, compatibility_date, compatibility_flags, durable_objects } = readDeployed()
+  // Where `wrangler dev --persist-to` keeps them, under the same names: folders of earlier versions open as they are.
+  const state = join(dir, "state/v3/do")
+  mkdirSync(state, { recursive: true })
+  copyFileSync(productionBundle(false).file, join(dir, "worker.js"))
+  writeFileSync(join(dir, "entry.js"), ENTRY)
+  const config = configText({
+    modules: [
+      { name: "entry", file: "entry.js" },
+      { name: "worker", file: "worker.js" }
+    ],
+    address: `127.0.0.1:${port}`,
+    compatibilityDate: compatibility_date,
+    compatibilityFlags: compatibility_flags,
+    objects: Object.fromEntries(
+      durable_objects.bindings.map(({ name: binding, class_name }) => [
+        binding,
+        { className: class_name, uniqueKey: `${name}-${class_name}` }
+      ])
+    ),
+    vars: { ...keys, HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: String(allowPrivateNetworks), ...vars },
+    state,
+    authorities: authorities()
+  })
+  const file = join(dir, "gateway.capnp")
+  writeFileSync(file, config, { mode: 0o600 })
+  return file
+}
+
+const isHealthy = async (url: string): Promise<boolean> => {
+  try {
+    const response = await fetch(`${url}/v1/health`)
+    await response.arrayBuffer()
+    return response.ok
+  } catch {
+    return false
+  }
+}
+
+/** Starts a gateway on a folder, which it claims unless `claim` has done so. */
+export const startGateway = async (options: GatewayOptions, claim?: Claim): Promise<Gateway> => {
+  const claimed = claim ?? (await claimFolder(options.dir))
+  const { dir, keeper } = claimed
+  const exited = new Promise<number | null>((resolve) => keeper.once("exit", resolve))
+  const group = keeper.pid!
   const signal = (name: NodeJS.Signals) => {
     if (alive(group)) process.kill(-group, name)
   }
-  const url = await readyUrl(child, logFile, exited)
+  // Killed by itself it leaves workerd in its group.
+  void exited.then(() => signal("SIGKILL"))
+  const logFile = join(dir, "gateway.log")
+  let keys: ReturnType<typeof secrets>
+  try {
+    keys = secrets(dir)
+    const command: KeeperCommand = { binary: BINARY, config: prepare({ ...options, dir }, keys), log: logFile }
+    keeper.stdin!.write(`${JSON.stringify(command)}\n`)
+  } catch (error) {
+    // Above all a source that does not compile: the folder is free again.
+    keeper.stdin!.end()
+    throw error
+  }
+
+  const patience = setTimeout(() => signal("SIGKILL"), READY_MS)
+  const listening = await next(claimed)
+  clearTimeout(patience)
+  const url = listening?._tag === "Listening" ? `http://127.0.0.1:${listening.port}` : undefined
+  let isReady = false
+  for (const until = Date.now() + READY_MS; url !== undefined && !isReady && Date.now() < until; ) {
+    isReady = await isHealthy(url)
+    if (!isReady) await sleep(HEALTH_MS)
+  }
+  if (url === undefined || !isReady) {
+    signal("SIGKILL")
+    const log = existsSync(logFile) ? readFileSync(logFile, "utf8").slice(-4000) : ""
+    throw new Error(`the gateway did not start; its log:\n${log}`)
+  }
   return {
     url,
-    rootKey: /^HOOKSTREAM_ROOT_KEY=(.*)$/m.exec(readFileSync(envFile, "utf8"))![1]!,
+    rootKey: keys["HOOKSTREAM_ROOT_KEY"]!,
     logFile,
     exited,
     signal,

@@ -1,4 +1,4 @@
-/** `npm run new:sink -- <name>`: the package of a new sink, from the templates in `new-sink/`, registered and ready for its first test. */
+/** `npm run new:sink -- <name>`: the package of a new sink, from the templates in `new-sink/`, registered. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
@@ -64,6 +64,7 @@ insert("packages/runtime-worker/tsconfig.json", '    { "path": "../sink-kafka" }
 insert("tsconfig.json", '    { "path": "packages/sink-kafka" }', `    { "path": "packages/sink-${name}" },`)
 
 console.log(`
-next: npx pnpm@12.21.0 install, then npm run fmt
-      node node_modules/vitest/vitest.mjs run --project unit packages/sink-${name}
+next: npx pnpm@12.21.0 install --no-frozen-lockfile
+      npm run fmt
+      npm run test:run -- --project unit packages/sink-${name}
       docs/sinks/writing-a-sink.md says what a sink must keep to`)

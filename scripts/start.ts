@@ -1,27 +1,24 @@
 /**
- * `npm start`: the gateway on workerd with a REST Proxy stand-in, one webhook sent through, and the record that became of it.
+ * `npm start`: the gateway on workerd with a REST Proxy stand-in, one webhook sent through, and the record that became
+ * of it. Then it tells what lands and what goes wrong, until it is stopped.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
-import { join } from "node:path"
+import { join, relative, resolve, sep } from "node:path"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import type { StoredRecord } from "@hookstream/kafka-rest-emulator/Topic"
-import { apiClient, newWorkspace } from "./ApiClient.ts"
-import { type Gateway, startGateway } from "./Gateway.ts"
+import type { Client } from "./ApiClient.ts"
+import { CLUSTER, type Dev, DevFileError, prepareDemo, TOPIC } from "./Demo.ts"
+import { type Claim, claimFolder, FolderInUse, type Gateway, startGateway } from "./Gateway.ts"
+import { plain, watch } from "./Watch.ts"
 
-const DIR = join(import.meta.dirname, "..", ".hookstream")
-const DEV_FILE = join(DIR, "dev.json")
-const TOPIC = "webhook-events"
-const CLUSTER_ID = "lkc-local"
+const ROOT = join(import.meta.dirname, "..")
+/** Where the user typed the command. */
+const CWD = process.env["INIT_CWD"] ?? process.cwd()
+const DIR = resolve(CWD, process.env["HOOKSTREAM_DIR"] || join(ROOT, ".hookstream"))
+const SHOWN_DIR = DIR.startsWith(CWD + sep) ? relative(CWD, DIR) : DIR
 const HOST = "127.0.0.1"
 const RECORD_MS = 30_000
-
-interface Dev {
-  readonly gateway: string
-  readonly kafka_rest: string
-  readonly api_key: string
-  readonly ingest_url: string
-}
+const PARENT_MS = 500
 
 const fail = (message: string): never => {
   console.error(`\n${message}`)
@@ -36,39 +33,37 @@ const portOf = (variable: string, fallback: number): number => {
 }
 
 const needFree = (variable: string, port: number): Promise<void> =>
-  new Promise((resolve) => {
+  new Promise((done) => {
     const probe = createServer()
-    probe.once("error", () => fail(`Port ${port} is taken. Choose another: ${variable}=${port + 1} npm start`))
-    probe.listen(port, HOST, () => probe.close(() => resolve()))
+    probe.once("error", (error: NodeJS.ErrnoException) =>
+      fail(
+        error.code === "EADDRINUSE"
+          ? `Port ${port} is taken. Choose another: ${variable}=${port + 2} npm start`
+          : `Port ${port} cannot be used (${error.code}). Choose another: ${variable}=${port + 10_000} npm start`
+      )
+    )
+    probe.listen(port, HOST, () => probe.close(() => done()))
   })
 
-/** The keys, source, destination and connection of an earlier start, or new ones. */
-const prepare = async (gateway: Gateway, emulator: Emulator): Promise<Dev> => {
-  const addresses = { gateway: gateway.url, kafka_rest: emulator.url }
-  const saved: Dev | undefined = existsSync(DEV_FILE) ? JSON.parse(readFileSync(DEV_FILE, "utf8")) : undefined
-  if (saved !== undefined) {
-    const client = apiClient(gateway.url, { "X-API-Key": saved.api_key })
-    const answer = await client.call("GET", "/v1/destinations")
-    const destination = answer.status === 200 ? answer.body.destinations[0] : undefined
-    if (destination !== undefined) {
-      if (destination.config.rest_endpoint !== emulator.url) {
-        await client.need("PATCH", `/v1/destinations/${destination.id}`, { config: { rest_endpoint: emulator.url } })
-      }
-      return { ...addresses, api_key: saved.api_key, ingest_url: gateway.url + new URL(saved.ingest_url).pathname }
+const claim = async (): Promise<Claim> => {
+  try {
+    return await claimFolder(DIR)
+  } catch (error) {
+    if (!(error instanceof FolderInUse)) throw error
+    const { starter, gateway, url } = error.by
+    const at = url === undefined ? "" : ` at ${url}`
+    if (starter !== undefined) {
+      return fail(`hookstream runs on ${SHOWN_DIR} already${at} (process ${starter}).
+  To stop it:           Ctrl-C in its terminal, or kill ${starter}
+  To run another one:   HOOKSTREAM_DIR=.hookstream-2 PORT=8788 KAFKA_REST_PORT=8083 npm start`)
     }
+    return fail(
+      gateway === undefined
+        ? `Another process holds ${join(SHOWN_DIR, "lock")}. End it, or choose another folder: HOOKSTREAM_DIR=…`
+        : `An earlier start was killed, and its gateway still runs on ${SHOWN_DIR} (process ${gateway}).
+  To end it:            kill -9 ${gateway}     (nothing is lost: what it took is on disk)`
+    )
   }
-  const { key, client } = await newWorkspace(gateway.url, gateway.rootKey)
-  const { source } = await client.need("POST", "/v1/sources", { name: "Local webhooks" })
-  const { destination } = await client.need("POST", "/v1/destinations", {
-    name: "Event Stream",
-    type: "kafka",
-    config: {
-      ...{ bootstrap_servers: "localhost:9092", cluster_id: CLUSTER_ID, topic: TOPIC },
-      ...{ api_key: "local", api_secret: "local-api-secret", rest_endpoint: emulator.url }
-    }
-  })
-  await client.need("POST", "/v1/connections", { source_id: source.id, destination_id: destination.id })
-  return { ...addresses, api_key: key, ingest_url: source.ingest_url }
 }
 
 const show = (record: StoredRecord): string =>
@@ -81,63 +76,55 @@ const show = (record: StoredRecord): string =>
     `  value      ${record.value?.type} ${record.raw_value_data}`
   ].join("\n")
 
-const main = async () => {
-  const port = portOf("PORT", 8787)
-  const kafkaPort = portOf("KAFKA_REST_PORT", 8082)
-  if (port === kafkaPort) fail("PORT and KAFKA_REST_PORT must differ.")
-  await needFree("PORT", port)
-  await needFree("KAFKA_REST_PORT", kafkaPort)
-  mkdirSync(DIR, { recursive: true })
+const eventOf = ({ headers }: StoredRecord) => headers.find(({ name }) => name === "hookstream-event-id")?.value
 
-  let announce = (_record: StoredRecord) => {}
-  const emulator = await startEmulator({
-    port: kafkaPort,
-    host: HOST,
-    topics: [{ name: TOPIC }],
-    clusterId: CLUSTER_ID,
-    onRecord: (one) => announce(one)
+const line = (text: string) => console.log(`${new Date().toTimeString().slice(0, 8)}  ${text}`)
+const recordLine = (record: StoredRecord) => {
+  const { topic, partition, offset, value, raw_value_data } = record
+  line(plain(`record  ${topic} ${partition}/${offset}  ${eventOf(record)}  ${value?.type} ${raw_value_data}`))
+}
+
+/** Sends one webhook, and tells what became of it. No record is its user's doing: the gateway runs all the same. */
+const sendOne = async (dev: Dev, emulator: Emulator, client: Client): Promise<string> => {
+  const response = await fetch(dev.ingest_url, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: `{"hello":"hookstream","sent_at":"${new Date().toISOString()}"}`
   })
-  console.log("Starting the gateway …")
-  const gateway = await startGateway({ dir: DIR, port })
+  const text = await response.text()
+  if (response.status !== 200) return `The webhook sent just now was answered ${response.status}: ${text}`
+  const { event_id } = JSON.parse(text) as { readonly event_id: string }
+  const landed = () => emulator.records(TOPIC).find((record) => eventOf(record) === event_id)
+  const destination = async () => (await client.need("GET", `/v1/destinations/${dev.demo?.destination_id}`)).destination
+  for (const until = Date.now() + RECORD_MS; landed() === undefined; ) {
+    const { status, paused_reason, last_error, id } = await destination()
+    if (status === "paused") {
+      return `The webhook sent just now waits: the demo's destination ${id} is paused (${paused_reason}). To resume it:
 
-  let stopping = false
-  const stop = async (code: number) => {
-    if (stopping) return
-    stopping = true
-    await Promise.all([gateway.stop(), emulator.close()])
-    process.exit(code)
+  curl -X POST -H "X-API-Key: ${dev.api_key}" ${dev.gateway}/v1/destinations/${id}/resume`
+    }
+    if (Date.now() > until) {
+      return `The webhook sent just now (${event_id}) is no record after ${RECORD_MS / 1000} s. What happened to it:
+
+  curl -H "X-API-Key: ${dev.api_key}" ${dev.gateway}/v1/events/${event_id}/timeline
+
+${last_error === null ? "" : `The last error of its destination: ${last_error}`}`
+    }
+    await new Promise((done) => setTimeout(done, 50))
   }
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop(0))
-  void gateway.exited.then(() => {
-    if (stopping) return
-    console.error(`\nThe gateway ended by itself; its log is ${gateway.logFile}`)
-    void stop(1)
-  })
+  return `The webhook sent just now is a record:\n\n${show(landed()!)}`
+}
 
-  try {
-    const dev = await prepare(gateway, emulator)
-    writeFileSync(DEV_FILE, `${JSON.stringify(dev, null, 2)}\n`, { mode: 0o600 })
-
-    const body = `{"hello":"hookstream","sent_at":"${new Date().toISOString()}"}`
-    const response = await fetch(dev.ingest_url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body
-    })
-    const { event_id } = (await response.json()) as { readonly event_id: string }
-    const deadline = Date.now() + RECORD_MS
-    const landed = () => emulator.records(TOPIC).find(({ headers }) => headers.some(({ value }) => value === event_id))
-    while (landed() === undefined && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
-    const record = landed()
-    if (record === undefined)
-      throw new Error(`event ${event_id} is no record after ${RECORD_MS / 1000} s; see ${gateway.logFile}`)
-
-    console.log(`
-hookstream is running. Ctrl-C stops everything; the state stays in .hookstream/.
+const welcome = (dev: Dev, outcome: string) => `
+hookstream is running. Ctrl-C stops everything; the state stays in ${SHOWN_DIR}/.
 
   gateway     ${dev.gateway}    (API description: ${dev.gateway}/openapi.json)
   REST Proxy  ${dev.kafka_rest}    (a stand-in, in memory; topic ${TOPIC})
   API key     ${dev.api_key}
+
+For the commands of the README:
+
+  export HOOKSTREAM_URL=${dev.gateway} HOOKSTREAM_API_KEY=${dev.api_key}
 
 Send a webhook:
 
@@ -152,16 +139,69 @@ Read the topic:
 
   curl "${dev.kafka_rest}/topics/${TOPIC}/records?from=0"
 
-The webhook sent just now is a record:
+${outcome}
 
-${show(record)}
+Further records, and what goes wrong on the way, appear here.
+`
 
-Further records appear here as they land.`)
-    announce = (one) => console.log(`\n${show(one)}`)
+const run = async (gateway: Gateway, emulator: Emulator, setAnnounce: (to: typeof recordLine) => void) => {
+  const { dev, client } = await prepareDemo(join(DIR, "dev.json"), gateway, emulator)
+  console.log(welcome(dev, await sendOne(dev, emulator, client)))
+  setAnnounce(recordLine)
+  watch(client, line)
+}
+
+const main = async () => {
+  const parent = process.ppid
+  let stop = async (code: number): Promise<void> => process.exit(code)
+  // Whoever started this was killed and could not pass anything on.
+  if (process.env["npm_lifecycle_event"] !== undefined) {
+    setInterval(() => process.ppid !== parent && void stop(1), PARENT_MS).unref()
+  }
+  const port = portOf("PORT", 8787)
+  const kafkaPort = portOf("KAFKA_REST_PORT", 8082)
+  if (port === kafkaPort) fail("PORT and KAFKA_REST_PORT must differ.")
+  const claimed = await claim()
+  await needFree("PORT", port)
+  await needFree("KAFKA_REST_PORT", kafkaPort)
+
+  let announce = (_record: StoredRecord) => {}
+  const emulator = await startEmulator({
+    port: kafkaPort,
+    host: HOST,
+    topics: [{ name: TOPIC }],
+    clusterId: CLUSTER,
+    onRecord: (one) => announce(one)
+  })
+  console.log("Starting the gateway …")
+  const gateway = await startGateway({ dir: DIR, port }, claimed)
+
+  let isStopping = false
+  stop = async (code) => {
+    if (isStopping) return
+    isStopping = true
+    // In this order: the gateway would take the stand-in's end for an outage.
+    await gateway.stop()
+    await emulator.close()
+    process.exit(code)
+  }
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop(0))
+  void gateway.exited.then(() => {
+    if (isStopping) return
+    console.error(`\nThe gateway ended by itself; its log is ${gateway.logFile}`)
+    void stop(1)
+  })
+
+  try {
+    await run(gateway, emulator, (to) => {
+      announce = to
+    })
   } catch (error) {
+    if (isStopping) return
     console.error(`\n${error instanceof Error ? error.message : String(error)}`)
+    if (!(error instanceof DevFileError)) console.error(`The gateway's log is ${gateway.logFile}`)
     await stop(1)
   }
 }
 
-await main()
+await main().catch((error) => fail(error instanceof Error ? error.message : String(error)))

@@ -1,18 +1,14 @@
 /** `workerd serve` with one Worker, its objects on disk in a folder of its own: no development proxy stands between. */
-import { execFileSync, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { basename, dirname, join } from "node:path"
+import { join } from "node:path"
 import { gzipSync } from "node:zlib"
+import { BINARY, type Bundle, bundle, configText } from "../../../scripts/Workerd.ts"
 
 const COMPATIBILITY_DATE = "2026-11-01"
-const ROOT = join(import.meta.dirname, "../../..")
-const wrangler = createRequire(realpathSync(join(ROOT, "node_modules/wrangler/package.json")))
-export const BINARY = join(dirname(wrangler.resolve("workerd/package.json")), "bin/workerd")
-
 export interface WorkerdOptions {
   /** File of the bundle, one module. */
   readonly main: string
@@ -42,35 +38,17 @@ export const freePort = async (): Promise<number> => {
   return typeof address === "object" && address !== null ? address.port : 0
 }
 
-const text = (value: string) => JSON.stringify(value)
-const list = (items: ReadonlyArray<string>) => `[${items.join(", ")}]`
-
-const configOf = ({ objects, vars = {} }: WorkerdOptions, dir: string, port: number): string => `
-using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "main", worker = .worker),
-    (name = "internet", network = (allow = ["public", "private"])),
-    (name = "disk", disk = (path = ${text(join(dir, "state"))}, writable = true))
-  ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")]
-);
-const worker :Workerd.Worker = (
-  modules = [(name = "worker", esModule = embed "worker.js")],
-  compatibilityDate = ${text(COMPATIBILITY_DATE)},
-  bindings = ${list([
-    ...Object.entries(objects).map(
-      ([name, className]) => `(name = ${text(name)}, durableObjectNamespace = ${text(className)})`
+const configOf = ({ objects, vars = {} }: WorkerdOptions, dir: string, port: number): string =>
+  configText({
+    modules: [{ name: "worker", file: "worker.js" }],
+    address: `127.0.0.1:${port}`,
+    compatibilityDate: COMPATIBILITY_DATE,
+    objects: Object.fromEntries(
+      Object.entries(objects).map(([name, className]) => [name, { className, uniqueKey: className }])
     ),
-    ...Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`)
-  ])},
-  durableObjectNamespaces = ${list(
-    Object.values(objects).map((name) => `(className = ${text(name)}, uniqueKey = ${text(name)}, enableSql = true)`)
-  )},
-  durableObjectStorage = (localDisk = "disk"),
-  globalOutbound = "internet"
-);
-`
+    vars,
+    state: join(dir, "state")
+  })
 
 const READY_MS = 20_000
 
@@ -115,44 +93,15 @@ export const serve = async (options: WorkerdOptions): Promise<Workerd> => {
   }
 }
 
-export interface Bundle {
-  readonly file: string
-  /** Bytes of the bundle that come from each source file. */
-  readonly sources: Readonly<Record<string, number>>
-}
-
-const bundles = new Map<string, Bundle>()
-const bundle = (args: ReadonlyArray<string>): Bundle => {
-  const known = bundles.get(args.join(" "))
-  if (known !== undefined) return known
-  const outdir = mkdtempSync(join(tmpdir(), "hookstream-bundle-"))
-  process.once("exit", () => rmSync(outdir, { recursive: true, force: true }))
-  const wranglerBin = join(ROOT, "node_modules/wrangler/bin/wrangler.js")
-  execFileSync(process.execPath, [wranglerBin, "deploy", ...args, "--dry-run", "--outdir", outdir, "--metafile"], {
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
-    stdio: "ignore"
-  })
-  const { outputs } = JSON.parse(readFileSync(join(outdir, "bundle-meta.json"), "utf8")) as {
-    readonly outputs: Record<string, { readonly inputs: Record<string, { readonly bytesInOutput: number }> }>
-  }
-  const [name, { inputs }] = Object.entries(outputs).find(([path]) => path.endsWith(".js"))!
-  const made = {
-    file: join(outdir, basename(name)),
-    sources: Object.fromEntries(Object.entries(inputs).map(([path, { bytesInOutput }]) => [path, bytesInOutput]))
-  }
-  bundles.set(args.join(" "), made)
-  return made
-}
-
-/** The production bundle, as it is deployed. */
-export const productionBundle = (minify: boolean): Bundle =>
-  bundle(["--cwd", join(ROOT, "packages/runtime-worker"), ...(minify ? ["--minify"] : [])])
-
 /** A Worker of `workers/` that has to be bundled. */
 export const bundledWorker = (name: string): Bundle =>
-  bundle([
-    ...[`workers/${name}.ts`, "--cwd", join(ROOT, "packages/bench"), "--name", "bench", "--minify"],
-    ...["--compatibility-date", COMPATIBILITY_DATE]
+  bundle(join(import.meta.dirname, ".."), [
+    `workers/${name}.ts`,
+    "--name",
+    "bench",
+    "--minify",
+    "--compatibility-date",
+    COMPATIBILITY_DATE
   ])
 
 /** KiB after gzip, as `wrangler deploy` prints it. */

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process"
 import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { delimiter, join } from "node:path"
 import { expect, it } from "vitest"
 
 const ROOT = join(import.meta.dirname, "../../..")
@@ -13,18 +13,15 @@ it("a sink made by new:sink compiles, is registered, and keeps the contract as i
   try {
     const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: ROOT, encoding: "utf8" })
     for (const file of files.trim().split("\n")) cpSync(join(ROOT, file), join(copy, file), { recursive: true })
-    run(process.execPath, "scripts/newSink.ts", "acme-queue")
-    run("npx", "--yes", "pnpm@12.21.0", "install", "--prefer-offline", "--no-frozen-lockfile")
+    const told = run(process.execPath, "scripts/newSink.ts", "acme-queue")
+    const commands = [...told.matchAll(/^(?:next:|\s+) *((?:np[mx]|node) .*)$/gm)].map(([, command]) => command!)
+    expect(commands).toHaveLength(3)
+    // As whoever reads them types them: on the machine's Node, whatever this test runs on.
+    const PATH = process.env["PATH"]!.split(delimiter).filter((entry) => !entry.endsWith("node_modules/.bin"))
+    const env = { ...process.env, PATH: PATH.join(delimiter), CI: "true", NO_COLOR: "1" }
+    const outputs = commands.map((command) => execFileSync("sh", ["-c", command], { cwd: copy, encoding: "utf8", env }))
     run(process.execPath, "node_modules/typescript/bin/tsc", "-b", "packages/runtime-worker")
-    run(process.execPath, "node_modules/@biomejs/biome/bin/biome", "check", "--write", ".")
-    const output = run(
-      process.execPath,
-      "node_modules/vitest/vitest.mjs",
-      "run",
-      "--project",
-      "unit",
-      "packages/sink-acme-queue"
-    )
+    const output = outputs.at(-1)!
     expect(output).toMatch(/Tests {2}\d{2} passed/)
     expect(output).not.toContain("failed")
     const changed = run("grep", "-c", "AcmeQueueSink", "packages/runtime-worker/src/Sinks.ts")

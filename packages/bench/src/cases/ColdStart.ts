@@ -6,18 +6,11 @@ import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { type Bundle, productionBundle } from "../../../../scripts/Workerd.ts"
 import { addSource, newVars, OBJECTS, startGateway } from "../Gateway.ts"
 import type { Result } from "../Result.ts"
 import { ratios, sampleOf } from "../Stats.ts"
-import {
-  type Bundle,
-  bareWorker,
-  bundledWorker,
-  gzipOf,
-  productionBundle,
-  serve,
-  type WorkerdOptions
-} from "../Workerd.ts"
+import { bareWorker, bundledWorker, gzipOf, serve, type WorkerdOptions } from "../Workerd.ts"
 
 const ROUNDS = 7
 /** Of the first evaluations in a process; each needs a process of its own. */
