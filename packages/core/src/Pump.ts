@@ -408,6 +408,8 @@ const runWindow = Effect.fnUntraced(function* (
   const worker = Effect.gen(function* () {
     while (true) {
       const now = yield* Clock.currentTimeMillis
+      // Nothing more leaves by a config that was changed meanwhile, nor after a pause or a deletion.
+      stopped ||= (yield* journal.control).configVersion !== control.configVersion
       if (stopped || (now >= deadline && queue.used.requests > 0 && !queue.isSplit())) return
       const request = queue.take()
       if (request === undefined) return
@@ -475,8 +477,10 @@ const advance = Effect.fnUntraced(function* (
   const what = step._tag === "Read" ? { after: run.cursor, maxEvents: step.maxEvents } : { pending: step.items }
   const batch = yield* load(settings, run, what)
   if (batch === undefined) return false
-  // Every change from outside (paused, disabled, reconfigured) has a new version: what was planned before it is planned again.
-  if ((yield* journal.control).configVersion === view.control.configVersion) {
+  // Every change from outside (paused, disabled, reconfigured) has a new version: what was planned before it is planned again. A
+  // replay may have been cancelled.
+  const isSame = (yield* journal.control).configVersion === view.control.configVersion
+  if (isSame && (run.replay === null || (yield* journal.view).runs.some(({ id }) => id === run.id))) {
     yield* runWindow(settings, batch, step, deadline)
   }
   return true
