@@ -82,6 +82,8 @@ export interface Control {
   readonly configVersion: number
   /** The config version of the last repair (see `RetriesDue`): what was sent by an older one and failed is tried again at once. */
   readonly repairedIn: number
+  /** Runs that were cancelled so far. */
+  readonly cancellations: number
   readonly pause: { readonly reason: PauseReason; readonly detail: string; readonly probeAt: number | null } | null
   readonly breaker: CircuitBreaker.Breaker
   /** When the sink last answered for an event, whatever it said; 0 before. */
@@ -98,6 +100,7 @@ export interface Control {
 export const initialControl: Control = {
   configVersion: 0,
   repairedIn: 0,
+  cancellations: 0,
   pause: null,
   breaker: CircuitBreaker.closed,
   lastAnswerAt: 0,
@@ -170,6 +173,8 @@ export const evolveControl = (control: Control, fact: Fact): Control => {
       const probing = pause === null || pause.reason === "user" ? pause : { ...pause, probeAt: 0 }
       return { ...control, configVersion: fact.version, pause: probing }
     }
+    case "RunCancelled":
+      return { ...control, cancellations: control.cancellations + 1 }
     case "RetriesDue":
       return fact.connection === null ? { ...control, repairedIn: control.configVersion } : control
     default:

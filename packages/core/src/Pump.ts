@@ -408,8 +408,8 @@ const runWindow = Effect.fnUntraced(function* (
   const worker = Effect.gen(function* () {
     while (true) {
       const now = yield* Clock.currentTimeMillis
-      // Nothing more leaves by a config that was changed meanwhile, nor after a pause or a deletion.
-      stopped ||= (yield* journal.control).configVersion !== control.configVersion
+      // Nothing more leaves by a config that was changed meanwhile, nor after a pause, a deletion or a cancellation.
+      stopped ||= isChanged(control, yield* journal.control)
       if (stopped || (now >= deadline && queue.used.requests > 0 && !queue.isSplit())) return
       const request = queue.take()
       if (request === undefined) return
@@ -465,6 +465,10 @@ const recover = Effect.fnUntraced(function* (settings: Settings, view: Delivery.
   yield* settle(settings, batch.window, settled, null, last < hi ? left : null)
 })
 
+/** Whether something came from outside: each change (paused, disabled, reconfigured) has a new version, but for cancelled replays. */
+const isChanged = (before: Facts.Control, now: Facts.Control): boolean =>
+  before.configVersion !== now.configVersion || before.cancellations !== now.cancellations
+
 /** One step of sending; `false` when the log has less than was said. */
 const advance = Effect.fnUntraced(function* (
   settings: Settings,
@@ -477,12 +481,8 @@ const advance = Effect.fnUntraced(function* (
   const what = step._tag === "Read" ? { after: run.cursor, maxEvents: step.maxEvents } : { pending: step.items }
   const batch = yield* load(settings, run, what)
   if (batch === undefined) return false
-  // Every change from outside (paused, disabled, reconfigured) has a new version: what was planned before it is planned again. A
-  // replay may have been cancelled.
-  const isSame = (yield* journal.control).configVersion === view.control.configVersion
-  if (isSame && (run.replay === null || (yield* journal.view).runs.some(({ id }) => id === run.id))) {
-    yield* runWindow(settings, batch, step, deadline)
-  }
+  // What was planned before a change is planned again.
+  if (!isChanged(view.control, yield* journal.control)) yield* runWindow(settings, batch, step, deadline)
   return true
 })
 

@@ -309,7 +309,7 @@ export const makeStore = (sql: Sql): RegistryStore => {
         if (before === undefined) return notFound(`there is no ${entity.kind} ${entity.id}`)
         if (before.version !== entity.version) {
           // The answer of the first time was lost on its way.
-          const isRepeated = JSON.stringify(before) === JSON.stringify({ ...entity, version: before.version })
+          const isRepeated = row(entity.id)!["entity"] === JSON.stringify({ ...entity, version: before.version })
           return isRepeated
             ? Result.succeed(before)
             : conflict("stale", `the ${entity.kind} was changed meanwhile: try again`)

@@ -194,7 +194,7 @@ describe("a journal that an older version wrote", () => {
     const strict = Schema.decodeUnknownSync(Schema.toType(FactSchema.Fact), { onExcessProperty: "error" })
     for (const fact of facts) expect(strict(fact)).toEqual(fact)
     expect(comparable(store.state())).toEqual(comparable(facts.reduce(Facts.evolve, Facts.initialState)))
-    expect(store.control()).toEqual({ ...v2.control, repairedIn: 0 })
+    expect(store.control()).toEqual({ ...v2.control, repairedIn: 0, cancellations: 0 })
     expect(store.timeline("src_1", 4)).toEqual(v2.timeline)
     // What was pending when its connection was deleted was told as waiting; nobody knows where its log was then.
     const known = v2.statuses.filter(({ connection, status }) => connection === "conn_1" || status === "delivered")
