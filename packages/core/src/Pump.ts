@@ -53,6 +53,19 @@ const rotated = (view: Delivery.View, last: string | undefined): Delivery.View =
   return i <= 0 ? view : { ...view, runs: [...view.runs.slice(i), ...view.runs.slice(0, i)] }
 }
 
+/** What is left without the runs whose log could not be read. */
+const without = (view: Delivery.View, away: ReadonlySet<Facts.RunId>): Delivery.View => {
+  const isHere = ({ run }: Facts.Pending) => !away.has(run)
+  return away.size === 0
+    ? view
+    : {
+        ...view,
+        runs: view.runs.filter(({ id }) => !away.has(id)),
+        due: view.due.filter(isHere),
+        oldest: view.oldest.filter(isHere)
+      }
+}
+
 /** An event of a window, with what is known of it before it is sent. */
 interface Item {
   readonly seq: number
@@ -516,22 +529,29 @@ export const run = Effect.fn("Pump.run")(function* (current: Effect.Effect<Setti
   const journal = yield* DeliveryJournal
   const startedAt = yield* Clock.currentTimeMillis
   let lastServed: string | undefined
+  /** Runs whose log could not be read: those of other logs go on. */
+  const away = new Set<Facts.RunId>()
 
   while (true) {
     const settings = yield* current
     if (settings === undefined) return null
     const now = yield* Clock.currentTimeMillis
     if (now - startedAt >= RUN_BUDGET) return now
-    const view = rotated(yield* journal.view, lastServed)
+    const view = without(rotated(yield* journal.view, lastServed), away)
     const step = Delivery.plan(view, now, settings.policy)
-    if (step._tag === "Wait") return step.until
+    if (step._tag === "Wait") {
+      return away.size === 0 ? step.until : Math.min(step.until ?? Number.POSITIVE_INFINITY, now + LOG_RETRY)
+    }
 
     const done = yield* carryOut(settings, view, step, startedAt + RUN_BUDGET).pipe(
       Effect.catchTag("UnavailableError", (error) =>
         Effect.as(Effect.logWarning("a log could not be read", { ...error }), false)
       )
     )
-    if (!done) return now + LOG_RETRY
+    if (!done) {
+      if (step._tag === "Recover") return now + LOG_RETRY
+      away.add(step.run.id)
+    }
     if (step._tag === "Read" || step._tag === "Retry") lastServed = step.run.id
   }
 })

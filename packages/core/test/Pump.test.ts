@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import * as Delivery from "@hookstream/core/Delivery"
+import type * as Facts from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import { newEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
@@ -357,6 +358,36 @@ describe("order", () => {
       expect(yield* run).toBeNull()
       expect(sent.map(seqOf)).toEqual([1, 2, ...Array.from({ length: 149 }, (_, i) => i + 2)])
       expect(most()).toBe(1)
+    })
+  )
+})
+
+describe("a log that cannot be read", () => {
+  it.effect("holds up no event of another log, pending or new, and is asked again", () =>
+    Effect.gen(function* () {
+      const { run, journal, sent } = given(3, ok)
+      const other = { sourceId: `src_${"1".repeat(32)}`, route: "away00000" }
+      journal.commit([{ _tag: "ConnectionStarted", connection: "conn_0", ...other, after: 0 }], 0)
+      journal.raiseHead(other.sourceId, 5)
+      const waits = (id: string, seq: number): Facts.Fact => ({
+        _tag: "WindowSettled",
+        run: id,
+        lo: seq,
+        hi: seq,
+        seqs: null,
+        at: 0,
+        settled: [{ _tag: "Waiting", seq, key: null, spent: 0, due: 0, restarts: 0 }],
+        seen: [],
+        rates: null,
+        rest: null
+      })
+      journal.commit([waits("conn_0", 1), waits("conn_1", 1)], 0)
+      expect(yield* run).toBe(1000)
+      expect(sent).toEqual(["1#1", "2#1", "3#1"])
+      expect(journal.view(0).runs.map(({ id, cursor, pending }) => [id, cursor, pending])).toEqual([
+        ["conn_0", 1, 1],
+        ["conn_1", 3, 0]
+      ])
     })
   )
 })

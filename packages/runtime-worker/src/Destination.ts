@@ -5,6 +5,7 @@ import * as Delivery from "@hookstream/core/Delivery"
 import * as Commands from "@hookstream/core/DeliveryCommands"
 import type { Fact } from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { UnavailableError } from "@hookstream/core/Errors"
 import { type ConnectionId, type ReplayId, routeOf, type SourceId } from "@hookstream/core/Ids"
 import * as Pump from "@hookstream/core/Pump"
 import * as Redrive from "@hookstream/core/Redrive"
@@ -24,7 +25,7 @@ const SAFETY_NET = 5000
 const REST = 2000
 /** Milliseconds after a run that failed unexpectedly. */
 const AFTER_FAILURE = 5000
-/** Milliseconds in which a log says how far it is when a connection of it is deleted; the last that is known counts otherwise. */
+/** Milliseconds in which a log says how far it is. */
 const HEAD_DEADLINE = 2000
 
 interface Stores {
@@ -97,12 +98,9 @@ export class Destination extends DurableObject<Env> {
     const heads = new Map<SourceId, number>()
     const journal = this.#stores?.journal
     if (journal !== undefined && version <= journal.control().configVersion) return heads
-    const ask = async (id: SourceId) => {
-      heads.set(id, (await this.env.SOURCE_LOG.getByName(routeOf(id)).stats()).count)
-    }
+    const ask = async (id: SourceId) => heads.set(id, await this.#headOf(id))
     const { starts, ends } = Commands.headsNeeded(journal?.runs() ?? [], connections)
-    const ended = Promise.allSettled(ends.map(ask))
-    await Promise.all([...starts.map(ask), Promise.race([ended, scheduler.wait(HEAD_DEADLINE)])])
+    await Promise.all([...starts.map(ask), Promise.allSettled(ends.map(ask))])
     return heads
   }
 
@@ -112,6 +110,14 @@ export class Destination extends DurableObject<Env> {
     const { journal } = this.#stores
     const now = Date.now()
     this.#commit(Commands.command(journal.runs(), jobs, now), now)
+  }
+
+  /** The last sequence of a log, when it says so in time. */
+  async #headOf(id: SourceId): Promise<number> {
+    const late = scheduler.wait(HEAD_DEADLINE).then(() => {
+      throw new UnavailableError({ message: `the log of ${id} did not answer within ${HEAD_DEADLINE} ms` })
+    })
+    return (await Promise.race([this.env.SOURCE_LOG.getByName(routeOf(id)).stats(), late])).count
   }
 
   #commit(facts: ReadonlyArray<Fact>, now: number): void {
@@ -152,11 +158,14 @@ export class Destination extends DurableObject<Env> {
     return this.#stores.journal.summary()
   }
 
-  async #tryHeads(): Promise<void> {
+  /** `false`: a log did not say how far it is. */
+  async #tryHeads(): Promise<boolean> {
     try {
       await this.#refreshHeads()
+      return true
     } catch (error) {
       console.warn({ message: "a log did not say how far it is", error })
+      return false
     }
   }
 
@@ -245,8 +254,10 @@ export class Destination extends DurableObject<Env> {
     do {
       this.#again = false
       try {
-        await this.#refreshHeads()
+        const isKnown = await this.#tryHeads()
         next = await this.#pump()
+        // A log that did not answer holds up no other; it is asked again.
+        if (!isKnown) next = Math.min(next ?? Number.POSITIVE_INFINITY, Date.now() + AFTER_FAILURE)
       } catch (error) {
         console.error({ message: "a delivery run failed; it is tried again", error })
         next = Date.now() + AFTER_FAILURE
@@ -289,13 +300,12 @@ export class Destination extends DurableObject<Env> {
   async #askHeads(): Promise<void> {
     const { journal } = this.#stores!
     const live = journal.summary().connections.filter(({ deleted }) => !deleted)
-    const sources = new Map(live.map(({ sourceId, route }) => [sourceId, route]))
-    await Promise.all(
-      [...sources].map(async ([sourceId, route]) => {
-        const { count } = await this.env.SOURCE_LOG.getByName(route).stats()
-        journal.raiseHead(sourceId, count)
-      })
+    const asked = await Promise.allSettled(
+      [...new Set(live.map(({ sourceId }) => sourceId))].map(async (sourceId) =>
+        journal.raiseHead(sourceId, await this.#headOf(sourceId))
+      )
     )
+    for (const one of asked) if (one.status === "rejected") throw one.reason
   }
 
   override async alarm(): Promise<void> {
