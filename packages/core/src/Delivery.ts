@@ -236,8 +236,8 @@ export const plan = (
   const next = behind.find((run) => replayAt(run, now) <= now)
   if (next !== undefined) {
     const records = Math.min(allowed.records, recordsOf(next, now))
-    const read = { run: next, maxEvents: Math.min(size, room), allowed: { ...allowed, records }, probe: false }
-    return { _tag: "Read", ...read }
+    const maxEvents = Math.min(size, room)
+    return { _tag: "Read", run: next, maxEvents, allowed: { ...allowed, records }, probe: false }
   }
   const times = [...behind.map((run) => replayAt(run, now)), ...(view.nextDue === null ? [] : [view.nextDue])]
   if (times.length === 0) return wait(null, "idle")
@@ -419,9 +419,8 @@ const settlement = (one: Settled, context: SettleContext, throttledUntil: number
     case "Filtered":
       return { _tag: "Filtered", seq, rule: result.rule }
     case "Held":
-      return { _tag: "Waiting", seq, key, spent, restarts, due: null }
     case "NotStarted":
-      return { _tag: "Waiting", seq, key, spent, restarts, due: now }
+      return { _tag: "Waiting", seq, key, spent, restarts, due: result._tag === "Held" ? null : now }
     case "Lost": {
       // The first end is nobody's fault, at the second the event is watched alone, each further one spends a try.
       const ends = restarts + 1
@@ -485,15 +484,11 @@ const pauseFacts = ({ pause }: Control, settled: ReadonlyArray<Settled>, now: nu
 
 /** The facts that follow from a window's outcomes: one `WindowSettled`, and what it means for the whole destination. */
 export const settle = (window: Window, all: ReadonlyArray<Settled>, context: SettleContext): ReadonlyArray<Fact> => {
-  const { now, control } = context
+  const { now, control, rates, rest } = context
   const throttled = throttle(all, context)
-  const answers = all.some(
-    ({ result }) => result._tag === "Delivered" || (result._tag === "Failed" && !isOutage(result.reason))
-  )
-  const answeredAt = answers ? now : control.lastAnswerAt
+  const answeredAt = all.some(({ result }) => answered(result) === true) ? now : control.lastAnswerAt
   const settled = all.map((one) => settlement(one, context, throttled?.until ?? now, answeredAt))
   const seen = observations(window.run, all)
-  const { rates, rest } = context
   const fact: Fact = { _tag: "WindowSettled", ...window, at: now, settled, seen: sinceLastGood(seen), rates, rest }
   const facts: Array<Fact> = [fact]
   if (throttled !== undefined) facts.push({ _tag: "ThrottledUntil", ...throttled })

@@ -227,6 +227,6 @@ describe("the journal's fold", () => {
       expect(store.facts()).toEqual(facts)
       expect(comparable(store.state())).toEqual(comparable(store.facts().reduce(Facts.evolve, Facts.initialState)))
     },
-    { arbitrary: { runs: 500 } }
+    { arbitrary: { runs: 500 }, timeout: 60_000 }
   )
 })
