@@ -8,14 +8,15 @@ import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
 import {
-  created,
+  changed,
+  Deleted,
   Description,
+  forceQuery,
   idempotencyHeader,
   Name,
   notYet,
   pageOf,
   pageQuery,
-  Removed,
   Rules,
   Time
 } from "./Fields.ts"
@@ -70,7 +71,8 @@ export const SampleEvent = Schema.Struct({
   source_ip: Schema.optionalKey(Schema.String)
 })
 
-const One = Schema.Struct({ connection: ConnectionView })
+const one = { connection: ConnectionView }
+const One = Schema.Struct(one)
 const params = { id: ConnectionId }
 
 export class ConnectionsApi extends HttpApiGroup.make("connections")
@@ -78,7 +80,7 @@ export class ConnectionsApi extends HttpApiGroup.make("connections")
     HttpApiEndpoint.post("create", "/v1/connections", {
       headers: idempotencyHeader,
       payload: ConnectionInput,
-      success: One.pipe(created),
+      success: changed(one, 201),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
     }),
     HttpApiEndpoint.get("list", "/v1/connections", {
@@ -90,13 +92,14 @@ export class ConnectionsApi extends HttpApiGroup.make("connections")
     HttpApiEndpoint.patch("update", "/v1/connections/:id", {
       params,
       payload: ConnectionPatch,
-      success: One,
+      success: changed(one),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
     }),
     HttpApiEndpoint.delete("remove", "/v1/connections/:id", {
       params,
-      success: Removed,
-      error: [NotFound, ServiceUnavailable]
+      query: forceQuery,
+      success: changed(Deleted),
+      error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
     }),
     HttpApiEndpoint.post("test", "/v1/connections/test", {
       payload: Schema.Struct({ filter_rules: Rules, event: SampleEvent, transform_expression: notYet("") }),

@@ -11,7 +11,7 @@ import { Api } from "./Api.ts"
 import { ofChange, ofList, ofRead } from "./ApiError.ts"
 import { Caller } from "./Authorization.ts"
 import type { SampleEvent } from "./ConnectionsApi.ts"
-import { time } from "./Fields.ts"
+import { time, withUntold } from "./Fields.ts"
 import { find, idempotency, page, remove } from "./internal/entities.ts"
 
 const view = (connection: Connection) => ({
@@ -43,7 +43,7 @@ export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
         const { workspace } = yield* Caller
         const registry = yield* Registry
         const now = yield* Clock.currentTimeMillis
-        const connection = yield* registry.create<"connection">(
+        const { value, untold } = yield* registry.create<"connection">(
           {
             ...({
               kind: "connection",
@@ -59,7 +59,7 @@ export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
           },
           yield* idempotency("connection", headers, payload)
         )
-        return { connection: view(connection) }
+        return withUntold({ connection: view(value) }, untold)
       }).pipe(Effect.catchTags(ofChange))
     )
     .handle("list", ({ query }) =>
@@ -78,7 +78,7 @@ export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
       Effect.gen(function* () {
         const registry = yield* Registry
         const before = yield* find("connection", params.id)
-        const connection = yield* registry.update<"connection">({
+        const { value, untold } = yield* registry.update<"connection">({
           ...before,
           name: payload.name === undefined ? before.name : payload.name,
           description: payload.description === undefined ? before.description : payload.description,
@@ -87,10 +87,10 @@ export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
           filterRules: payload.filter_rules ?? before.filterRules,
           updatedAt: yield* Clock.currentTimeMillis
         })
-        return { connection: view(connection) }
+        return withUntold({ connection: view(value) }, untold)
       }).pipe(Effect.catchTags(ofChange))
     )
-    .handle("remove", ({ params }) => remove("connection", params.id).pipe(Effect.catchTags(ofRead)))
+    .handle("remove", ({ params, query }) => remove("connection", params.id, query).pipe(Effect.catchTags(ofRead)))
     .handle("test", ({ payload }) =>
       Effect.sync(() => {
         const failed = Filter.compile(payload.filter_rules)(EventPath.viewOf(sample(payload.event)))

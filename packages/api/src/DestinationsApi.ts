@@ -7,7 +7,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
-import { created, idempotencyHeader, Name, pageOf, pageQuery, Removed, Slug, Time } from "./Fields.ts"
+import { changed, Deleted, forceQuery, idempotencyHeader, Name, pageOf, pageQuery, Slug, Time } from "./Fields.ts"
 
 const whole = (minimum: number, maximum: number) =>
   Schema.Finite.check(
@@ -107,6 +107,10 @@ const Lag = Schema.Struct({
   lag: Schema.Int
 })
 
+/** What the destination itself tells. */
+const ofDestination = <S extends Schema.Top>(schema: S) =>
+  Schema.NullOr(schema).annotate({ description: "`null` while the destination does not answer" })
+
 export const DestinationView = Schema.Struct({
   id: DestinationId,
   name: Schema.String,
@@ -128,10 +132,10 @@ export const DestinationView = Schema.Struct({
   rate_limit_per_second: Schema.NullOr(Schema.Finite),
   status: DestinationStatus,
   paused_reason: Schema.NullOr(Schema.String),
-  circuit: CircuitView,
-  lag: Schema.Array(Lag),
-  pending: Schema.Int,
-  dead: Schema.Int,
+  circuit: ofDestination(CircuitView),
+  lag: ofDestination(Schema.Array(Lag)),
+  pending: ofDestination(Schema.Int),
+  dead: ofDestination(Schema.Int),
   next_attempt_at: Schema.NullOr(Time),
   last_error: Schema.NullOr(Schema.String),
   created_at: Time,
@@ -164,8 +168,14 @@ export class DestinationTypesApi extends HttpApiGroup.make("destination-types")
   )
   .middleware(Authorization) {}
 
-const One = Schema.Struct({ destination: DestinationView })
+const one = { destination: DestinationView }
+const One = Schema.Struct(one)
 const params = { id: DestinationId }
+const which = (description: string) =>
+  Schema.Struct({
+    connection_id: Schema.optionalKey(ConnectionId),
+    reason: Schema.optionalKey(Reason)
+  }).annotate({ description })
 const readErrors = [BadRequest, NotFound, ServiceUnavailable] as const
 
 export class DestinationsApi extends HttpApiGroup.make("destinations")
@@ -173,7 +183,7 @@ export class DestinationsApi extends HttpApiGroup.make("destinations")
     HttpApiEndpoint.post("create", "/v1/destinations", {
       headers: idempotencyHeader,
       payload: DestinationInput,
-      success: One.pipe(created),
+      success: changed(one, 201),
       error: [BadRequest, Conflict, NotFound, ServiceUnavailable]
     }),
     HttpApiEndpoint.get("list", "/v1/destinations", {
@@ -185,22 +195,23 @@ export class DestinationsApi extends HttpApiGroup.make("destinations")
     HttpApiEndpoint.patch("update", "/v1/destinations/:id", {
       params,
       payload: DestinationPatch,
-      success: One,
+      success: changed(one),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
     }),
     HttpApiEndpoint.delete("remove", "/v1/destinations/:id", {
       params,
-      success: Removed,
-      error: [NotFound, ServiceUnavailable]
+      query: forceQuery,
+      success: changed(Deleted),
+      error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
     }),
     HttpApiEndpoint.post("pause", "/v1/destinations/:id/pause", {
       params,
-      success: One,
+      success: changed(one),
       error: [NotFound, Conflict, ServiceUnavailable]
     }),
     HttpApiEndpoint.post("resume", "/v1/destinations/:id/resume", {
       params,
-      success: One,
+      success: changed(one),
       error: [NotFound, Conflict, ServiceUnavailable]
     }),
     HttpApiEndpoint.post("test", "/v1/destinations/:id/test", {
@@ -233,11 +244,16 @@ export class DestinationsApi extends HttpApiGroup.make("destinations")
     }),
     HttpApiEndpoint.post("redrive", "/v1/destinations/:id/dlq/redrive", {
       params,
-      payload: Schema.Struct({
-        connection_id: Schema.optionalKey(ConnectionId),
-        reason: Schema.optionalKey(Reason)
-      }).annotate({ description: "Which dead letters get all their tries again; without a field all" }),
+      payload: which("Which dead letters get all their tries again; without a field all"),
       success: Schema.Struct({ redriven: Schema.Int }),
+      error: readErrors
+    }),
+    HttpApiEndpoint.post("retry", "/v1/destinations/:id/retry", {
+      params,
+      payload: which(
+        "What of all that waits for a retry is due now, with the tries that it has left; without a field all. `reason` is that of the last try. An open circuit is probed at once"
+      ),
+      success: Schema.Struct({ retried: Schema.Int }),
       error: readErrors
     })
   )

@@ -1,13 +1,13 @@
 import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
-import { Deliveries } from "@hookstream/core/Deliveries"
+import { Deliveries, type RedriveFilter } from "@hookstream/core/Deliveries"
 import type { Summary } from "@hookstream/core/DeliveryJournal"
 import type { Destination, Ordering } from "@hookstream/core/Destination"
 import * as DestinationDriver from "@hookstream/core/DestinationDriver"
 import * as Ids from "@hookstream/core/Ids"
-import { Registry } from "@hookstream/core/Registry"
+import { type Change, Registry } from "@hookstream/core/Registry"
 import { defaultPolicy, type RetryPolicy } from "@hookstream/core/RetryPolicy"
 import * as SealedConfig from "@hookstream/core/SealedConfig"
-import type { CheckStep, Sink, SinkDriver } from "@hookstream/core/Sink"
+import type { CheckStep, Reason, Sink, SinkDriver } from "@hookstream/core/Sink"
 import { SinkRegistry } from "@hookstream/core/SinkRegistry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -21,8 +21,8 @@ import { Caller } from "./Authorization.ts"
 import { Deployment } from "./Deployment.ts"
 import { DestinationInput, DestinationPatch } from "./DestinationsApi.ts"
 import { eventIdOf } from "./EventsHandlers.ts"
-import { DEFAULT_LIMIT, slugOf, time, timeOrNull } from "./Fields.ts"
-import { find, idempotency, page, remove } from "./internal/entities.ts"
+import { DEFAULT_LIMIT, slugOf, time, timeOrNull, withUntold } from "./Fields.ts"
+import { find, idempotency, inTime, page, remove } from "./internal/entities.ts"
 
 /** Where the test record says it is from: no log has this name. */
 const TEST_ROUTE = "000000000"
@@ -35,9 +35,9 @@ type Settings = Omit<typeof DestinationPatch.Type, "type" | "config" | "provider
 
 const view = Effect.fnUntraced(function* (destination: Destination) {
   const deliveries = yield* Deliveries
-  const summary = yield* deliveries.summary(destination.id)
-  const { control, connections, pending, dead, nextDue, lastError } = summary
-  const pause = control.pause
+  const summary = yield* inTime(deliveries.summary(destination.id))
+  const pause = summary?.control.pause ?? null
+  const lastError = summary?.lastError ?? null
   return {
     ...{ id: destination.id, name: destination.name, slug: destination.slug, type: destination.type },
     config: SealedConfig.masked(destination.config),
@@ -54,22 +54,29 @@ const view = Effect.fnUntraced(function* (destination: Destination) {
     circuit_breaker_threshold: destination.breaker.threshold,
     circuit_breaker_reset_ms: destination.breaker.resetMs,
     rate_limit_per_second: destination.ratePerSecond,
-    circuit: circuitView(summary),
+    circuit: summary === null ? null : circuitView(summary),
     status: pause === null ? destination.status : ("paused" as const),
     paused_reason: pause === null ? null : pause.reason === "user" ? "user" : `${pause.reason}: ${pause.detail}`,
-    lag: connections
-      .filter(({ deleted }) => !deleted)
-      .map(({ id, sourceId, head, cursor }) => ({
-        connection_id: id,
-        source_id: sourceId,
-        lag: Math.max(0, head - cursor)
-      })),
-    ...{ pending, dead },
-    next_attempt_at: timeOrNull(nextDue),
+    lag:
+      summary?.connections
+        .filter(({ deleted }) => !deleted)
+        .map(({ id, sourceId, head, cursor }) => ({
+          connection_id: id,
+          source_id: sourceId,
+          lag: Math.max(0, head - cursor)
+        })) ?? null,
+    pending: summary?.pending ?? null,
+    dead: summary?.dead ?? null,
+    next_attempt_at: timeOrNull(summary?.nextDue ?? null),
     last_error: lastError === null ? null : `${lastError.reason}: ${lastError.detail}`,
     created_at: time(destination.createdAt),
     updated_at: time(destination.updatedAt)
   }
+})
+
+/** What a change of a destination answers. */
+const changedView = Effect.fnUntraced(function* ({ value, untold }: Change<Destination>) {
+  return withUntold({ destination: yield* view(value) }, untold)
 })
 
 const retryOf = (settings: Settings, before: RetryPolicy): RetryPolicy => ({
@@ -212,8 +219,7 @@ const setStatus = Effect.fn("Destinations.setStatus")(function* (id: string, sta
   const registry = yield* Registry
   const before = yield* find("destination", id)
   const updatedAt = yield* Clock.currentTimeMillis
-  const destination = yield* registry.update<"destination">({ ...before, status, updatedAt })
-  return { destination: yield* view(destination) }
+  return yield* changedView(yield* registry.update<"destination">({ ...before, status, updatedAt }))
 })
 
 /** Asks a destination of the caller's workspace. */
@@ -223,6 +229,11 @@ const onDestination = Effect.fnUntraced(function* <A, E>(
 ) {
   yield* find("destination", id)
   return yield* ask(yield* Deliveries, id)
+})
+
+const filterOf = (payload: { readonly connection_id?: string; readonly reason?: Reason }): RedriveFilter => ({
+  ...(payload.connection_id === undefined ? {} : { connection: payload.connection_id }),
+  ...(payload.reason === undefined ? {} : { reason: payload.reason })
 })
 
 /** A record that says of itself what it is. It is in no log. */
@@ -306,12 +317,14 @@ const deadLetters = Effect.fn("Destinations.deadLetters")(function* (
   id: string,
   { cursor, limit = DEFAULT_LIMIT }: { readonly cursor?: string; readonly limit?: number }
 ) {
-  const { connections } = yield* onDestination(id, (deliveries) => deliveries.summary(id))
+  yield* find("destination", id, true)
+  const deliveries = yield* Deliveries
+  const { connections } = yield* deliveries.summary(id)
   const from = /^(conn_[0-9a-f]{32}(?::rpl_[0-9a-f]{32})?)\.(\d{1,12})$/.exec(cursor ?? "")
   if (cursor !== undefined && from === null)
     return yield* badRequest("cursor must be the `cursor` of an earlier answer")
   const before = from === null ? null : { run: from[1]!, seq: Number(from[2]) }
-  const { letters, next } = yield* onDestination(id, (deliveries) => deliveries.deadLetters(id, before, limit))
+  const { letters, next } = yield* deliveries.deadLetters(id, before, limit)
   const sources = new Map(connections.map((connection) => [connection.id, connection]))
   const views = yield* Effect.forEach(
     letters,
@@ -343,8 +356,7 @@ export const layer = HttpApiBuilder.group(Api, "destinations", (handlers) =>
     .handleRaw("create", ({ headers, request }) =>
       readJson(request).pipe(
         Effect.flatMap((input) => create(headers, input)),
-        Effect.flatMap(view),
-        Effect.map((destination) => ({ destination })),
+        Effect.flatMap(changedView),
         Effect.catchTags(ofChange)
       )
     )
@@ -364,13 +376,12 @@ export const layer = HttpApiBuilder.group(Api, "destinations", (handlers) =>
     .handleRaw("update", ({ params, request }) =>
       readJson(request).pipe(
         Effect.flatMap((input) => update(params.id, input)),
-        Effect.flatMap(view),
-        Effect.map((destination) => ({ destination })),
+        Effect.flatMap(changedView),
         Effect.catchTag("SecretError", (error) => Effect.die(error)),
         Effect.catchTags(ofChange)
       )
     )
-    .handle("remove", ({ params }) => remove("destination", params.id).pipe(Effect.catchTags(ofRead)))
+    .handle("remove", ({ params, query }) => remove("destination", params.id, query).pipe(Effect.catchTags(ofRead)))
     .handle("pause", ({ params }) => setStatus(params.id, "paused").pipe(Effect.catchTags(ofChange)))
     .handle("resume", ({ params }) => setStatus(params.id, "active").pipe(Effect.catchTags(ofChange)))
     .handle("circuit", ({ params }) =>
@@ -388,13 +399,14 @@ export const layer = HttpApiBuilder.group(Api, "destinations", (handlers) =>
     .handle("test", ({ params, payload }) => test(params.id, payload.produce === true).pipe(Effect.catchTags(ofRead)))
     .handle("deadLetters", ({ params, query }) => deadLetters(params.id, query).pipe(Effect.catchTags(ofRead)))
     .handle("redrive", ({ params, payload }) =>
-      onDestination(params.id, (deliveries, id) =>
-        deliveries.redrive(id, {
-          ...(payload.connection_id === undefined ? {} : { connection: payload.connection_id }),
-          ...(payload.reason === undefined ? {} : { reason: payload.reason })
-        })
-      ).pipe(
+      onDestination(params.id, (deliveries, id) => deliveries.redrive(id, filterOf(payload))).pipe(
         Effect.map((redriven) => ({ redriven })),
+        Effect.catchTags(ofRead)
+      )
+    )
+    .handle("retry", ({ params, payload }) =>
+      onDestination(params.id, (deliveries, id) => deliveries.retryWaiting(id, filterOf(payload))).pipe(
+        Effect.map((retried) => ({ retried })),
         Effect.catchTags(ofRead)
       )
     )

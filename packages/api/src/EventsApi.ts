@@ -10,9 +10,9 @@ import { BadRequest, Conflict, Gone, NotFound, ServiceUnavailable } from "./ApiE
 import { Authorization } from "./Authorization.ts"
 import { notYet, pageOf, pageQuery, Time } from "./Fields.ts"
 
-export const EventStatus = Schema.Literals(["received", "processing", "delivered", "failed"]).annotate({
+export const EventStatus = Schema.Literals(["received", "processing", "delivered", "failed", "cancelled"]).annotate({
   description:
-    "`received`: no connection, or not tried yet; `processing`: on its way; `delivered`: on every connection; `failed`: dead-lettered on one"
+    "`received`: no connection, or not tried yet; `processing`: on its way; `delivered`: on every connection that was not deleted before; `failed`: dead-lettered on one; `cancelled`: its connections were deleted before it was delivered"
 })
 
 const summary = {
@@ -29,7 +29,8 @@ const summary = {
     retrying: Schema.Int,
     delivered: Schema.Int,
     filtered: Schema.Int,
-    dead: Schema.Int
+    dead: Schema.Int,
+    cancelled: Schema.Int
   })
 }
 export const EventSummary = Schema.Struct(summary)
@@ -59,7 +60,16 @@ export const AttemptView = Schema.Struct({
 export const TimelineEntry = Schema.Struct({
   at: Time,
   type: Schema.Literals([
-    ...(["accepted", "delivered", "failed", "unknown", "dead", "filtered", "held", "postponed", "redriven"] as const)
+    "accepted",
+    "delivered",
+    "failed",
+    "unknown",
+    "dead",
+    "filtered",
+    "held",
+    "postponed",
+    "redriven",
+    "cancelled"
   ]),
   connection_id: Schema.NullOr(ConnectionId),
   destination_id: Schema.NullOr(DestinationId),

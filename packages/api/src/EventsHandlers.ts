@@ -34,10 +34,14 @@ const summarise = (event: Event, statuses: ReadonlyArray<DeliveryStatus>) => {
   const count = (status: DeliveryStatus["status"]) =>
     statuses.filter((one) => one.seq === event.seq && one.status === status).length
   const deliveries = {
-    ...{ waiting: count("waiting"), retrying: count("retrying") },
-    ...{ delivered: count("delivered"), filtered: count("filtered"), dead: count("dead") }
+    waiting: count("waiting"),
+    retrying: count("retrying"),
+    delivered: count("delivered"),
+    filtered: count("filtered"),
+    dead: count("dead"),
+    cancelled: count("cancelled")
   }
-  const { waiting, retrying, delivered, dead } = deliveries
+  const { waiting, retrying, delivered, dead, cancelled } = deliveries
   const status =
     dead > 0
       ? ("failed" as const)
@@ -45,7 +49,9 @@ const summarise = (event: Event, statuses: ReadonlyArray<DeliveryStatus>) => {
         ? ("processing" as const)
         : delivered > 0
           ? ("delivered" as const)
-          : ("received" as const)
+          : cancelled > 0 && waiting === 0
+            ? ("cancelled" as const)
+            : ("received" as const)
   return {
     ...{ id: event.id, source_id: event.sourceId, method: event.method, content_type: event.contentType },
     ...{ source_ip: event.sourceIp, received_at: time(event.receivedAt), status, deliveries }
@@ -72,20 +78,28 @@ const SENTENCES: { readonly [T in Entry["type"]]: string } = {
   filtered: "A filter rule of the connection does not hold",
   held: "It waits behind an earlier event of its ordering key",
   postponed: "Sending stopped before its turn",
-  redriven: "Somebody asked to try it again"
+  redriven: "Somebody asked to try it again",
+  cancelled: "It will not be sent"
 }
 
-const timelineView = (destinationId: string, entry: Entry) => ({
-  ...{ at: time(entry.at), type: entry.type, connection_id: entry.connection, destination_id: destinationId },
-  ...{
+const timelineView = (destinationId: string, entry: Entry) => {
+  const isCancelled = entry.type === "cancelled"
+  return {
+    at: time(entry.at),
+    type: entry.type,
+    connection_id: entry.connection,
+    destination_id: destinationId,
     replay_id: entry.replay,
-    what: SENTENCES[entry.type],
+    what: isCancelled ? `${SENTENCES.cancelled}: ${entry.detail}` : SENTENCES[entry.type],
     attempt: entry.attempt,
     latency_ms: entry.latency,
-    reason: entry.reason
-  },
-  ...{ error: entry.detail, failed_rule: entry.rule, next_attempt_at: timeOrNull(entry.nextAt), receipt: entry.receipt }
-})
+    reason: entry.reason,
+    error: isCancelled ? null : entry.detail,
+    failed_rule: entry.rule,
+    next_attempt_at: timeOrNull(entry.nextAt),
+    receipt: entry.receipt
+  }
+}
 
 const list = Effect.fn("Events.list")(function* (query: {
   readonly cursor?: string
@@ -102,7 +116,7 @@ const list = Effect.fn("Events.list")(function* (query: {
   const sources =
     query.source_id === undefined
       ? yield* registry.list(workspace, "source", { cursor: null, limit: MAX_MERGED_SOURCES })
-      : { items: [yield* find("source", query.source_id)], next: null }
+      : { items: [yield* find("source", query.source_id, true)], next: null }
   if (sources.next !== null) {
     return yield* badRequest(`source_id is required: the workspace has more than ${MAX_MERGED_SOURCES} sources`)
   }
@@ -211,7 +225,9 @@ const retry = Effect.fn("Events.retry")(function* (id: string) {
   })
   const retried = counts.reduce((a, b) => a + b, 0)
   if (retried === 0)
-    return yield* conflict("there is nothing to try again: on no connection is the event dead or waiting for a retry")
+    return yield* conflict(
+      "there is nothing to try again: on no connection is the event dead or waiting for a retry, and a deleted one sends nothing"
+    )
   return { retried }
 })
 
@@ -275,12 +291,13 @@ const attemptsOfDestination = Effect.fnUntraced(function* (id: string, query: At
 
 const attempts = Effect.fn("Attempts.list")(function* (query: AttemptQuery) {
   if (query.event_id !== undefined) return yield* attemptsOfEvent(query.event_id, query)
-  const connection = query.connection_id === undefined ? undefined : yield* find("connection", query.connection_id)
+  const connection =
+    query.connection_id === undefined ? undefined : yield* find("connection", query.connection_id, true)
   const id = query.destination_id ?? connection?.destinationId
   if (id === undefined) {
     return yield* badRequest("one of event_id, connection_id and destination_id is required")
   }
-  yield* find("destination", id)
+  yield* find("destination", id, true)
   return yield* attemptsOfDestination(id, query)
 })
 
@@ -292,7 +309,9 @@ const retryAttempt = Effect.fn("Attempts.retry")(function* (id: string) {
   const answer = yield* deliveries.retryAttempt(parts.destination, parts)
   if (answer === "unknown") return yield* notFound(`there is no attempt ${id}`)
   if (answer === "settled") {
-    return yield* conflict("there is nothing to try again: the delivery is neither dead nor waiting for a retry")
+    return yield* conflict(
+      "there is nothing to try again: the delivery is neither dead nor waiting for a retry, or it was cancelled"
+    )
   }
   return { retried: true as const }
 })

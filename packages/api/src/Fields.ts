@@ -86,6 +86,38 @@ export const created = HttpApiSchema.status(201)
 
 export const Removed = Schema.Struct({ success: Schema.Literal(true) })
 
+const pending_on = Schema.Array(Schema.String).annotate({
+  description:
+    "The change is stored, but these sources and destinations could not be reached. They are told again until they work by it: do not repeat the request"
+})
+
+/** What a change answers: `status`, or 202 with `pending_on` when someone whom it concerns could not be told in time. */
+export const changed = <const F extends Schema.Struct.Fields>(fields: F, status = 200) =>
+  [
+    Schema.Struct({ ...fields, pending_on }).pipe(HttpApiSchema.status(202)),
+    Schema.Struct(fields).pipe(HttpApiSchema.status(status))
+  ] as const
+
+/** The body of such an answer. */
+export const withUntold = <A extends object>(body: A, untold: ReadonlyArray<string>) =>
+  untold.length === 0 ? body : { ...body, pending_on: untold }
+
+/** Of a DELETE that takes deliveries with it. */
+export const forceQuery = {
+  force: Schema.optionalKey(
+    Schema.Literals(["true", "false"]).annotate({
+      description: "`true`: also when deliveries wait, which are cancelled then. Default: false"
+    })
+  )
+}
+export const Deleted = {
+  success: Schema.Literal(true),
+  cancelled: Schema.NullOr(Schema.Int).annotate({
+    description:
+      "Deliveries (an event on a connection) that waited, for a retry or in the log, and will not be made; `null` when a destination could not say"
+  })
+}
+
 /** The same key with the same body answers the first result again; with another body it is a conflict. */
 export const idempotencyHeader = {
   "idempotency-key": Schema.optionalKey(

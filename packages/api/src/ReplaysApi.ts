@@ -6,7 +6,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
-import { created, idempotencyHeader, pageOf, pageQuery, Removed, Rules, Time, TimeInput } from "./Fields.ts"
+import { changed, idempotencyHeader, pageOf, pageQuery, Rules, Time, TimeInput } from "./Fields.ts"
 
 export const DEFAULT_RATE = 10
 
@@ -59,7 +59,8 @@ export const Preview = Schema.Struct({
   first_event_ids: Schema.Array(EventId)
 })
 
-const One = Schema.Struct({ job: ReplayView })
+const one = { job: ReplayView }
+const One = Schema.Struct(one)
 const params = { id: ReplayId }
 
 export class ReplaysApi extends HttpApiGroup.make("replay")
@@ -67,7 +68,7 @@ export class ReplaysApi extends HttpApiGroup.make("replay")
     HttpApiEndpoint.post("create", "/v1/replay", {
       headers: idempotencyHeader,
       payload: ReplayInput,
-      success: [One.pipe(created), Schema.Struct({ preview: Preview })],
+      success: [...changed(one, 201), Schema.Struct({ preview: Preview })],
       error: [BadRequest, Conflict, NotFound, ServiceUnavailable]
     }),
     HttpApiEndpoint.get("list", "/v1/replay", {
@@ -78,7 +79,7 @@ export class ReplaysApi extends HttpApiGroup.make("replay")
     HttpApiEndpoint.get("get", "/v1/replay/:id", { params, success: One, error: [NotFound, ServiceUnavailable] }),
     HttpApiEndpoint.delete("cancel", "/v1/replay/:id", {
       params,
-      success: Removed,
+      success: changed({ success: Schema.Literal(true) }),
       error: [NotFound, Conflict, ServiceUnavailable]
     })
   )

@@ -12,7 +12,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Api } from "./Api.ts"
 import { badRequest, conflict, ofChange, ofList, ofRead } from "./ApiError.ts"
 import { Caller } from "./Authorization.ts"
-import { time } from "./Fields.ts"
+import { time, withUntold } from "./Fields.ts"
 import { find, idempotency, page } from "./internal/entities.ts"
 import { DEFAULT_RATE, type ReplayInput } from "./ReplaysApi.ts"
 
@@ -24,13 +24,15 @@ const PAGE = { maxEvents: 100, maxBytes: 4 * 1024 * 1024 }
 /** Before its destination has heard of it. */
 const UNHEARD = { status: "pending" as const, processed: 0, delivered: 0, filtered: 0, dead: 0, pending: 0 }
 
-const view = Effect.fnUntraced(function* (job: ReplayJob) {
+/** `isTold`: its destination could be told of it. */
+const view = Effect.fnUntraced(function* (job: ReplayJob, isTold = true) {
   const deliveries = yield* Deliveries
-  const progress = (yield* deliveries.replay(job.destinationId, job.id)) ?? UNHEARD
+  const progress = (isTold ? yield* deliveries.replay(job.destinationId, job.id) : null) ?? UNHEARD
+  const isCancelled = job.cancelled && progress.status !== "finished"
   return {
     ...{ id: job.id, destination_id: job.destinationId, source_id: job.sourceId, connection_id: job.connectionId },
     ...{ from: time(job.from), to: time(job.to), filter: job.filterRules, rate_limit: job.ratePerSecond },
-    ...{ max_events: job.maxEvents, status: job.cancelled ? ("cancelled" as const) : progress.status },
+    ...{ max_events: job.maxEvents, status: isCancelled ? ("cancelled" as const) : progress.status },
     total: job.parts.reduce((sum, { after, through }) => sum + through - after, 0),
     ...{ processed: progress.processed, succeeded: progress.delivered, failed: progress.dead },
     ...{ filtered: progress.filtered, pending: progress.pending, created_at: time(job.createdAt) }
@@ -106,7 +108,7 @@ const create = Effect.fn("Replays.create")(function* (
   const parts = yield* partsOf(payload)
   if (payload.dry_run === true) return { preview: yield* preview(payload, parts) }
   const now = yield* Clock.currentTimeMillis
-  const job = yield* registry.create<"replay">(
+  const { value: job, untold } = yield* registry.create<"replay">(
     {
       ...({ kind: "replay", id: Ids.random("rpl"), workspace, version: 0, cancelled: false } as const),
       ...{ destinationId: payload.destination_id, sourceId: payload.source_id ?? null },
@@ -118,28 +120,29 @@ const create = Effect.fn("Replays.create")(function* (
     },
     yield* idempotency("replay", headers, payload)
   )
-  return { job: yield* view(job) }
+  return withUntold({ job: yield* view(job, untold.length === 0) }, untold)
 })
 
 const cancel = Effect.fn("Replays.cancel")(function* (id: string) {
   const registry = yield* Registry
   const job = yield* find("replay", id)
-  yield* registry.update<"replay">({ ...job, cancelled: true, updatedAt: yield* Clock.currentTimeMillis })
-  return { success: true as const }
+  const updatedAt = yield* Clock.currentTimeMillis
+  const { untold } = yield* registry.update<"replay">({ ...job, cancelled: true, updatedAt })
+  return withUntold({ success: true as const }, untold)
 })
 
 export const layer = HttpApiBuilder.group(Api, "replay", (handlers) =>
   handlers
     .handle("create", ({ headers, payload }) => create(headers, payload).pipe(Effect.catchTags(ofChange)))
     .handle("list", ({ query }) =>
-      page("replay", query, view).pipe(
+      page("replay", query, (job) => view(job)).pipe(
         Effect.map(({ views, ...rest }) => ({ jobs: views, ...rest })),
         Effect.catchTags(ofList)
       )
     )
     .handle("get", ({ params }) =>
       find("replay", params.id).pipe(
-        Effect.flatMap(view),
+        Effect.flatMap((job) => view(job)),
         Effect.map((job) => ({ job })),
         Effect.catchTags(ofRead)
       )

@@ -9,14 +9,15 @@ import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
 import {
-  created,
+  changed,
+  Deleted,
   Description,
+  forceQuery,
   idempotencyHeader,
   Name,
   notYet,
   pageOf,
   pageQuery,
-  Removed,
   Slug,
   Time
 } from "./Fields.ts"
@@ -58,13 +59,14 @@ export const SourceView = Schema.Struct({
   status: SourceStatus,
   ingest_url: Schema.String,
   retention_days: Schema.Int,
-  event_count: Schema.Int,
+  event_count: Schema.NullOr(Schema.Int).annotate({ description: "`null` while the source's log does not answer" }),
   last_event_at: Schema.NullOr(Time),
   created_at: Time,
   updated_at: Time
 })
 
-const One = Schema.Struct({ source: SourceView })
+const one = { source: SourceView }
+const One = Schema.Struct(one)
 const params = { id: SourceId }
 
 export class SourcesApi extends HttpApiGroup.make("sources")
@@ -72,7 +74,7 @@ export class SourcesApi extends HttpApiGroup.make("sources")
     HttpApiEndpoint.post("create", "/v1/sources", {
       headers: idempotencyHeader,
       payload: SourceInput,
-      success: One.pipe(created),
+      success: changed(one, 201),
       error: [BadRequest, Conflict, NotFound, ServiceUnavailable]
     }),
     HttpApiEndpoint.get("list", "/v1/sources", {
@@ -84,13 +86,14 @@ export class SourcesApi extends HttpApiGroup.make("sources")
     HttpApiEndpoint.patch("update", "/v1/sources/:id", {
       params,
       payload: SourcePatch,
-      success: One,
+      success: changed(one),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
     }),
     HttpApiEndpoint.delete("remove", "/v1/sources/:id", {
       params,
-      success: Removed,
-      error: [NotFound, ServiceUnavailable]
+      query: forceQuery,
+      success: changed(Deleted),
+      error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
     })
   )
   .middleware(Authorization) {}

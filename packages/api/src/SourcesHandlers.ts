@@ -9,19 +9,19 @@ import { Api } from "./Api.ts"
 import { ofChange, ofList, ofRead, RequestInfo } from "./ApiError.ts"
 import { Caller } from "./Authorization.ts"
 import { Deployment } from "./Deployment.ts"
-import { slugOf, time, timeOrNull } from "./Fields.ts"
-import { find, idempotency, page, remove } from "./internal/entities.ts"
+import { slugOf, time, timeOrNull, withUntold } from "./Fields.ts"
+import { find, idempotency, inTime, page, remove } from "./internal/entities.ts"
 
 const view = Effect.fnUntraced(function* (source: Source) {
   const log = yield* EventLog
   const { origin } = yield* RequestInfo
-  const { count, lastAt } = yield* log.stats(Ids.routeOf(source.id))
+  const stats = yield* inTime(log.stats(Ids.routeOf(source.id)))
   return {
     ...{ id: source.id, name: source.name, slug: source.slug, description: source.description, status: source.status },
     ingest_url: `${origin}/v1/ingest/${source.id}`,
     retention_days: source.retentionDays,
-    event_count: count,
-    last_event_at: timeOrNull(lastAt),
+    event_count: stats === null ? null : stats.count,
+    last_event_at: timeOrNull(stats === null ? null : stats.lastAt),
     created_at: time(source.createdAt),
     updated_at: time(source.updatedAt)
   }
@@ -36,7 +36,7 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
         const registry = yield* Registry
         const now = yield* Clock.currentTimeMillis
         const repeat = yield* idempotency("source", headers, payload)
-        const source = yield* Effect.gen(function* () {
+        const { value, untold } = yield* Effect.gen(function* () {
           const id = yield* Effect.promise(() => idKeys.sourceId({ workspace, route: Ids.randomRoute() }))
           return yield* registry.create<"source">(
             {
@@ -52,7 +52,7 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
           // The random route is another source's log.
           Effect.retry({ times: 3, while: (error) => error._tag === "ConflictError" && error.reason === "route" })
         )
-        return { source: yield* view(source) }
+        return withUntold({ source: yield* view(value) }, untold)
       }).pipe(Effect.catchTags(ofChange))
     )
     .handle("list", ({ query }) =>
@@ -72,7 +72,7 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
       Effect.gen(function* () {
         const registry = yield* Registry
         const before = yield* find("source", params.id)
-        const source = yield* registry.update<"source">({
+        const { value, untold } = yield* registry.update<"source">({
           ...before,
           name: payload.name ?? before.name,
           slug: payload.slug ?? before.slug,
@@ -81,8 +81,8 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
           retentionDays: payload.retention_days ?? before.retentionDays,
           updatedAt: yield* Clock.currentTimeMillis
         })
-        return { source: yield* view(source) }
+        return withUntold({ source: yield* view(value) }, untold)
       }).pipe(Effect.catchTags(ofChange))
     )
-    .handle("remove", ({ params }) => remove("source", params.id).pipe(Effect.catchTags(ofRead)))
+    .handle("remove", ({ params, query }) => remove("source", params.id, query).pipe(Effect.catchTags(ofRead)))
 )

@@ -15,9 +15,10 @@ import type { UnavailableError } from "./Errors.ts"
 import type { ConnectionId, DestinationId, ReplayId, SourceId } from "./Ids.ts"
 import type { Reason } from "./Sink.ts"
 
-/** Which dead letters; without a field all. */
+/** Which dead letters, or which of what waits; without a field all. */
 export interface RedriveFilter {
   readonly connection?: ConnectionId
+  /** Of the last try. */
   readonly reason?: Reason
 }
 
@@ -44,6 +45,16 @@ export class Deliveries extends Context.Service<
     ) => Effect.Effect<DeadPage, UnavailableError>
     /** Brings dead letters back with all their tries; answers how many. */
     readonly redrive: (destination: DestinationId, filter: RedriveFilter) => Effect.Effect<number, UnavailableError>
+    /** Tries now what waits for its retry, with the tries that it has left; answers how many. An open circuit is probed at once. */
+    readonly retryWaiting: (
+      destination: DestinationId,
+      filter: RedriveFilter
+    ) => Effect.Effect<number, UnavailableError>
+    /** Deliveries of these connections that are not done with: pending, or not read from their log yet. */
+    readonly waiting: (
+      destination: DestinationId,
+      connections: ReadonlyArray<ConnectionId>
+    ) => Effect.Effect<number, UnavailableError>
     /** Tries an event again now, dead or waiting for its retry; answers on how many connections. */
     readonly retry: (
       destination: DestinationId,
@@ -57,7 +68,7 @@ export class Deliveries extends Context.Service<
       before: AttemptPosition | null,
       limit: number
     ) => Effect.Effect<AttemptPage, UnavailableError>
-    /** Tries the delivery of this attempt again now. `settled`: it is neither dead nor waiting for its retry. */
+    /** Tries the delivery of this attempt again now. `settled`: it is neither dead nor waiting for its retry, or cancelled. */
     readonly retryAttempt: (
       destination: DestinationId,
       position: AttemptPosition
@@ -67,7 +78,7 @@ export class Deliveries extends Context.Service<
       destination: DestinationId,
       replay: ReplayId
     ) => Effect.Effect<ReplayProgress | null, UnavailableError>
-    /** Closes the circuit by hand. */
+    /** Closes the circuit by hand, also a closed one: what waits is tried at once, also of a sink that has asked for patience. */
     readonly resetCircuit: (destination: DestinationId) => Effect.Effect<Summary, UnavailableError>
   }
 >()("@hookstream/core/Deliveries") {}

@@ -2,7 +2,8 @@
  * The decider of delivery: what a destination does next, and what follows from what a sink said. Pure: time and randomness are
  * arguments.
  *
- * `plan` chooses, `settle` turns outcomes into facts; `evolve` (in `DeliveryFacts.ts`) folds facts into state.
+ * `plan` chooses, `settle` turns outcomes into facts; what people ask for becomes facts in `DeliveryCommands.ts`; `evolve` (in
+ * `DeliveryFacts.ts`) folds facts into state.
  */
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import {
@@ -14,15 +15,12 @@ import {
   type PauseReason,
   type Pending,
   type Rates,
-  type Replay,
   type Run,
   type RunId,
-  runOf,
   type Settlement,
   type Window
 } from "./DeliveryFacts.ts"
 import type { Ordering } from "./Destination.ts"
-import type { ConnectionId, Route, SourceId } from "./Ids.ts"
 import * as RateLimit from "./RateLimit.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import type { Outcome, Reason } from "./Sink.ts"
@@ -141,7 +139,7 @@ export const spend = ({ rates }: Control, limits: PerSecond, sent: Allowance, no
 type ViewedRun = View["runs"][number]
 
 /** Events that a replay may still send for the first time. */
-const remaining = ({ replay, delivered, pending, dead }: ViewedRun): number =>
+export const remaining = ({ replay, delivered, pending, dead }: ViewedRun): number =>
   replay?.maxEvents == null ? Number.POSITIVE_INFINITY : replay.maxEvents - delivered - pending - dead
 
 const isBehind = (run: ViewedRun): boolean => run.cursor < run.head && remaining(run) > 0
@@ -238,8 +236,8 @@ export const plan = (
   const next = behind.find((run) => replayAt(run, now) <= now)
   if (next !== undefined) {
     const records = Math.min(allowed.records, recordsOf(next, now))
-    const read = { run: next, maxEvents: Math.min(size, room), allowed: { ...allowed, records }, probe: false }
-    return { _tag: "Read", ...read }
+    const maxEvents = Math.min(size, room)
+    return { _tag: "Read", run: next, maxEvents, allowed: { ...allowed, records }, probe: false }
   }
   const times = [...behind.map((run) => replayAt(run, now)), ...(view.nextDue === null ? [] : [view.nextDue])]
   if (times.length === 0) return wait(null, "idle")
@@ -369,7 +367,12 @@ const THROTTLE_MIN = 1000
 const THROTTLE_MAX = 60_000
 const RETRY_AFTER_MAX = 3_600_000
 
-const throttle = (settled: ReadonlyArray<Settled>, { now, control, random }: SettleContext) => {
+/** Sent by a config from before the last repair: how it failed says nothing of the present one. */
+const isOutdated = ({ configVersion, control }: SettleContext): boolean => configVersion < control.repairedIn
+
+const throttle = (settled: ReadonlyArray<Settled>, context: SettleContext) => {
+  if (isOutdated(context)) return undefined
+  const { now, control, random } = context
   const throttled = settled.flatMap(({ result }) =>
     result._tag === "Failed" && result.reason === "Throttled" ? [result] : []
   )
@@ -388,6 +391,7 @@ const throttle = (settled: ReadonlyArray<Settled>, { now, control, random }: Set
 const settlement = (one: Settled, context: SettleContext, throttledUntil: number, answeredAt: number): Settlement => {
   const { now, policy, control, random } = context
   const { seq, spent, restarts, key, latency, result } = one
+  const later = (delay: number) => (isOutdated(context) ? now : now + delay)
   const attempt = spent + 1
   const since = one.since ?? now
   /** Tries again after try number `tried` by the schedule, as far as there are tries left. */
@@ -405,7 +409,7 @@ const settlement = (one: Settled, context: SettleContext, throttledUntil: number
     if (ends === 0 && context.policy.breaker.enabled && tried >= policy.breaker.threshold && answeredAt <= since) {
       // Nothing passed since it first failed: as far as anyone knows the sink is down, and that is not the event's fault.
       const last = RetryPolicy.delayAfter(policy.retry, policy.retry.maxRetries, random()) ?? 0
-      return { ...base, _tag: "Retry", spent, due: now + last, restarts: 0, since } as const
+      return { ...base, _tag: "Retry", spent, due: later(last), restarts: 0, since } as const
     }
     return { ...base, _tag: "Dead" } as const
   }
@@ -415,9 +419,8 @@ const settlement = (one: Settled, context: SettleContext, throttledUntil: number
     case "Filtered":
       return { _tag: "Filtered", seq, rule: result.rule }
     case "Held":
-      return { _tag: "Waiting", seq, key, spent, restarts, due: null }
     case "NotStarted":
-      return { _tag: "Waiting", seq, key, spent, restarts, due: now }
+      return { _tag: "Waiting", seq, key, spent, restarts, due: result._tag === "Held" ? null : now }
     case "Lost": {
       // The first end is nobody's fault, at the second the event is watched alone, each further one spends a try.
       const ends = restarts + 1
@@ -439,7 +442,7 @@ const settlement = (one: Settled, context: SettleContext, throttledUntil: number
       if (next === "throttle") return free(throttledUntil)
       // While the circuit is open the cause is the destination: a failed probe is no fault of the event.
       if (control.breaker.state !== "closed" || !spendsAttempt) return free(now)
-      return byPolicy({ reason, detail }, attempt, (delay) => now + delay, 0)
+      return byPolicy({ reason, detail }, attempt, later, 0)
     }
   }
 }
@@ -481,77 +484,16 @@ const pauseFacts = ({ pause }: Control, settled: ReadonlyArray<Settled>, now: nu
 
 /** The facts that follow from a window's outcomes: one `WindowSettled`, and what it means for the whole destination. */
 export const settle = (window: Window, all: ReadonlyArray<Settled>, context: SettleContext): ReadonlyArray<Fact> => {
-  const { now, control } = context
+  const { now, control, rates, rest } = context
   const throttled = throttle(all, context)
-  const answers = all.some(
-    ({ result }) => result._tag === "Delivered" || (result._tag === "Failed" && !isOutage(result.reason))
-  )
-  const answeredAt = answers ? now : control.lastAnswerAt
+  const answeredAt = all.some(({ result }) => answered(result) === true) ? now : control.lastAnswerAt
   const settled = all.map((one) => settlement(one, context, throttled?.until ?? now, answeredAt))
   const seen = observations(window.run, all)
-  const { rates, rest } = context
   const fact: Fact = { _tag: "WindowSettled", ...window, at: now, settled, seen: sinceLastGood(seen), rates, rest }
   const facts: Array<Fact> = [fact]
   if (throttled !== undefined) facts.push({ _tag: "ThrottledUntil", ...throttled })
   if (context.configVersion !== control.configVersion) return facts
   facts.push(...breakerFacts(evolveControl(control, fact), seen, context))
   if (control.pause?.reason !== "user") facts.push(...pauseFacts(control, all, now))
-  return facts
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Configure
-
-/** A destination's connections as its workspace wants them. */
-export interface Wanted {
-  readonly version: number
-  readonly paused: boolean
-  readonly connections: ReadonlyArray<{
-    readonly id: ConnectionId
-    readonly sourceId: SourceId
-    readonly route: Route
-    readonly enabled: boolean
-    readonly deleted: boolean
-    /** The log's last sequence now: a new connection delivers what comes after it. */
-    readonly head: number
-  }>
-  readonly replays: ReadonlyArray<{
-    readonly replay: Replay
-    readonly cancelled: boolean
-    /** What of which connection's log. */
-    readonly parts: ReadonlyArray<{
-      readonly connection: ConnectionId
-      readonly after: number
-      readonly through: number
-    }>
-  }>
-}
-
-/** The facts that bring a destination to a newer configuration; none when it has that version already. */
-export const configure = (control: Control, runs: ReadonlyArray<Run>, wanted: Wanted): ReadonlyArray<Fact> => {
-  if (wanted.version <= control.configVersion) return []
-  const known = new Map(runs.map((run) => [run.id, run]))
-  const facts: Array<Fact> = [{ _tag: "ConfigChanged", version: wanted.version }]
-  for (const { id, sourceId, route, enabled, deleted, head } of wanted.connections) {
-    const before = known.get(id)
-    if (before === undefined && deleted) continue
-    if (before === undefined) facts.push({ _tag: "ConnectionStarted", connection: id, sourceId, route, after: head })
-    const state = before ?? { enabled: true, deleted: false }
-    if (state.enabled !== enabled || state.deleted !== deleted) {
-      facts.push({ _tag: "ConnectionChanged", connection: id, enabled, deleted })
-    }
-  }
-  for (const { replay, cancelled, parts } of wanted.replays) {
-    const own = parts.flatMap(({ connection }) => known.get(runOf(connection, replay.id)) ?? [])
-    if (cancelled) {
-      if (own.some(({ deleted }) => !deleted)) facts.push({ _tag: "ReplayCancelled", replay: replay.id })
-    } else if (own.length === 0) {
-      facts.push(...parts.map((part): Fact => ({ _tag: "ReplayRequested", ...part, replay })))
-    }
-  }
-  if (wanted.paused && control.pause?.reason !== "user") {
-    facts.push({ _tag: "Paused", reason: "user", detail: "paused by its status", probeAt: null })
-  }
-  if (!wanted.paused && control.pause?.reason === "user") facts.push({ _tag: "Resumed" })
   return facts
 }

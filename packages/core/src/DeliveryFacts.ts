@@ -14,7 +14,7 @@ import type { Reason } from "./Sink.ts"
 /** Days that a fact is kept: as long as the longest retention of a source. A journal that grows too large forgets earlier. */
 export const JOURNAL_DAYS = 30
 
-export type { Fact, PauseReason, Rates, Replay, RunId, Settlement, Window } from "./FactSchema.ts"
+export type { CancelReason, Fact, PauseReason, Rates, Replay, RunId, Settlement, Window } from "./FactSchema.ts"
 
 export const runOf = (connection: ConnectionId, replay: ReplayId): RunId => `${connection}:${replay}`
 
@@ -30,10 +30,16 @@ export interface Run {
   readonly after: number
   /** Every event after `after` and up to here is delivered, filtered, pending or dead. */
   readonly cursor: number
-  /** Of the live run the log's last known sequence (a hint from the log, not a fact); of a replay where it ends. */
+  /**
+   * Of a replay where it ends; of a deleted live run where its log was then; of one that goes on the log's last known sequence (a
+   * hint from the log, not a fact).
+   */
   readonly head: number
   readonly enabled: boolean
-  /** Its connection was deleted, or the replay cancelled: nothing of it is sent any more. */
+  /**
+   * Its connection was deleted, or the replay cancelled: nothing of it is sent any more. What is pending, or lies between cursor and
+   * head, is cancelled.
+   */
   readonly deleted: boolean
   /** Events delivered, and filtered out, so far. */
   readonly delivered: number
@@ -74,6 +80,10 @@ export interface DeadLetter {
 /** The state of a destination that is not per event. */
 export interface Control {
   readonly configVersion: number
+  /** The config version of the last repair (see `RetriesDue`): what was sent by an older one and failed is tried again at once. */
+  readonly repairedIn: number
+  /** Runs that were cancelled so far. */
+  readonly cancellations: number
   readonly pause: { readonly reason: PauseReason; readonly detail: string; readonly probeAt: number | null } | null
   readonly breaker: CircuitBreaker.Breaker
   /** When the sink last answered for an event, whatever it said; 0 before. */
@@ -88,8 +98,16 @@ export interface Control {
 }
 
 export const initialControl: Control = {
-  ...{ configVersion: 0, pause: null, breaker: CircuitBreaker.closed, lastAnswerAt: 0, throttledUntil: 0 },
-  ...{ throttleStreak: 0, rates: { requests: 0, records: 0, bytes: 0 }, window: null }
+  configVersion: 0,
+  repairedIn: 0,
+  cancellations: 0,
+  pause: null,
+  breaker: CircuitBreaker.closed,
+  lastAnswerAt: 0,
+  throttledUntil: 0,
+  throttleStreak: 0,
+  rates: { requests: 0, records: 0, bytes: 0 },
+  window: null
 }
 
 /** The whole state of a destination. */
@@ -155,6 +173,10 @@ export const evolveControl = (control: Control, fact: Fact): Control => {
       const probing = pause === null || pause.reason === "user" ? pause : { ...pause, probeAt: 0 }
       return { ...control, configVersion: fact.version, pause: probing }
     }
+    case "RunCancelled":
+      return { ...control, cancellations: control.cancellations + 1 }
+    case "RetriesDue":
+      return fact.connection === null ? { ...control, repairedIn: control.configVersion } : control
     default:
       return control
   }
@@ -171,7 +193,13 @@ export const newRun = (
   run: Pick<Run, "id" | "connection" | "replay" | "sourceId" | "route" | "after" | "head">
 ): Run => ({
   ...run,
-  ...{ cursor: run.after, enabled: true, deleted: false, delivered: 0, filtered: 0, rateFullAt: 0, finishedAt: null }
+  cursor: run.after,
+  enabled: true,
+  deleted: false,
+  delivered: 0,
+  filtered: 0,
+  rateFullAt: 0,
+  finishedAt: null
 })
 
 /** Of each key that has no pending event with a time, the first that waits behind it is due. */
@@ -186,6 +214,14 @@ const release = (pending: Map<string, Pending>, run: RunId, at: number): void =>
     pending.set(eventKey(run, first.seq), { ...first, due: at })
   }
 }
+
+/** What waits for its retry is due at `at`, all of it at once, so that it drains in the order of the log. */
+const hurried = (
+  pending: State["pending"],
+  at: number,
+  isMeant: (one: Pending) => boolean
+): ReadonlyMap<string, Pending> =>
+  new Map([...pending].map(([key, one]) => [key, one.due !== null && isMeant(one) ? { ...one, due: at } : one]))
 
 type WindowSettled = Extract<Fact, { readonly _tag: "WindowSettled" }>
 
@@ -275,6 +311,12 @@ export const evolve = (before: State, fact: Fact): State => {
         ({ replay }) => replay?.id === fact.replay,
         () => ({ deleted: true })
       )
+    case "RunCancelled":
+      return withRuns(
+        state,
+        ({ id }) => id === fact.run,
+        (run) => ({ deleted: true, head: Math.max(run.cursor, fact.through) })
+      )
     case "WindowSettled":
       return settleEvents(state, fact)
     case "BreakerOpened": {
@@ -284,9 +326,12 @@ export const evolve = (before: State, fact: Fact): State => {
         ? { ...state, pending: new Map([...state.pending].map(([key, one]) => [key, refund(one)])) }
         : state
     }
-    case "BreakerClosed": {
-      const soon = (one: Pending) => (one.due === null ? one : { ...one, due: fact.at })
-      return { ...state, pending: new Map([...state.pending].map(([key, one]) => [key, soon(one)])) }
+    case "BreakerClosed":
+      return { ...state, pending: hurried(state.pending, fact.at, () => true) }
+    case "RetriesDue": {
+      const { connection, at } = fact
+      const isMeant = ({ run }: Pending) => connection === null || state.runs.get(run)?.connection === connection
+      return { ...state, pending: hurried(state.pending, at, isMeant) }
     }
     case "Redriven": {
       const pending = new Map(state.pending)

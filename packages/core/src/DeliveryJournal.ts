@@ -29,9 +29,19 @@ export interface Entry {
   readonly at: number
   /**
    * `delivered`, `failed`, `unknown` (the process ended before the outcome was known) and `dead` are tries; `filtered`: a rule does
-   * not hold; `held`: an earlier event of its key is pending; `postponed`: sending stopped before its turn; `redriven`: a person asked.
+   * not hold; `held`: an earlier event of its key is pending; `postponed`: sending stopped before its turn; `redriven`: a person asked;
+   * `cancelled`: it will not be sent, `detail` says why (a `CancelReason`).
    */
-  readonly type: "delivered" | "failed" | "unknown" | "dead" | "filtered" | "held" | "postponed" | "redriven"
+  readonly type:
+    | "delivered"
+    | "failed"
+    | "unknown"
+    | "dead"
+    | "filtered"
+    | "held"
+    | "postponed"
+    | "redriven"
+    | "cancelled"
   /** From 1. */
   readonly attempt: number | null
   readonly latency: number | null
@@ -48,7 +58,8 @@ export interface Entry {
 export interface DeliveryStatus {
   readonly connection: ConnectionId
   readonly seq: number
-  readonly status: "waiting" | "retrying" | "delivered" | "filtered" | "dead"
+  /** `cancelled`: its connection was deleted before it was delivered. */
+  readonly status: "waiting" | "retrying" | "delivered" | "filtered" | "dead" | "cancelled"
 }
 
 /** What a user wants to know of a destination at once. */
@@ -56,6 +67,7 @@ export interface Summary {
   readonly control: Facts.Control
   /** The live run of each connection, deleted ones too. */
   readonly connections: ReadonlyArray<Facts.Run>
+  /** Of connections and replays that go on. */
   readonly pending: number
   readonly dead: number
   readonly nextDue: number | null
@@ -112,6 +124,11 @@ export interface DeliveryStore {
   readonly view: (now: number) => Delivery.View
   /** The pending events among these. */
   readonly pendingAmong: (run: Facts.RunId, seqs: ReadonlyArray<number>) => ReadonlyArray<Facts.Pending>
+  /** Pending events after a position, by run and sequence; none of a deleted connection or a cancelled replay. */
+  readonly pendingAfter: (
+    from: { readonly run: Facts.RunId; readonly seq: number } | null,
+    limit: number
+  ) => ReadonlyArray<Facts.Pending>
   /** Which of these keys have a pending event. */
   readonly blockedKeys: (run: Facts.RunId, keys: ReadonlyArray<string>) => ReadonlySet<string>
   /** Every run that ever was. */
@@ -124,7 +141,7 @@ export interface DeliveryStore {
   readonly attempts: (filter: AttemptFilter, before: AttemptPosition | null, limit: number) => AttemptPage
   /** The run that a try was of; `undefined` when the journal has no such try (any more). */
   readonly runOfAttempt: (position: AttemptPosition) => Facts.RunId | undefined
-  /** Whether a delivery is dead, or waits for its retry or behind its key: then it can be tried again. */
+  /** Whether a delivery is dead, or waits for its retry or behind its key, and its run goes on: then it can be tried again. */
   readonly isOpen: (run: Facts.RunId, seq: number) => boolean
   /** `undefined` when there is no such replay. */
   readonly replay: (replay: ReplayId) => ReplayProgress | undefined

@@ -60,6 +60,15 @@ export type Settlement = typeof Settlement.Type
 export const PauseReason = Schema.Literals(["user", "Unauthorized", "Misconfigured"])
 export type PauseReason = typeof PauseReason.Type
 
+/** Why nothing more of a run is sent. */
+export const CancelReason = Schema.Literals([
+  "connection deleted",
+  "source deleted",
+  "destination deleted",
+  "replay cancelled"
+])
+export type CancelReason = typeof CancelReason.Type
+
 /** The events whose sends run together: `lo..hi` of a log, or (`seqs`) pending events among them. */
 const window = {
   run: RunId,
@@ -110,8 +119,19 @@ export const Fact = Schema.Union([
   }),
   /** Nothing is left to do, `at` last. */
   Schema.TaggedStruct("ReplayFinished", { run: RunId, at: Schema.Finite }),
-  /** Nothing more of it is sent. */
+  /** Nothing more of it is sent. Only read: what was cancelled since is told run by run (`RunCancelled`). */
   Schema.TaggedStruct("ReplayCancelled", { replay: ReplayId }),
+  /**
+   * Nothing more of this run is sent. What of it is pending, and what its log has beyond the cursor up to `through`, is cancelled; an
+   * event that was on its way keeps its outcome.
+   */
+  Schema.TaggedStruct("RunCancelled", {
+    run: RunId,
+    because: CancelReason,
+    after: Schema.Int,
+    through: Schema.Int,
+    at: Schema.Finite
+  }),
   /** Sends are about to start. `rates`: the token buckets if all of them were made; `null` without a limit. */
   Schema.TaggedStruct("WindowPlanned", { ...window, configVersion: Schema.Int, rates: Schema.NullOr(Rates) }),
   /** Outcomes of a window, or of its first part; then `rest` is still on its way. */
@@ -136,6 +156,12 @@ export const Fact = Schema.Union([
   Schema.TaggedStruct("BreakerHalfOpened", {}),
   /** What waits for its retry is due now, all at the same time, so that it drains in the order of the log. */
   Schema.TaggedStruct("BreakerClosed", { at: Schema.Finite }),
+  /**
+   * What failed may be mended: what waits for its retry, of one connection or (`null`) of all, is due now. The tries that it has spent
+   * stay spent. Of all it also means that what was sent by an older config and fails is tried again at once.
+   */
+  Schema.TaggedStruct("RetriesDue", { connection: Schema.NullOr(Schema.String), at: Schema.Finite }),
+  /** Nothing is sent before `until`; 0: at once. */
   Schema.TaggedStruct("ThrottledUntil", { until: Schema.Finite, streak: Schema.Int }),
   Schema.TaggedStruct("ConfigChanged", { version: Schema.Int }),
   /** A person asked: dead letters get all their tries again, what waits for its retry is due now. */

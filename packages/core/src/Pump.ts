@@ -16,6 +16,7 @@ import type { Event } from "./Event.ts"
 import { EventLog } from "./EventLog.ts"
 import * as EventPath from "./EventPath.ts"
 import * as Filter from "./Filter.ts"
+import { type Answer, type Item, makeQueue } from "./internal/sendQueue.ts"
 import { failed, type OutboundEvent, type Outcome, type SinkDriver } from "./Sink.ts"
 
 /** What a connection does with an event before it is sent, compiled once for each version of the config. */
@@ -53,18 +54,17 @@ const rotated = (view: Delivery.View, last: string | undefined): Delivery.View =
   return i <= 0 ? view : { ...view, runs: [...view.runs.slice(i), ...view.runs.slice(0, i)] }
 }
 
-/** An event of a window, with what is known of it before it is sent. */
-interface Item {
-  readonly seq: number
-  readonly event: Event | undefined
-  readonly key: string | null
-  readonly spent: number
-  readonly restarts: number
-  readonly since: number | null
-  /** It failed with others, or may have: it shares no request again. */
-  readonly alone: boolean
-  /** What came of it without being sent. */
-  readonly decided: Delivery.Result | undefined
+/** What is left without the runs whose log could not be read. */
+const without = (view: Delivery.View, away: ReadonlySet<Facts.RunId>): Delivery.View => {
+  const isHere = ({ run }: Facts.Pending) => !away.has(run)
+  return away.size === 0
+    ? view
+    : {
+        ...view,
+        runs: view.runs.filter(({ id }) => !away.has(id)),
+        due: view.due.filter(isHere),
+        oldest: view.oldest.filter(isHere)
+      }
 }
 
 /** Events without a value at the path share one key, like all events of a `strict` connection. */
@@ -175,9 +175,6 @@ const load = Effect.fnUntraced(function* (
   return { run, window, items: pendingItems(pending, events) } satisfies Batch
 })
 
-/** What one request brought: an outcome for each of its events, or `split`: it is made again in two halves. */
-type Answer = ReadonlyArray<Outcome> | "split"
-
 /** One request. Never fails: whatever happens is an outcome of its events. */
 const send = Effect.fnUntraced(function* (settings: Settings, batch: ReadonlyArray<OutboundEvent>) {
   const all = (outcome: Outcome): Answer => batch.map(() => outcome)
@@ -203,91 +200,6 @@ const send = Effect.fnUntraced(function* (settings: Settings, batch: ReadonlyArr
   )
   return { answer, latency: (yield* Clock.currentTimeMillis) - startedAt }
 })
-
-/** Which events of a window go next: each request in order of sequence, and of a key one event at a time. */
-const makeQueue = (settings: Settings, items: ReadonlyArray<Item>, allowed: Delivery.Allowance) => {
-  const { maxEvents, maxBytes } = settings.driver.batch
-  let waiting = items
-  /** Keys with an event on its way. */
-  const busy = new Set<string>()
-  /** Keys whose next event must wait. */
-  const held = new Set<string>()
-  /** Events of a request that was too large: how many may go together. */
-  const share = new Map<number, number>()
-  const used = { requests: 0, records: 0, bytes: 0 }
-  const settled: Array<Delivery.Settled> = []
-
-  const finish = (item: Item, result: Delivery.Result, request: number | null = null, latency = 0) => {
-    const { seq, key, spent, restarts, since } = item
-    settled.push({ seq, key, spent, restarts, since, request, latency, result })
-    if (key !== null && !Delivery.letsFollow(result)) held.add(key)
-  }
-  /** Halves of a request that has started are sent, whatever is allowed. */
-  const isSplit = () => waiting.some(({ seq }) => share.has(seq))
-  const isSpent = () =>
-    used.requests > 0 &&
-    !isSplit() &&
-    (used.requests >= allowed.requests || used.records >= allowed.records || used.bytes >= allowed.bytes)
-
-  /** The next request; `undefined` while none can start. */
-  const take = (): ReadonlyArray<Item> | undefined => {
-    if (isSpent()) return undefined
-    const picked: Array<Item> = []
-    const later: Array<Item> = []
-    let bytes = 0
-    let room = Math.min(maxEvents, allowed.records - used.records)
-    for (const item of waiting) {
-      const { seq, key, event, decided, alone } = item
-      if (decided !== undefined || event === undefined) finish(item, decided ?? { _tag: "NotStarted" })
-      else if (key !== null && held.has(key)) finish(item, { _tag: "Held" })
-      else if (key !== null && busy.has(key)) later.push(item)
-      else {
-        const size = event.body.length
-        const fits = picked.length === 0 || (!alone && picked.length < room && bytes + size <= maxBytes)
-        if (!fits) {
-          room = 0
-          later.push(item)
-          continue
-        }
-        if (key !== null) busy.add(key)
-        picked.push(item)
-        bytes += size
-        room = alone ? 0 : Math.min(room, share.get(seq) ?? room)
-      }
-    }
-    waiting = later
-    if (picked.length === 0) return undefined
-    used.requests++
-    used.records += picked.length
-    used.bytes += bytes
-    return picked
-  }
-
-  return {
-    used,
-    settled,
-    take,
-    isSplit,
-    /** A request came to an end; answers the outcomes that it brought. */
-    done: (request: ReadonlyArray<Item>, answer: Answer, number: number, latency: number) => {
-      for (const { key } of request) if (key !== null) busy.delete(key)
-      const before = settled.length
-      if (answer === "split") {
-        for (const { seq } of request) share.set(seq, Math.ceil(request.length / 2))
-        waiting = [...request, ...waiting].sort((a, b) => a.seq - b.seq)
-      } else for (const [i, item] of request.entries()) finish(item, answer[i]!, number, latency)
-      return settled.slice(before)
-    },
-    /** Sending has stopped: what was not sent, among what was, waits. */
-    close: () => {
-      const last = settled.reduce((most, { seq }) => Math.max(most, seq), 0)
-      for (const item of waiting) {
-        const isHeld = item.key !== null && held.has(item.key)
-        if (item.seq < last) finish(item, item.decided ?? { _tag: isHeld ? "Held" : "NotStarted" })
-      }
-    }
-  }
-}
 
 const settle = Effect.fnUntraced(function* (
   settings: Settings,
@@ -377,7 +289,7 @@ const runWindow = Effect.fnUntraced(function* (
     yield* journal.commit(probe ? [{ _tag: "BreakerHalfOpened" }, planned] : [planned])
   }
 
-  const queue = makeQueue(settings, items, allowed)
+  const queue = makeQueue(settings.driver.batch, items, allowed)
   /** What is planned and not settled yet, `null` at the end; and its events. */
   let window: Facts.Window | null = batch.window
   let open = items
@@ -408,6 +320,8 @@ const runWindow = Effect.fnUntraced(function* (
   const worker = Effect.gen(function* () {
     while (true) {
       const now = yield* Clock.currentTimeMillis
+      // Nothing more leaves by a config that was changed meanwhile, nor after a pause, a deletion or a cancellation.
+      stopped ||= isChanged(control, yield* journal.control)
       if (stopped || (now >= deadline && queue.used.requests > 0 && !queue.isSplit())) return
       const request = queue.take()
       if (request === undefined) return
@@ -463,6 +377,10 @@ const recover = Effect.fnUntraced(function* (settings: Settings, view: Delivery.
   yield* settle(settings, batch.window, settled, null, last < hi ? left : null)
 })
 
+/** Whether something came from outside: each change (paused, disabled, reconfigured) has a new version, but for cancelled replays. */
+const isChanged = (before: Facts.Control, now: Facts.Control): boolean =>
+  before.configVersion !== now.configVersion || before.cancellations !== now.cancellations
+
 /** One step of sending; `false` when the log has less than was said. */
 const advance = Effect.fnUntraced(function* (
   settings: Settings,
@@ -475,10 +393,8 @@ const advance = Effect.fnUntraced(function* (
   const what = step._tag === "Read" ? { after: run.cursor, maxEvents: step.maxEvents } : { pending: step.items }
   const batch = yield* load(settings, run, what)
   if (batch === undefined) return false
-  // Every change from outside (paused, disabled, reconfigured) has a new version: what was planned before it is planned again.
-  if ((yield* journal.control).configVersion === view.control.configVersion) {
-    yield* runWindow(settings, batch, step, deadline)
-  }
+  // What was planned before a change is planned again.
+  if (!isChanged(view.control, yield* journal.control)) yield* runWindow(settings, batch, step, deadline)
   return true
 })
 
@@ -512,22 +428,29 @@ export const run = Effect.fn("Pump.run")(function* (current: Effect.Effect<Setti
   const journal = yield* DeliveryJournal
   const startedAt = yield* Clock.currentTimeMillis
   let lastServed: string | undefined
+  /** Runs whose log could not be read: those of other logs go on. */
+  const away = new Set<Facts.RunId>()
 
   while (true) {
     const settings = yield* current
     if (settings === undefined) return null
     const now = yield* Clock.currentTimeMillis
     if (now - startedAt >= RUN_BUDGET) return now
-    const view = rotated(yield* journal.view, lastServed)
+    const view = without(rotated(yield* journal.view, lastServed), away)
     const step = Delivery.plan(view, now, settings.policy)
-    if (step._tag === "Wait") return step.until
+    if (step._tag === "Wait") {
+      return away.size === 0 ? step.until : Math.min(step.until ?? Number.POSITIVE_INFINITY, now + LOG_RETRY)
+    }
 
     const done = yield* carryOut(settings, view, step, startedAt + RUN_BUDGET).pipe(
       Effect.catchTag("UnavailableError", (error) =>
         Effect.as(Effect.logWarning("a log could not be read", { ...error }), false)
       )
     )
-    if (!done) return now + LOG_RETRY
+    if (!done) {
+      if (step._tag === "Recover") return now + LOG_RETRY
+      away.add(step.run.id)
+    }
     if (step._tag === "Read" || step._tag === "Retry") lastServed = step.run.id
   }
 })

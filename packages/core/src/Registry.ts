@@ -70,15 +70,17 @@ export class Registry extends Context.Service<
       workspace: Ids.WorkspaceId,
       id: Ids.ApiKeyId
     ) => Effect.Effect<void, NotFoundError | UnavailableError>
-    /** Answers once the log or the destination works by the new entity. */
+    /** Answers once the log or the destination works by the new entity, or could not be reached in time. */
     readonly create: <K extends Kind>(
       entity: EntityOf<K>,
       idempotency?: Idempotency
-    ) => Effect.Effect<EntityOf<K>, Failure>
+    ) => Effect.Effect<Change<EntityOf<K>>, Failure>
+    /** `withDeleted`: also one that was deleted, for its history. */
     readonly get: <K extends Kind>(
       workspace: Ids.WorkspaceId,
       kind: K,
-      id: string
+      id: string,
+      withDeleted?: boolean
     ) => Effect.Effect<EntityOf<K>, NotFoundError | UnavailableError>
     /** Newest first. */
     readonly list: <K extends Kind>(
@@ -87,20 +89,28 @@ export class Registry extends Context.Service<
       page: PageRequest
     ) => Effect.Effect<Page<EntityOf<K>>, UnavailableError>
     /** Refused as `stale` unless `entity.version` is the stored one. */
-    readonly update: <K extends Kind>(entity: EntityOf<K>) => Effect.Effect<EntityOf<K>, Failure>
-    /** A source or destination takes its connections with it. History stays readable for the retention. */
+    readonly update: <K extends Kind>(entity: EntityOf<K>) => Effect.Effect<Change<EntityOf<K>>, Failure>
+    /**
+     * A source or destination takes its connections with it, and what waits is cancelled. History stays readable for the retention.
+     */
     readonly remove: (
       workspace: Ids.WorkspaceId,
       kind: Kind,
       id: string
-    ) => Effect.Effect<void, NotFoundError | UnavailableError>
-    /** Connections of a source, deleted ones too: their history is still told. */
+    ) => Effect.Effect<Change<Entity>, NotFoundError | UnavailableError>
+    /** Connections of a source or a destination, deleted ones too: their history is still told. */
     readonly connectionsOf: (
       workspace: Ids.WorkspaceId,
-      source: Ids.SourceId
+      end: Ids.SourceId | Ids.DestinationId
     ) => Effect.Effect<ReadonlyArray<Connection>, UnavailableError>
   }
 >()("@hookstream/core/Registry") {}
+
+/** A change that is stored. `untold`: sources and destinations it concerns that could not be reached; they are told later. */
+export interface Change<A> {
+  readonly value: A
+  readonly untold: ReadonlyArray<string>
+}
 
 /** The same key with the same body answers the first result again; with another body it is a conflict. */
 export interface Idempotency {
@@ -122,15 +132,20 @@ export interface DestinationConfig {
   readonly version: number
   readonly destination: Destination
   readonly deleted: boolean
-  readonly connections: ReadonlyArray<{ readonly connection: Connection; readonly deleted: boolean }>
-  /** Those that were changed last: a destination remembers what it was told before. */
-  readonly replays: ReadonlyArray<ReplayJob>
+  readonly connections: ReadonlyArray<{
+    readonly connection: Connection
+    readonly deleted: boolean
+    /** Then its connections are deleted too. */
+    readonly sourceDeleted: boolean
+  }>
 }
 
 /** Something that has not yet been told the newest version. */
 export interface Outbox {
   readonly target: string
   readonly version: number
+  /** The replay that the target has to start or cancel; `null`: its config, which it must have before. */
+  readonly replay: Ids.ReplayId | null
 }
 
 export interface RegistryStore {
@@ -141,20 +156,20 @@ export interface RegistryStore {
   readonly keys: () => ReadonlyArray<ApiKey>
   readonly removeKey: (id: Ids.ApiKeyId) => boolean
   readonly create: (entity: Entity, idempotency?: Idempotency) => Result.Result<Entity, NotFoundError | ConflictError>
-  readonly get: (kind: Kind, id: string) => Entity | undefined
+  readonly get: (kind: Kind, id: string, withDeleted?: boolean) => Entity | undefined
   readonly list: (kind: Kind, page: PageRequest) => Page<Entity>
+  /** A change that is asked for again as it was answers as it did. */
   readonly update: (entity: Entity) => Result.Result<Entity, NotFoundError | ConflictError>
-  readonly remove: (kind: Kind, id: string, now: number) => boolean
-  readonly connectionsOf: (source: Ids.SourceId) => ReadonlyArray<Connection>
-  /** Targets (source and destination ids) that wait for their config. */
+  readonly remove: (kind: Kind, id: string, now: number) => Result.Result<Entity, NotFoundError>
+  readonly connectionsOf: (end: Ids.SourceId | Ids.DestinationId) => ReadonlyArray<Connection>
+  /** Whom the last change of this entity concerned: source and destination ids. */
+  readonly targets: (entity: Entity) => ReadonlyArray<string>
+  /** What sources and destinations have to be told: logs first, of each its config first, then the newest. */
   readonly outbox: () => ReadonlyArray<Outbox>
   readonly acknowledged: (sent: Outbox) => void
   readonly logConfig: (source: Ids.SourceId) => LogConfig
   readonly destinationConfig: (destination: Ids.DestinationId) => DestinationConfig
 }
-
-/** Replays that a destination is told of again with each change: more than anyone has at once. */
-const REPLAYS_TOLD = 100
 
 const MIGRATIONS = [
   [
@@ -167,6 +182,11 @@ const MIGRATIONS = [
     `CREATE INDEX entities_by_kind ON entities (kind, n)`,
     `CREATE TABLE outbox (target TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID`,
     `CREATE TABLE idempotency (key TEXT PRIMARY KEY, digest TEXT NOT NULL, entity_id TEXT NOT NULL) WITHOUT ROWID`
+  ],
+  // Replays are told one by one; once only the newest hundred were, so each is told again.
+  [
+    `CREATE TABLE replay_commands (replay TEXT PRIMARY KEY, target TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID`,
+    `INSERT INTO replay_commands SELECT id, destination_id, json_extract(entity, '$.version') FROM entities WHERE kind = 'replay'`
   ]
 ]
 
@@ -179,14 +199,14 @@ export const makeStore = (sql: Sql): RegistryStore => {
     return stored.kind === "source" ? upcast(stored) : stored
   }
   const row = (id: string) => sql.exec("SELECT * FROM entities WHERE id = ?", id)[0]
-  const live = (kind: Kind, id: string): Entity | undefined => {
+  const live = (kind: Kind, id: string, withDeleted = false): Entity | undefined => {
     const found = row(id)
-    return found === undefined || found["kind"] !== kind || found["deleted"] === 1 ? undefined : toEntity(found)
+    if (found === undefined || found["kind"] !== kind) return undefined
+    return found["deleted"] === 1 && !withDeleted ? undefined : toEntity(found)
   }
-  const connectionRows = (column: "source_id" | "destination_id", id: string) =>
-    sql.exec(`SELECT * FROM entities WHERE kind = 'connection' AND ${column} = ? ORDER BY n`, id)
+  const connectionRows = (end: Ids.SourceId | Ids.DestinationId) =>
+    sql.exec("SELECT * FROM entities WHERE kind = 'connection' AND ? IN (source_id, destination_id) ORDER BY n", end)
 
-  /** Whom a change of this entity concerns. */
   const targets = (entity: Entity): ReadonlyArray<string> => {
     if (entity.kind === "connection") return [entity.sourceId, entity.destinationId]
     return [entity.kind === "replay" ? entity.destinationId : entity.id]
@@ -208,7 +228,11 @@ export const makeStore = (sql: Sql): RegistryStore => {
       ],
       ...[type === "deleted" ? 1 : 0, json]
     )
-    for (const target of targets(entity)) sql.exec("INSERT OR REPLACE INTO outbox VALUES (?, ?)", target, version)
+    if (entity.kind === "replay") {
+      sql.exec("INSERT OR REPLACE INTO replay_commands VALUES (?, ?, ?)", entity.id, entity.destinationId, version)
+    } else {
+      for (const target of targets(entity)) sql.exec("INSERT OR REPLACE INTO outbox VALUES (?, ?)", target, version)
+    }
     return stored
   }
 
@@ -283,33 +307,51 @@ export const makeStore = (sql: Sql): RegistryStore => {
       sql.transaction(() => {
         const before = live(entity.kind, entity.id)
         if (before === undefined) return notFound(`there is no ${entity.kind} ${entity.id}`)
-        if (before.version !== entity.version)
-          return conflict("stale", `the ${entity.kind} was changed meanwhile: try again`)
+        if (before.version !== entity.version) {
+          // The answer of the first time was lost on its way.
+          const isRepeated = row(entity.id)!["entity"] === JSON.stringify({ ...entity, version: before.version })
+          return isRepeated
+            ? Result.succeed(before)
+            : conflict("stale", `the ${entity.kind} was changed meanwhile: try again`)
+        }
         if (slugTaken(entity)) return slugConflict(entity)
         return Result.succeed(write("updated", entity))
       }),
     remove: (kind, id, now) =>
       sql.transaction(() => {
         const entity = live(kind, id)
-        if (entity === undefined) return false
-        const ends: ReadonlyArray<SqlRow> =
-          kind === "connection" ? [] : connectionRows(kind === "source" ? "source_id" : "destination_id", id)
-        for (const one of ends) if (one["deleted"] === 0) write("deleted", { ...toEntity(one), updatedAt: now })
-        write("deleted", { ...entity, updatedAt: now })
-        return true
+        if (entity === undefined) return notFound(`there is no ${kind} ${id}`)
+        for (const one of connectionRows(id)) {
+          if (one["deleted"] === 0) write("deleted", { ...toEntity(one), updatedAt: now })
+        }
+        return Result.succeed(write("deleted", { ...entity, updatedAt: now }))
       }),
-    connectionsOf: (source) => connectionRows("source_id", source).map((one) => toEntity(one) as Connection),
+    connectionsOf: (end) => connectionRows(end).map((one) => toEntity(one) as Connection),
+    targets: (entity) => {
+      // One that was deleted took its connections with it.
+      const ends = row(entity.id)?.["deleted"] === 1 ? connectionRows(entity.id) : []
+      return [...new Set([...targets(entity), ...ends.flatMap((one) => targets(toEntity(one)))])]
+    },
     outbox: () =>
       sql
-        .exec("SELECT target, version FROM outbox ORDER BY target DESC")
-        .map((one) => ({ target: one["target"] as string, version: Number(one["version"]) })),
-    acknowledged: ({ target, version }) => {
-      sql.exec("DELETE FROM outbox WHERE target = ? AND version = ?", target, version)
+        .exec(
+          `SELECT * FROM (SELECT target, version, NULL AS replay FROM outbox
+           UNION ALL SELECT target, version, replay FROM replay_commands)
+           ORDER BY target DESC, replay IS NOT NULL, version DESC`
+        )
+        .map((one) => ({
+          target: one["target"] as string,
+          version: Number(one["version"]),
+          replay: one["replay"] as string | null
+        })),
+    acknowledged: ({ target, version, replay }) => {
+      if (replay === null) sql.exec("DELETE FROM outbox WHERE target = ? AND version = ?", target, version)
+      else sql.exec("DELETE FROM replay_commands WHERE replay = ? AND version = ?", replay, version)
     },
     logConfig: (source) => {
       const found = row(source)!
       const entity = toEntity(found) as Source
-      const connections = connectionRows("source_id", source)
+      const connections = connectionRows(source)
       const ends = connections.filter((one) => one["deleted"] === 0)
       return {
         // Deleted connections count: a version never goes back.
@@ -322,23 +364,17 @@ export const makeStore = (sql: Sql): RegistryStore => {
     destinationConfig: (destination) => {
       const found = row(destination)!
       const entity = toEntity(found) as Destination
-      const connections = connectionRows("destination_id", destination).map((one) => ({
+      const connections = connectionRows(destination).map((one) => ({
         connection: toEntity(one) as Connection,
-        deleted: one["deleted"] === 1
+        deleted: one["deleted"] === 1,
+        sourceDeleted: row(one["source_id"] as string)?.["deleted"] === 1
       }))
-      const replays = sql
-        .exec(
-          "SELECT entity FROM entities WHERE kind = 'replay' AND destination_id = ? ORDER BY n DESC LIMIT ?",
-          ...[destination, REPLAYS_TOLD]
-        )
-        .map((one) => toEntity(one) as ReplayJob)
-      const versions = [...connections.map(({ connection }) => connection), ...replays].map(({ version }) => version)
       return {
-        version: Math.max(entity.version, ...versions),
+        // Deleted connections count: a version never goes back.
+        version: Math.max(entity.version, ...connections.map(({ connection }) => connection.version)),
         destination: entity,
         deleted: found["deleted"] === 1,
-        connections,
-        replays
+        connections
       }
     }
   }

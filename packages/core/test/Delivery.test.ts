@@ -304,76 +304,19 @@ describe("settle", () => {
     expect(after(delivered({}))).toEqual({ _tag: "Resumed" })
     expect(after(failed("Unavailable", ""))).toMatchObject({ _tag: "Paused", probeAt: NOW + Delivery.PROBE_INTERVAL })
   })
+  it("what was sent before a repair and failed is tried again at once, by what is set now", () => {
+    const repaired = control({ configVersion: 3, repairedIn: 3 })
+    const dueOf = (configVersion: number, reason: Reason) =>
+      settled(settle([{ seq: 1, spent: 1, result: failed(reason, "") }], { control: repaired, configVersion }))[0]
+    expect(dueOf(3, "TimedOut")).toMatchObject({ spent: 2, due: NOW + 300_000 })
+    expect(dueOf(2, "TimedOut")).toMatchObject({ spent: 2, due: NOW })
+    const throttled = (configVersion: number) =>
+      settle([{ seq: 1, spent: 1, result: failed("Throttled", "", 5000) }], { control: repaired, configVersion })
+    expect(throttled(3).map(({ _tag }) => _tag)).toEqual(["WindowSettled", "ThrottledUntil"])
+    expect(throttled(2).map(({ _tag }) => _tag)).toEqual(["WindowSettled"])
+    expect(settled(throttled(2))[0]).toMatchObject({ spent: 1, due: NOW })
+  })
   it("an outcome of an older configuration pauses nothing", () => {
     expect(settle([{ seq: 1, spent: 0, result: failed("Unauthorized", "") }], { configVersion: 7 })).toHaveLength(1)
-  })
-})
-
-describe("configure", () => {
-  const wanted = (change: Partial<Delivery.Wanted["connections"][number]> = {}, version = 2, isPaused = false) => ({
-    version,
-    paused: isPaused,
-    connections: [
-      { id: "conn_1", sourceId: "src_1", route: "0123abcde", enabled: true, deleted: false, head: 41, ...change }
-    ],
-    replays: []
-  })
-  const tags = (facts: ReadonlyArray<Facts.Fact>) => facts.map(({ _tag }) => _tag)
-  it("starts a new connection at the log's head", () => {
-    expect(Delivery.configure(Facts.initialControl, [], wanted())).toEqual([
-      { _tag: "ConfigChanged", version: 2 },
-      { _tag: "ConnectionStarted", connection: "conn_1", sourceId: "src_1", route: "0123abcde", after: 41 }
-    ])
-  })
-  it("does nothing for a version that it has, however often it is told", () => {
-    expect(Delivery.configure(control({ configVersion: 2 }), [], wanted())).toEqual([])
-    expect(Delivery.configure(control({ configVersion: 3 }), [], wanted())).toEqual([])
-  })
-  it("keeps the cursor of a connection that is disabled and enabled again", () => {
-    const known = [connection("conn_1", { cursor: 7 })]
-    const off = Delivery.configure(Facts.initialControl, known, wanted({ enabled: false }))
-    expect(tags(off)).toEqual(["ConfigChanged", "ConnectionChanged"])
-    const state = [...off].reduce(Facts.evolve, {
-      ...Facts.initialState,
-      runs: new Map([["conn_1", known[0]!]])
-    })
-    expect(state.runs.get("conn_1")).toMatchObject({ cursor: 7, enabled: false })
-  })
-  const asked = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: null }
-  const replaying = (version: number, cancelled: boolean) => ({
-    ...wanted({}, version),
-    replays: [{ replay: asked, cancelled, parts: [{ connection: "conn_1", after: 3, through: 40 }] }]
-  })
-  it("starts a replay once, however often it is told, and cancels it once", () => {
-    const facts = Delivery.configure(Facts.initialControl, [], replaying(2, false))
-    expect(facts.at(-1)).toEqual({
-      _tag: "ReplayRequested",
-      connection: "conn_1",
-      after: 3,
-      through: 40,
-      replay: asked
-    })
-    const state = facts.reduce(Facts.evolve, Facts.initialState)
-    const runs = [...state.runs.values()]
-    expect(tags(Delivery.configure(state.control, runs, replaying(3, false)))).toEqual(["ConfigChanged"])
-    const cancel = Delivery.configure(state.control, runs, replaying(3, true))
-    expect(tags(cancel)).toEqual(["ConfigChanged", "ReplayCancelled"])
-    const after = cancel.reduce(Facts.evolve, state)
-    expect(tags(Delivery.configure(after.control, [...after.runs.values()], replaying(4, true)))).toEqual([
-      "ConfigChanged"
-    ])
-  })
-  it("probes at once what was paused for the old credentials", () => {
-    const before = control({ pause: { reason: "Unauthorized", detail: "", probeAt: NOW + 999 } })
-    expect(Facts.evolveControl(before, { _tag: "ConfigChanged", version: 2 }).pause?.probeAt).toBe(0)
-  })
-  it("pauses and resumes by the user's word", () => {
-    const pausing = Delivery.configure(Facts.initialControl, [], wanted({ deleted: true }, 2, true))
-    expect(tags(pausing)).toEqual(["ConfigChanged", "Paused"])
-    const state = pausing.reduce(Facts.evolve, Facts.initialState)
-    expect(tags(Delivery.configure(state.control, [], wanted({ deleted: true }, 3)))).toEqual([
-      "ConfigChanged",
-      "Resumed"
-    ])
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import * as Delivery from "@hookstream/core/Delivery"
+import type * as Facts from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import { newEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
@@ -361,31 +362,136 @@ describe("order", () => {
   )
 })
 
-describe("the circuit breaker", () => {
-  it.effect("opens after five failures in a row, leaves the backlog in the log, and drains it in order", () =>
+describe("a log that cannot be read", () => {
+  it.effect("holds up no event of another log, pending or new, and is asked again", () =>
     Effect.gen(function* () {
-      let up = false
-      const { run, journal, sent } = given(5000, () => (up ? ok() : down()), noJitter)
-      expect(yield* run).toBe(60_000)
-      const open = journal.summary()
-      expect(open.control.breaker.state).toBe("open")
-      expect(open.pending).toBeLessThanOrEqual(Delivery.WINDOW_EVENTS)
-      // Two days without the sink: one probe a minute, which spends no try.
-      for (let minute = 0; minute < 2 * 24 * 60; minute++) {
-        yield* TestClock.adjust("1 minute")
-        yield* run
-      }
-      const probes = sent.length
-      expect(probes).toBeLessThan(2 * 24 * 60 + 20)
-      expect(journal.summary()).toMatchObject({ dead: 0 })
-      up = true
-      yield* TestClock.adjust("1 minute")
-      expect(yield* run).toBeNull()
-      expect(journal.summary()).toMatchObject({ pending: 0, dead: 0, control: { breaker: { state: "closed" } } })
-      const drained = sent.slice(probes + 1).map(seqOf)
-      expect(drained).toEqual(drained.toSorted((a, b) => a - b))
-      expect(new Set(sent.map(seqOf)).size).toBe(5000)
+      const { run, journal, sent } = given(3, ok)
+      const other = { sourceId: `src_${"1".repeat(32)}`, route: "away00000" }
+      journal.commit([{ _tag: "ConnectionStarted", connection: "conn_0", ...other, after: 0 }], 0)
+      journal.raiseHead(other.sourceId, 5)
+      const waits = (id: string, seq: number): Facts.Fact => ({
+        _tag: "WindowSettled",
+        run: id,
+        lo: seq,
+        hi: seq,
+        seqs: null,
+        at: 0,
+        settled: [{ _tag: "Waiting", seq, key: null, spent: 0, due: 0, restarts: 0 }],
+        seen: [],
+        rates: null,
+        rest: null
+      })
+      journal.commit([waits("conn_0", 1), waits("conn_1", 1)], 0)
+      expect(yield* run).toBe(1000)
+      expect(sent).toEqual(["1#1", "2#1", "3#1"])
+      expect(journal.view(0).runs.map(({ id, cursor, pending }) => [id, cursor, pending])).toEqual([
+        ["conn_0", 1, 1],
+        ["conn_1", 3, 0]
+      ])
     })
+  )
+})
+
+describe("a change that comes while a window is on its way", () => {
+  it.effect("stops its sends: nothing more leaves by the old config, and what was not sent stays in the log", () =>
+    Effect.gen(function* () {
+      const { runWith, settings, sent, journal } = given(40, () => Effect.as(Effect.sleep(10), delivered({})))
+      const fiber = yield* Effect.forkChild(runWith(settings))
+      yield* TestClock.adjust(15)
+      const pause = { _tag: "Paused", reason: "user", detail: "", probeAt: null } as const
+      journal.commit([{ _tag: "ConfigChanged", version: 1 }, pause], 15)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      expect(sent.length).toBeLessThanOrEqual(8)
+      expect(journal.view(0).runs[0]).toMatchObject({ cursor: sent.length, pending: 0 })
+    })
+  )
+  it.effect("sends nothing of a replay that is cancelled while its events are read", () =>
+    Effect.gen(function* () {
+      const { journal, sent, settings, store } = given(0, ok)
+      const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+      for (let i = 0; i < 9; i++) store.append([{ event: newEvent(meta, new Uint8Array(1)), token: "", now: 0 }])
+      const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 100, maxEvents: null }
+      journal.commit([{ _tag: "ReplayRequested", connection: "conn_1", replay, after: 0, through: 9 }], 0)
+      const cancelled = {
+        _tag: "RunCancelled",
+        run: "conn_1:rpl_1",
+        because: "replay cancelled",
+        after: 0,
+        through: 9,
+        at: 0
+      } as const
+      const cancelling: EventLog.EventLogStore = {
+        ...store,
+        read: (after, limits) => {
+          journal.commit([cancelled], 0)
+          return store.read(after, limits)
+        }
+      }
+      const logs = EventLog.layerStores(new Map([[log.route, cancelling]]))
+      yield* Pump.run(Effect.succeed(settings)).pipe(
+        Effect.provide(Layer.mergeAll(DeliveryJournal.layer(journal), logs))
+      )
+      expect(sent).toEqual([])
+    })
+  )
+  it.effect("a request that fails after its host was repaired is made again at once, by the new config", () =>
+    Effect.gen(function* () {
+      const { layer, settings, journal, sent } = given(1, () => Effect.never)
+      const mended: Pump.Settings = {
+        ...settings,
+        configVersion: 1,
+        driver: { ...settings.driver, send: (batch) => Effect.succeed(batch.map(() => delivered({}))) }
+      }
+      const current = Effect.sync(() => (journal.control().configVersion === 0 ? settings : mended))
+      const fiber = yield* Effect.forkChild(Pump.run(current).pipe(Effect.provide(layer)))
+      yield* TestClock.adjust("1 second")
+      journal.commit(
+        [
+          { _tag: "ConfigChanged", version: 1 },
+          { _tag: "RetriesDue", connection: null, at: 1000 }
+        ],
+        1000
+      )
+      yield* TestClock.adjust("4 seconds")
+      expect(yield* Fiber.join(fiber)).toBeNull()
+      expect(sent).toEqual(["1#1"])
+      expect(journal.timeline(log.sourceId, 1).map(({ type, attempt }) => [type, attempt])).toEqual([
+        ["failed", 1],
+        ["delivered", 2]
+      ])
+    })
+  )
+})
+
+describe("the circuit breaker", () => {
+  it.effect(
+    "opens after five failures in a row, leaves the backlog in the log, and drains it in order",
+    () =>
+      Effect.gen(function* () {
+        let up = false
+        const { run, journal, sent } = given(5000, () => (up ? ok() : down()), noJitter)
+        expect(yield* run).toBe(60_000)
+        const open = journal.summary()
+        expect(open.control.breaker.state).toBe("open")
+        expect(open.pending).toBeLessThanOrEqual(Delivery.WINDOW_EVENTS)
+        // Two days without the sink: one probe a minute, which spends no try.
+        for (let minute = 0; minute < 2 * 24 * 60; minute++) {
+          yield* TestClock.adjust("1 minute")
+          yield* run
+        }
+        const probes = sent.length
+        expect(probes).toBeLessThan(2 * 24 * 60 + 20)
+        expect(journal.summary()).toMatchObject({ dead: 0 })
+        up = true
+        yield* TestClock.adjust("1 minute")
+        expect(yield* run).toBeNull()
+        expect(journal.summary()).toMatchObject({ pending: 0, dead: 0, control: { breaker: { state: "closed" } } })
+        const drained = sent.slice(probes + 1).map(seqOf)
+        expect(drained).toEqual(drained.toSorted((a, b) => a - b))
+        expect(new Set(sent.map(seqOf)).size).toBe(5000)
+      }),
+    30_000
   )
   it.effect("one event that always fails opens nothing, and ends as a dead letter among thousands that pass", () =>
     Effect.gen(function* () {

@@ -8,12 +8,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
 import * as Delivery from "@hookstream/core/Delivery"
+import * as Commands from "@hookstream/core/DeliveryCommands"
 import * as Facts from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import { Ordering } from "@hookstream/core/Destination"
 import { newEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
 import * as Pump from "@hookstream/core/Pump"
+import * as Redrive from "@hookstream/core/Redrive"
+import type { ReplayJob } from "@hookstream/core/ReplayJob"
 import { delivered, failed, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/Sink"
 import { Clock, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -55,19 +58,28 @@ const Ask = Schema.Literals([
   "resume",
   "disable",
   "enable",
+  "change settings",
+  "change another thing",
+  "delete connection",
   "redrive",
+  "retry all",
   "reset circuit",
   "lose wake-ups",
   "replay",
+  "replay often",
   "cancel replay"
 ])
-/** Events come, the sink is in some mode, the pump runs, time goes by, and perhaps somebody asks for something. */
+/**
+ * Events come, the sink is in some mode, the pump runs, time goes by, and perhaps somebody asks for something: after the run, or
+ * (`during`) in mid-run, when so many requests have been made.
+ */
 const Act = Schema.Struct({
   count: Schema.Literals([0, 1, 3, 40, 150]),
   mode: Mode,
   step: Step,
   ms: Schema.Literals([0, 50, 5000, 61_000, 3_600_000, 90_000_000]),
-  ask: Schema.NullOr(Ask)
+  ask: Schema.NullOr(Ask),
+  during: Schema.NullOr(Schema.Struct({ requests: Schema.Literals([1, 2, 5, 20]), ask: Ask }))
 })
 type Act = typeof Act.Type
 const History = Schema.Struct({
@@ -79,12 +91,19 @@ const History = Schema.Struct({
 })
 
 const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
-const CONNECTION = "conn_1"
 const KEYS = 4
 const POISON = 7
 const TIMEOUT = 2000
 
-const stats = { histories: 0, hours: 0, events: 0, replays: 0, faults: 0, duplicates: 0, dead: 0 }
+const stats = { histories: 0, hours: 0, events: 0, replays: 0, faults: 0, duplicates: 0, dead: 0, cancelled: 0 }
+
+/** A connection from its beginning to its end: what was accepted meanwhile is its own. */
+interface Era {
+  readonly connection: string
+  readonly after: number
+  /** The log's head when it was deleted. */
+  through: number
+}
 
 const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents, acts }: typeof History.Type) {
   const startedAt = yield* Clock.currentTimeMillis
@@ -92,7 +111,6 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   const sql = objectSql()
   let store = DeliveryJournal.makeStore(sql)
   const now = Clock.currentTimeMillis
-  store.commit([{ _tag: "ConnectionStarted", connection: CONNECTION, ...log, after: 0 }], yield* now)
 
   let mode: typeof Mode.Type = "ok"
   let calls = 0
@@ -100,10 +118,14 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   let version = 0
   let paused = false
   let enabled = true
-  /** Arrivals at the sink, in order: of the live run, and of each replay. */
-  const arrivals = new Map<string, Array<number>>([["live", []]])
-  const redriven = new Set<number>()
-  const replays: Array<string> = []
+  const eras: Array<Era> = []
+  const era = () => eras.at(-1)!
+  /** Arrivals at the sink, in order: of each connection, and of each replay. */
+  const arrivals = new Map<string, Array<number>>()
+  let asking: Act["during"] = null
+  let requests = 0
+  const redriven = new Set<string>()
+  const replays: Array<ReplayJob> = []
   const cancelled = new Set<string>()
   const busy = new Map<number, number>()
   let crash:
@@ -112,7 +134,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
 
   const crashes = (at: "send" | "commit") => crash?.at === at && crash.left-- === 0
   const produce = (batch: ReadonlyArray<OutboundEvent>) => {
-    for (const { event, replayId } of batch) arrivals.get(replayId ?? "live")!.push(event.seq)
+    for (const { event, replayId, connectionId } of batch) arrivals.get(replayId ?? connectionId)!.push(event.seq)
   }
   const answer = (batch: ReadonlyArray<OutboundEvent>): Effect.Effect<ReadonlyArray<Outcome>, SinkError> => {
     const fail = (reason: SinkError["reason"]) => Effect.fail(new SinkError({ reason, detail: mode }))
@@ -169,8 +191,18 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
         }
         busy.set(event.seq, key)
       }
+      // Nothing starts once a person has stopped it.
+      const [{ connectionId, replayId }] = batch as [OutboundEvent]
+      expect({ paused, enabled, connection: connectionId }).toEqual({
+        paused: false,
+        enabled: true,
+        connection: era().connection
+      })
+      expect([...cancelled]).not.toContain(replayId)
       // The output gate: nothing leaves before what was written is committed.
       sql.flush()
+      const due = asking !== null && ++requests === asking.requests ? asking.ask : null
+      if (due !== null) yield* obey(due)
       if (crashes("send")) {
         if (crash!.done) produce(batch)
         return yield* Effect.interrupt
@@ -203,7 +235,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
         maxInFlight: 4
       },
       connections: new Map([
-        [CONNECTION, { filter: () => undefined, rules: 0, orderingKey: ({ event }) => event.seq % KEYS }]
+        [era().connection, { filter: () => undefined, rules: 0, orderingKey: ({ event }) => event.seq % KEYS }]
       ])
     })
   )
@@ -248,37 +280,84 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     expect(store.view(0).pendingCount, "pending is bounded").toBeLessThanOrEqual(policy.maxPending)
     return undefined
   })
-  const cancel = Effect.gen(function* () {
+  const tell = (jobs: ReadonlyArray<ReplayJob>) =>
+    Effect.map(now, (at) => store.commit(Commands.command(store.runs(), jobs, at), at))
+  const cancel = Effect.suspend(() => {
     const last = replays.at(-1)
-    if (last === undefined) return
-    cancelled.add(last)
-    store.commit([{ _tag: "ReplayCancelled", replay: last }], yield* now)
+    if (last === undefined) return Effect.void
+    cancelled.add(last.id)
+    return tell([{ ...last, cancelled: true }])
   })
-  const replay = Effect.gen(function* () {
+  const replay = Effect.suspend(() => {
     const through = events.head()
-    if (through === 0) return
-    const id = `rpl_${replays.length}`
-    replays.push(id)
-    arrivals.set(id, [])
-    const asked = { id, filterRules: [], ratePerSecond: 40, maxEvents: null }
-    const after = Math.floor(through / 3)
-    store.commit([{ _tag: "ReplayRequested", connection: CONNECTION, replay: asked, after, through }], yield* now)
+    if (through === 0) return Effect.void
+    const job: ReplayJob = {
+      kind: "replay",
+      id: `rpl_${replays.length}`,
+      workspace: "00000001",
+      version: 0,
+      destinationId: "dst_1",
+      sourceId: null,
+      connectionId: null,
+      from: 0,
+      to: 0,
+      filterRules: [],
+      ratePerSecond: 40,
+      maxEvents: null,
+      parts: [{ connection: era().connection, after: Math.floor(through / 3), through }],
+      cancelled: false,
+      createdAt: 0,
+      updatedAt: 0
+    }
+    replays.push(job)
+    arrivals.set(job.id, [])
+    // Whatever is told twice is done once.
+    return Effect.andThen(tell([job]), tell([job]))
   })
-  const configure = Effect.gen(function* () {
+  const configure = Effect.fnUntraced(function* (change: Commands.Change = "none") {
     version++
-    const facts: Array<Facts.Fact> = [{ _tag: "ConfigChanged", version }]
-    facts.push({ _tag: "ConnectionChanged", connection: CONNECTION, enabled, deleted: false })
-    const user = store.control().pause?.reason === "user"
-    if (paused && !user) facts.push({ _tag: "Paused", reason: "user", detail: "", probeAt: null })
-    if (!paused && user) facts.push({ _tag: "Resumed" })
-    store.commit(facts, yield* now)
-  })
-  const redrive = Effect.gen(function* () {
-    const letters = store.deadLetters(null, 1000).letters.filter((letter) => letter.replay === null)
-    if (letters.length === 0) return
-    for (const { seq } of letters) redriven.add(seq)
     const at = yield* now
-    store.commit([{ _tag: "Redriven", run: CONNECTION, seqs: letters.map(({ seq }) => seq), at }], at)
+    const connections = eras.map(
+      ({ connection, through }): Commands.WantedConnection => ({
+        id: connection,
+        sourceId: log.sourceId,
+        route: log.route,
+        enabled,
+        deleted: through === Number.POSITIVE_INFINITY ? null : "connection deleted"
+      })
+    )
+    const heads = new Map([[log.sourceId, events.head()]])
+    const facts = Commands.configure(store.control(), store.runs(), { version, paused, change, connections }, heads, at)
+    store.commit(facts, at)
+    // Whatever waits is due after a repair, and nothing holds it back but the circuit's probe.
+    if (paused || change === "none") return
+    const enabledRuns = new Set(store.runs().flatMap(({ id, enabled }) => (enabled ? [id] : [])))
+    const late = store.pendingAfter(null, 1000).filter(({ run, due }) => enabledRuns.has(run) && (due ?? 0) > at)
+    expect(late).toEqual([])
+    const { breaker, throttledUntil } = store.control()
+    expect(breaker.state === "closed" || breaker.until <= at).toBe(true)
+    if (change === "settings") expect(throttledUntil).toBe(0)
+  })
+  const connect = Effect.suspend(() => {
+    const connection = `conn_${eras.length + 1}`
+    if (eras.length > 0) era().through = events.head()
+    for (const { id } of replays) cancelled.add(id)
+    eras.push({ connection, after: events.head(), through: Number.POSITIVE_INFINITY })
+    arrivals.set(connection, [])
+    return configure()
+  })
+  const again = Effect.fnUntraced(function* (ask: typeof Redrive.redrive) {
+    const before = new Set(store.pendingAfter(null, 10_000).map(({ run, seq }) => Facts.eventKey(run, seq)))
+    const count = ask(store, {}, yield* now)
+    const waits = store.pendingAfter(null, 10_000)
+    if (ask === Redrive.retryWaiting) {
+      const at = yield* now
+      expect([count, waits.filter(({ due }) => (due ?? 0) > at)]).toEqual([before.size, []])
+    } else {
+      const back = waits.filter(({ run, seq }) => !before.has(Facts.eventKey(run, seq)))
+      expect(back).toHaveLength(count)
+      for (const { run, seq } of back) redriven.add(Facts.eventKey(run, seq))
+    }
   })
 
   const obey = Effect.fnUntraced(function* (ask: Act["ask"]) {
@@ -286,20 +365,31 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
       case "pause":
       case "resume":
         paused = ask === "pause"
-        return yield* configure
+        return yield* configure("resume")
       case "disable":
       case "enable":
         enabled = ask === "enable"
-        return yield* configure
+        return yield* configure()
+      case "change settings":
+        return yield* configure("settings")
+      case "change another thing":
+        return yield* configure()
+      case "delete connection":
+        return yield* connect
       case "redrive":
-        return yield* redrive
+        return yield* again(Redrive.redrive)
+      case "retry all":
+        return yield* again(Redrive.retryWaiting)
       case "reset circuit": {
         const at = yield* now
-        if (store.control().breaker.state !== "closed") store.commit([{ _tag: "BreakerClosed", at }], at)
+        store.commit(Commands.resetCircuit(store.control(), at), at)
         return
       }
       case "replay":
         return yield* replay
+      case "replay often":
+        for (let i = 0; i < 5; i++) yield* replay
+        return
       case "cancel replay":
         return yield* cancel
       case "lose wake-ups":
@@ -322,14 +412,15 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     // The head of a live run is a hint, no fact.
     const runs = (one: Facts.State) =>
       [...one.runs.values()]
-        .map((run) => (run.replay === null ? { ...run, head: 0 } : run))
+        .map((run) => (run.replay === null && !run.deleted ? { ...run, head: 0 } : run))
         .sort((a, b) => (a.id < b.id ? -1 : 1))
     expect(runs(state)).toEqual(runs(folded))
     expect([...state.pending].sort()).toEqual([...folded.pending].sort())
     expect([...state.dead].sort()).toEqual([...folded.dead].sort())
   }
 
-  for (const { count, mode: wanted, step, ms, ask } of acts) {
+  yield* connect
+  for (const { count, mode: wanted, step, ms, ask, during } of acts) {
     for (let i = 0; i < count; i++) {
       const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
       const event = newEvent(meta, new Uint8Array(1))
@@ -341,7 +432,10 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     if (step._tag === "CrashAtSend") crash = { at: "send", left: step.n, done: step.produced, gated: true }
     if (step._tag === "CrashAtCommit") crash = { at: "commit", left: step.n, done: step.committed, gated: step.gated }
     if (crash !== undefined) stats.faults++
+    asking = during
+    requests = 0
     yield* run
+    asking = null
     checkFold()
     yield* TestClock.adjust(ms)
     yield* obey(ask)
@@ -351,7 +445,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   mode = "ok"
   paused = false
   enabled = true
-  yield* configure
+  yield* configure()
   store.raiseHead(log.sourceId, events.head())
   const settled = () => {
     const { runs, pendingCount } = store.view(0)
@@ -362,16 +456,31 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     yield* TestClock.adjust("30 minutes")
   }
 
-  // Every event is delivered or dead, whatever happened.
+  // Every event is delivered or dead on the connection of its time, or cancelled with it, whatever happened.
   const seqs = Array.from({ length: events.head() }, (_, i) => i + 1)
   const statuses = store.statuses(log.sourceId, seqs)
-  const dead = new Set(statuses.filter(({ status }) => status === "dead").map(({ seq }) => seq))
-  expect(statuses.filter(({ status }) => status !== "delivered" && status !== "dead")).toEqual([])
+  const owner = (seq: number) => eras.find(({ after, through }) => after < seq && seq <= through)!.connection
+  expect(
+    statuses.map(({ seq, connection }) => [seq, connection]).toSorted(([a], [b]) => Number(a) - Number(b))
+  ).toEqual(seqs.map((seq) => [seq, owner(seq)]))
+  const of = (wanted: DeliveryJournal.DeliveryStatus["status"]) =>
+    new Set(statuses.filter(({ status }) => status === wanted).map(({ seq }) => seq))
+  const dead = of("dead")
+  const gone = of("cancelled")
+  const ends = (connection: string) =>
+    connection === era().connection ? ["delivered", "dead"] : ["delivered", "dead", "cancelled"]
+  expect(statuses.filter(({ connection, status }) => !ends(connection).includes(status))).toEqual([])
   // What the journal calls delivered has arrived.
-  const arrived = new Set(arrivals.get("live"))
-  expect(statuses.filter(({ seq, status }) => status === "delivered" && !arrived.has(seq))).toEqual([])
+  expect([...of("delivered")].filter((seq) => !arrivals.get(owner(seq))!.includes(seq))).toEqual([])
+  // The timeline says so of what was cancelled, once, and of nothing else.
+  for (const seq of seqs.filter((seq) => gone.has(seq) || seq % 10 === 0)) {
+    const told = store.timeline(log.sourceId, seq).filter(({ type, replay }) => type === "cancelled" && replay === null)
+    expect(told.map(({ connection, detail }) => [connection, detail])).toEqual(
+      gone.has(seq) ? [[owner(seq), "connection deleted"]] : []
+    )
+  }
   // Every replay came to its end, and its events to theirs.
-  for (const id of replays) {
+  for (const { id } of replays) {
     const { status, total, processed, delivered, dead } = store.replay(id)!
     if (cancelled.has(id)) {
       expect(["cancelled", "finished"]).toContain(status)
@@ -382,7 +491,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   }
   let twice = 0
   for (const [run, seqsOf] of arrivals) {
-    const replay = run === "live" ? null : run
+    const replay = run.startsWith("rpl_") ? run : null
     // A duplicate only after an unknown outcome.
     for (const [seq, all] of Map.groupBy(seqsOf, (seq) => seq)) {
       if (all.length === 1) continue
@@ -394,9 +503,12 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     // With an order, first arrivals of a key are in the order of the log (redriven dead letters come late).
     if (ordering === "none") continue
     const died = new Set(
-      store.deadLetters(null, 100_000).letters.flatMap((one) => (one.replay === replay ? one.seq : []))
+      store.deadLetters(null, 100_000).letters.flatMap((one) => ((one.replay ?? one.connection) === run ? one.seq : []))
     )
-    const firsts = [...new Set(seqsOf)].filter((seq) => !died.has(seq) && (replay !== null || !redriven.has(seq)))
+    const late = (seq: number) =>
+      redriven.has(Facts.eventKey(run, seq)) ||
+      eras.some(({ connection }) => redriven.has(`${connection}:${run}/${seq}`))
+    const firsts = [...new Set(seqsOf)].filter((seq) => !died.has(seq) && !late(seq))
     for (let key = 0; key < (ordering === "key" ? KEYS : 1); key++) {
       const own = ordering === "key" ? firsts.filter((seq) => seq % KEYS === key) : firsts
       expect(own).toEqual(own.toSorted((a, b) => a - b))
@@ -415,6 +527,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   stats.replays += replays.length
   stats.duplicates += twice
   stats.dead += dead.size
+  stats.cancelled += gone.size
   stats.hours += ((yield* now) - startedAt) / 3_600_000
 })
 

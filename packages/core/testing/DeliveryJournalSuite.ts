@@ -271,6 +271,142 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
       ["conn_1", run]
     )
   },
+  "makes what waits for its retry due after a repair, with the tries it has spent, on one connection or on all": (
+    store
+  ) => {
+    const other = { ...settled(1, 1, retry(1, 7000)), run: "conn_2" } as Facts.Fact
+    const held: Facts.Settlement = { _tag: "Waiting", seq: 3, key: "k", spent: 0, due: null, restarts: 0 }
+    const first = { ...retry(2, 9000), key: "k" } as Facts.Settlement
+    store.commit([started("conn_1"), started("conn_2"), settled(1, 3, retry(1, 5000), first, held), other], 100)
+    const due = () => store.view(400).due.map(({ run, seq, spent, due: at }) => [run, seq, spent, at])
+    store.commit([{ _tag: "RetriesDue", connection: "conn_2", at: 300 }], 300)
+    equal(due(), [["conn_2", 1, 1, 300]])
+    equal(store.control().repairedIn, 0)
+    store.commit(
+      [
+        { _tag: "ConfigChanged", version: 4 },
+        { _tag: "RetriesDue", connection: null, at: 400 }
+      ],
+      400
+    )
+    equal(due(), [
+      ["conn_1", 1, 1, 400],
+      ["conn_1", 2, 1, 400],
+      ["conn_2", 1, 1, 400],
+      ["conn_1", 3, 0, null]
+    ])
+    equal([store.control().repairedIn, store.view(400).nextDue], [4, null])
+  },
+  "cancels what waits when a connection is deleted, and tells so of each event": (store) => {
+    const run = "conn_1:rpl_1"
+    const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: null }
+    const cancelled = (id: string, through: number): Facts.Fact => ({
+      _tag: "RunCancelled",
+      run: id,
+      because: "connection deleted",
+      after: 0,
+      through,
+      at: 300
+    })
+    const mixed = settled(1, 4, done(1), retry(2, 500), dead(3), { _tag: "Filtered", seq: 4, rule: 0 })
+    store.commit(
+      [started("conn_1"), mixed, started("conn_2"), { ...settled(1, 1, retry(1, 900)), run: "conn_2" } as Facts.Fact],
+      100
+    )
+    store.commit([{ _tag: "ReplayRequested", connection: "conn_1", replay, after: 0, through: 4 }], 200)
+    store.commit([{ ...settled(1, 2, done(1), retry(2, 500)), run } as Facts.Fact], 250)
+    store.raiseHead("src_1", 6)
+    const gone: Facts.Fact = { _tag: "ConnectionChanged", connection: "conn_1", enabled: true, deleted: true }
+    store.commit([gone, cancelled("conn_1", 6), cancelled(run, 4)], 300)
+    // The log goes on, for others.
+    store.raiseHead("src_1", 9)
+    const statuses = () =>
+      store
+        .statuses("src_1", [1, 2, 3, 4, 5, 6, 7])
+        .flatMap(({ connection, seq, status }) => (connection === "conn_1" ? [[seq, status]] : []))
+    equal(statuses(), [
+      [1, "delivered"],
+      [2, "cancelled"],
+      [3, "dead"],
+      [4, "filtered"],
+      [5, "cancelled"],
+      [6, "cancelled"]
+    ])
+    const told = (seq: number) =>
+      store
+        .timeline("src_1", seq)
+        .flatMap(({ connection, type, replay: id, at, detail }) =>
+          connection === "conn_1" && type === "cancelled" ? [[id, at, detail]] : []
+        )
+    equal([1, 2, 3, 5, 7].map(told), [
+      [],
+      [
+        [null, 300, "connection deleted"],
+        ["rpl_1", 300, "connection deleted"]
+      ],
+      [["rpl_1", 300, "connection deleted"]],
+      [[null, 300, "connection deleted"]],
+      []
+    ])
+    const { pending, nextDue, dead: letters } = store.summary()
+    equal([pending, nextDue, letters], [1, 900, 1])
+    equal([store.view(600).pendingCount, store.lowWatermark("src_1")], [1, 0])
+    equal(
+      store.pendingAfter(null, 9).map(({ run: of, seq }) => [of, seq]),
+      [["conn_2", 1]]
+    )
+    equal([store.isOpen("conn_1", 2), store.isOpen("conn_1", 3), store.isOpen("conn_2", 1)], [false, false, true])
+    equal(store.replay("rpl_1"), {
+      ...{ status: "cancelled", total: 4, processed: 1, delivered: 1, filtered: 0, dead: 0, pending: 0 }
+    })
+    equal(
+      store.deadLetters(null, 9).letters.map(({ seq }) => seq),
+      [3]
+    )
+  },
+  "of what was on its way when its connection was deleted tells what came of it": (store) => {
+    const gone: Facts.Fact = { _tag: "ConnectionChanged", connection: "conn_1", enabled: true, deleted: true }
+    const ended: Facts.Fact = {
+      _tag: "RunCancelled",
+      run: "conn_1",
+      because: "connection deleted",
+      after: 0,
+      through: 4,
+      at: 300
+    }
+    store.commit([started("conn_1"), gone, ended, settled(1, 2, done(1), retry(2, 500))], 300)
+    equal(
+      store.statuses("src_1", [1, 2, 3, 4, 5]).map(({ seq, status }) => [seq, status]),
+      [
+        [1, "delivered"],
+        [2, "cancelled"],
+        [3, "cancelled"],
+        [4, "cancelled"]
+      ]
+    )
+    equal(
+      [1, 2, 3].map((seq) => store.timeline("src_1", seq).map(({ type }) => type)),
+      [["delivered"], ["cancelled", "failed"], ["cancelled"]]
+    )
+    equal(store.view(900).due, [])
+  },
+  "pages through what waits": (store) => {
+    store.commit([started("conn_1"), settled(1, 3, retry(1, 500), retry(2, 200), retry(3, 100))], 100)
+    const seqs = (from: Parameters<DeliveryStore["pendingAfter"]>[0]) =>
+      store.pendingAfter(from, 2).map(({ seq }) => seq)
+    equal([seqs(null), seqs({ run: "conn_1", seq: 2 }), seqs({ run: "conn_1", seq: 3 })], [[1, 2], [3], []])
+  },
+  "says of a replay that finished that it did, though its connection was deleted afterwards": (store) => {
+    const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: null }
+    store.commit(
+      [started("conn_1"), { _tag: "ReplayRequested", connection: "conn_1", replay, after: 0, through: 1 }],
+      100
+    )
+    store.commit([{ ...settled(1, 1, done(1)), run: "conn_1:rpl_1" } as Facts.Fact], 100)
+    store.commit([{ _tag: "ReplayFinished", run: "conn_1:rpl_1", at: 200 }], 200)
+    store.commit([{ _tag: "ConnectionChanged", connection: "conn_1", enabled: true, deleted: true }], 300)
+    equal(store.replay("rpl_1")!.status, "finished")
+  },
   "sends nothing more of a cancelled replay, whatever becomes of its connection": (store) => {
     const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: null }
     store.commit(

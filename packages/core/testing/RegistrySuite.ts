@@ -4,6 +4,7 @@ import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import type { Connection } from "@hookstream/core/Connection"
 import type { Destination } from "@hookstream/core/Destination"
 import type { Entity, RegistryStore } from "@hookstream/core/Registry"
+import type { ReplayJob } from "@hookstream/core/ReplayJob"
 import { defaultPolicy } from "@hookstream/core/RetryPolicy"
 import type { Source } from "@hookstream/core/Source"
 import * as Result from "effect/Result"
@@ -58,6 +59,21 @@ const connection = (n: number, sourceId: number, destinationId: number): Connect
 const reason = (result: ReturnType<RegistryStore["create"]>) =>
   Result.isSuccess(result) ? "ok" : result.failure._tag === "ConflictError" ? result.failure.reason : "not_found"
 const ids = (entities: ReadonlyArray<Entity>) => entities.map(({ id }) => Number(id.slice(-4)))
+const replay = (n: number): ReplayJob => ({
+  kind: "replay",
+  id: `rpl_${hex(n)}`,
+  destinationId: destination(1).id,
+  sourceId: null,
+  connectionId: null,
+  from: 1,
+  to: 2,
+  filterRules: [],
+  ratePerSecond: 10,
+  maxEvents: null,
+  parts: [{ connection: connection(1, 1, 1).id, after: 0, through: 5 }],
+  cancelled: false,
+  ...base
+})
 const drain = (store: RegistryStore) => {
   for (const sent of store.outbox()) store.acknowledged(sent)
 }
@@ -96,6 +112,15 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     equal(reason(store.update({ ...created, name: "other" } as Entity)), "stale")
     equal((store.get("source", created.id) as Source).name, "new")
     equal(reason(store.update(source(9))), "not_found")
+  },
+  "answers a change that is asked for again as it did, when its first answer was lost": (store) => {
+    const created = Result.getOrThrow(store.create(source(1)))
+    const change = { ...created, name: "new", updatedAt: 5 } as Entity
+    const first = store.update(change)
+    drain(store)
+    equal(store.update(change), first)
+    equal(store.outbox(), [])
+    equal(reason(store.update({ ...change, updatedAt: 6 })), "stale")
   },
   "connects only what exists": (store) => {
     equal(reason(store.create(connection(1, 1, 1))), "not_found")
@@ -147,7 +172,8 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     store.create(destination(1))
     store.create(connection(1, 1, 1))
     drain(store)
-    equal(store.remove("source", source(1).id, 2), true)
+    const removed = Result.getOrThrow(store.remove("source", source(1).id, 2))
+    equal(store.targets(removed), [source(1).id, destination(1).id])
     equal(store.get("connection", connection(1, 1, 1).id), undefined)
     equal(ids(store.connectionsOf(source(1).id)), [1])
     equal(store.logConfig(source(1).id).deleted, true)
@@ -155,6 +181,49 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
       store.outbox().map(({ target }) => target),
       [source(1).id, destination(1).id]
     )
-    equal(store.remove("source", source(1).id, 3), false)
+    equal(Result.isFailure(store.remove("source", source(1).id, 3)), true)
+    equal(store.get("source", source(1).id), undefined)
+    equal(store.get("source", source(1).id, true), removed)
+    equal(
+      store
+        .destinationConfig(destination(1).id)
+        .connections.map(({ deleted, sourceDeleted }) => [deleted, sourceDeleted]),
+      [[true, true]]
+    )
+  },
+  "names whom a change concerns: of a destination itself, with its connections only when it is deleted": (store) => {
+    store.create(source(1))
+    const made = Result.getOrThrow(store.create(destination(1)))
+    const link = Result.getOrThrow(store.create(connection(1, 1, 1)))
+    equal(store.targets(made), [destination(1).id])
+    equal(store.targets(link), [source(1).id, destination(1).id])
+    const removed = Result.getOrThrow(store.remove("destination", destination(1).id, 2))
+    equal(store.targets(removed), [destination(1).id, source(1).id])
+    equal(
+      store.connectionsOf(destination(1).id).map(({ id }) => id),
+      [connection(1, 1, 1).id]
+    )
+  },
+  "tells every replay as a command, after the config and the newest first, however many there are": (store) => {
+    store.create(source(1))
+    store.create(destination(1))
+    drain(store)
+    store.create(connection(1, 1, 1))
+    const numbers = Array.from({ length: 120 }, (_, i) => i + 1)
+    for (const n of numbers) store.create(replay(n))
+    const { version } = store.destinationConfig(destination(1).id)
+    equal(version, 3)
+    const commands = () => store.outbox().filter(({ target }) => target === destination(1).id)
+    equal(
+      commands().map((sent) => (sent.replay === null ? "config" : Number(sent.replay.slice(-4)))),
+      ["config", ...numbers.toReversed()]
+    )
+    const sent = commands()
+    store.update({ ...(store.get("replay", replay(1).id) as ReplayJob), cancelled: true })
+    for (const one of sent) store.acknowledged(one)
+    // The cancellation came after what was told.
+    equal(commands(), [{ target: destination(1).id, version: 124, replay: replay(1).id }])
+    drain(store)
+    equal([commands(), store.destinationConfig(destination(1).id).version], [[], 3])
   }
 }

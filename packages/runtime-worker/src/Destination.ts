@@ -2,11 +2,15 @@
 import { DurableObject } from "cloudflare:workers"
 import type { RedriveFilter } from "@hookstream/core/Deliveries"
 import * as Delivery from "@hookstream/core/Delivery"
+import * as Commands from "@hookstream/core/DeliveryCommands"
 import type { Fact } from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
-import { type ReplayId, routeOf, type SourceId } from "@hookstream/core/Ids"
+import { UnavailableError } from "@hookstream/core/Errors"
+import { type ConnectionId, type ReplayId, routeOf, type SourceId } from "@hookstream/core/Ids"
 import * as Pump from "@hookstream/core/Pump"
+import * as Redrive from "@hookstream/core/Redrive"
 import type { DestinationConfig } from "@hookstream/core/Registry"
+import type { ReplayJob } from "@hookstream/core/ReplayJob"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
 import { type Alarm, makeAlarm } from "./internal/alarm.ts"
@@ -21,9 +25,8 @@ const SAFETY_NET = 5000
 const REST = 2000
 /** Milliseconds after a run that failed unexpectedly. */
 const AFTER_FAILURE = 5000
-
-/** Dead letters that one transaction brings back. */
-const REDRIVE_PAGE = 500
+/** Milliseconds in which a log says how far it is. */
+const HEAD_DEADLINE = 2000
 
 interface Stores {
   readonly journal: DeliveryJournal.DeliveryStore
@@ -70,31 +73,56 @@ export class Destination extends DurableObject<Env> {
     return step._tag === "Wait" ? step.until : now
   }
 
-  /**
-   * Works by this config from now on. `heads` are the logs' last sequences now: a new connection starts there. An object that
-   * has this version already changes nothing.
-   */
-  configure(config: DestinationConfig, heads: Readonly<Record<SourceId, number>>): void {
+  /** Works by this config from now on. An object that has this version already changes nothing. */
+  async configure(config: DestinationConfig): Promise<void> {
+    const wanted = Commands.wantedOf(config)
+    const heads = await this.#headsFor(wanted)
+    // Others came meanwhile: what follows is decided by what is there now.
     this.#stores ??= this.#open()
-    const { journal } = this.#stores
-    const facts = Delivery.configure(journal.control(), journal.runs(), {
-      version: config.version,
-      paused: config.destination.status === "paused",
-      connections: config.connections.map(({ connection, deleted }) => ({
-        ...{ id: connection.id, sourceId: connection.sourceId, route: routeOf(connection.sourceId) },
-        ...{ enabled: connection.enabled, deleted, head: heads[connection.sourceId] ?? 0 }
-      })),
-      replays: config.replays.map(({ id, filterRules, ratePerSecond, maxEvents, cancelled, parts }) => ({
-        ...{ replay: { id, filterRules, ratePerSecond, maxEvents }, cancelled, parts }
-      }))
-    })
+    const { journal, config: before } = this.#stores
+    const change = Commands.changeOf(before?.destination, config.destination)
+    const now = Date.now()
+    const facts = Commands.configure(journal.control(), journal.runs(), { ...wanted, change }, heads, now)
     if (facts.length === 0) return
     this.ctx.storage.transactionSync(() => {
       this.ctx.storage.sql.exec("INSERT OR REPLACE INTO destination_config VALUES (1, ?)", JSON.stringify(config))
-      journal.commit(facts, Date.now())
+      journal.commit(facts, now)
     })
     this.#stores.config = config
     this.#heads = undefined
+    this.#start()
+  }
+
+  /** How far the logs are where connections begin or end. A connection does not begin without it. */
+  async #headsFor({ version, connections }: Pick<Commands.Wanted, "version" | "connections">) {
+    const heads = new Map<SourceId, number>()
+    const journal = this.#stores?.journal
+    if (journal !== undefined && version <= journal.control().configVersion) return heads
+    const ask = async (id: SourceId) => heads.set(id, await this.#headOf(id))
+    const { starts, ends } = Commands.headsNeeded(journal?.runs() ?? [], connections)
+    await Promise.all([...starts.map(ask), Promise.allSettled(ends.map(ask))])
+    return heads
+  }
+
+  /** Starts and cancels replays. Those that it knows change nothing. */
+  command(jobs: ReadonlyArray<ReplayJob>): void {
+    if (this.#stores === undefined) throw new NotClaimed({ object: "Destination" })
+    const { journal } = this.#stores
+    const now = Date.now()
+    this.#commit(Commands.command(journal.runs(), jobs, now), now)
+  }
+
+  /** The last sequence of a log, when it says so in time. */
+  async #headOf(id: SourceId): Promise<number> {
+    const late = scheduler.wait(HEAD_DEADLINE).then(() => {
+      throw new UnavailableError({ message: `the log of ${id} did not answer within ${HEAD_DEADLINE} ms` })
+    })
+    return (await Promise.race([this.env.SOURCE_LOG.getByName(routeOf(id)).stats(), late])).count
+  }
+
+  #commit(facts: ReadonlyArray<Fact>, now: number): void {
+    if (facts.length === 0) return
+    this.#stores!.journal.commit(facts, now)
     this.#start()
   }
 
@@ -126,57 +154,51 @@ export class Destination extends DurableObject<Env> {
   /** With the logs as they are now, as far as they can be reached. */
   async summary(): Promise<DeliveryJournal.Summary> {
     if (this.#stores === undefined) throw new NotClaimed({ object: "Destination" })
+    await this.#tryHeads()
+    return this.#stores.journal.summary()
+  }
+
+  /** `false`: a log did not say how far it is. */
+  async #tryHeads(): Promise<boolean> {
     try {
       await this.#refreshHeads()
+      return true
     } catch (error) {
       console.warn({ message: "a log did not say how far it is", error })
+      return false
     }
-    return this.#stores.journal.summary()
   }
 
   deadLetters(before: DeliveryJournal.DeadPage["next"], limit: number): DeliveryJournal.DeadPage {
     return this.#stores?.journal.deadLetters(before, limit) ?? { letters: [], next: null }
   }
 
-  /** Brings dead letters back, page by page, each page in one transaction. */
-  redrive({ connection, reason }: RedriveFilter): number {
+  redrive(filter: RedriveFilter): number {
+    return this.#ask((journal) => Redrive.redrive(journal, filter, Date.now()))
+  }
+
+  retryWaiting(filter: RedriveFilter): number {
+    return this.#ask((journal) => Redrive.retryWaiting(journal, filter, Date.now()))
+  }
+
+  retry(sourceId: SourceId, seq: number): number {
+    return this.#ask((journal) => Redrive.retryEvent(journal, sourceId, seq, Date.now()))
+  }
+
+  /** What somebody wants tried again: where there is any, it goes on at once. */
+  #ask(ask: (journal: DeliveryJournal.DeliveryStore) => number): number {
     if (this.#stores === undefined) return 0
-    const { journal } = this.#stores
-    let count = 0
-    for (let before: DeliveryJournal.DeadPage["next"] = null; ; ) {
-      const page = journal.deadLetters(before, REDRIVE_PAGE)
-      const wanted = page.letters.filter(
-        (letter) =>
-          (connection === undefined || letter.connection === connection) &&
-          (reason === undefined || letter.reason === reason)
-      )
-      const at = Date.now()
-      const facts = [...Map.groupBy(wanted, ({ run }) => run)].map(([run, letters]): Fact => {
-        return { _tag: "Redriven", run, seqs: letters.map(({ seq }) => seq), at }
-      })
-      if (facts.length > 0) journal.commit(facts, at)
-      count += wanted.length
-      if (page.next === null) break
-      before = page.next
-    }
+    const count = ask(this.#stores.journal)
     if (count > 0) this.#start()
     return count
   }
 
-  /** Tries an event again now on each connection where it is dead or waits for its retry; answers on how many. */
-  retry(sourceId: SourceId, seq: number): number {
+  /** Deliveries that are not done with, with the logs as they are now, as far as they can be reached. */
+  async waiting(connections: ReadonlyArray<ConnectionId>): Promise<number> {
     if (this.#stores === undefined) return 0
-    const { journal } = this.#stores
-    const at = Date.now()
-    const facts = journal
-      .statuses(sourceId, [seq])
-      .filter(({ status }) => status === "dead" || status === "retrying")
-      .map(({ connection }): Fact => ({ _tag: "Redriven", run: connection, seqs: [seq], at }))
-    if (facts.length > 0) {
-      journal.commit(facts, at)
-      this.#start()
-    }
-    return facts.length
+    this.#heads = undefined
+    await this.#tryHeads()
+    return Commands.waiting(this.#stores.journal.view(Date.now()).runs, connections)
   }
 
   attempts(
@@ -192,11 +214,9 @@ export class Destination extends DurableObject<Env> {
     const journal = this.#stores?.journal
     const run = journal?.runOfAttempt(position)
     if (journal === undefined || run === undefined) return "unknown"
-    if (!journal.isOpen(run, position.seq)) return "settled"
-    const at = Date.now()
-    journal.commit([{ _tag: "Redriven", run, seqs: [position.seq], at }], at)
-    this.#start()
-    return "retried"
+    const answer = Redrive.retryDelivery(journal, run, position.seq, Date.now())
+    if (answer === "retried") this.#start()
+    return answer
   }
 
   replay(id: ReplayId): DeliveryJournal.ReplayProgress | null {
@@ -209,12 +229,9 @@ export class Destination extends DurableObject<Env> {
   }
 
   /** Closes the circuit by hand: what waits is tried at once. */
-  async resetCircuit(): Promise<DeliveryJournal.Summary> {
-    const summary = await this.summary()
-    if (summary.control.breaker.state === "closed") return summary
-    const at = Date.now()
-    this.#stores!.journal.commit([{ _tag: "BreakerClosed", at }], at)
-    this.#start()
+  resetCircuit(): Promise<DeliveryJournal.Summary> {
+    const now = Date.now()
+    if (this.#stores !== undefined) this.#commit(Commands.resetCircuit(this.#stores.journal.control(), now), now)
     return this.summary()
   }
 
@@ -237,8 +254,10 @@ export class Destination extends DurableObject<Env> {
     do {
       this.#again = false
       try {
-        await this.#refreshHeads()
+        const isKnown = await this.#tryHeads()
         next = await this.#pump()
+        // A log that did not answer holds up no other; it is asked again.
+        if (!isKnown) next = Math.min(next ?? Number.POSITIVE_INFINITY, Date.now() + AFTER_FAILURE)
       } catch (error) {
         console.error({ message: "a delivery run failed; it is tried again", error })
         next = Date.now() + AFTER_FAILURE
@@ -281,13 +300,12 @@ export class Destination extends DurableObject<Env> {
   async #askHeads(): Promise<void> {
     const { journal } = this.#stores!
     const live = journal.summary().connections.filter(({ deleted }) => !deleted)
-    const sources = new Map(live.map(({ sourceId, route }) => [sourceId, route]))
-    await Promise.all(
-      [...sources].map(async ([sourceId, route]) => {
-        const { count } = await this.env.SOURCE_LOG.getByName(route).stats()
-        journal.raiseHead(sourceId, count)
-      })
+    const asked = await Promise.allSettled(
+      [...new Set(live.map(({ sourceId }) => sourceId))].map(async (sourceId) =>
+        journal.raiseHead(sourceId, await this.#headOf(sourceId))
+      )
     )
+    for (const one of asked) if (one.status === "rejected") throw one.reason
   }
 
   override async alarm(): Promise<void> {

@@ -6,7 +6,7 @@ import { EventLog } from "@hookstream/core/EventLog"
 import * as IdKeys from "@hookstream/core/IdKeys"
 import type { Route } from "@hookstream/core/Ids"
 import { unpack } from "@hookstream/core/PackedEvents"
-import { type EntityOf, Registry } from "@hookstream/core/Registry"
+import { type Change, type EntityOf, Registry } from "@hookstream/core/Registry"
 import * as SecretVault from "@hookstream/core/SecretVault"
 import * as SinkRegistry from "@hookstream/core/SinkRegistry"
 import * as Effect from "effect/Effect"
@@ -55,6 +55,8 @@ const layerDeliveries = (env: Env): Layer.Layer<Deliveries> => {
     timeline: (id, source, seq) => call("the destination", () => destination(id).timeline(source, seq)),
     deadLetters: (id, before, limit) => call("the destination", () => destination(id).deadLetters(before, limit)),
     redrive: (id, filter) => call("the destination", () => destination(id).redrive(filter)),
+    retryWaiting: (id, filter) => call("the destination", () => destination(id).retryWaiting(filter)),
+    waiting: (id, connections) => call("the destination", () => destination(id).waiting(connections)),
     retry: (id, source, seq) => call("the destination", () => destination(id).retry(source, seq)),
     attempts: (id, filter, before, limit) =>
       call("the destination", () => destination(id).attempts(filter, before, limit)),
@@ -83,15 +85,17 @@ const layerRegistry = (env: Env): Layer.Layer<Registry> => {
     removeKey: (workspace, id) =>
       change<void>(() => object(workspace).removeKey(id)).pipe(Effect.catchTag("ConflictError", never)),
     create: (entity, idempotency) => change(() => object(entity.workspace).create(entity, idempotency)),
-    get: (workspace, kind, id) =>
-      change<EntityOf<typeof kind>>(() => object(workspace).get(kind, id)).pipe(
+    get: (workspace, kind, id, withDeleted) =>
+      change<EntityOf<typeof kind>>(() => object(workspace).get(kind, id, withDeleted)).pipe(
         Effect.catchTag("ConflictError", never)
       ),
     list: (workspace, kind, page) => ask(() => object(workspace).list(kind, page)),
     update: (entity) => change(() => object(entity.workspace).update(entity)),
     remove: (workspace, kind, id) =>
-      change<void>(() => object(workspace).remove(kind, id)).pipe(Effect.catchTag("ConflictError", never)),
-    connectionsOf: (workspace, source) => ask(() => object(workspace).connectionsOf(source))
+      change<Change<EntityOf<typeof kind>>>(() => object(workspace).remove(kind, id)).pipe(
+        Effect.catchTag("ConflictError", never)
+      ),
+    connectionsOf: (workspace, end) => ask(() => object(workspace).connectionsOf(end))
   })
 }
 

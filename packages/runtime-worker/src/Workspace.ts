@@ -1,28 +1,35 @@
 /** The Durable Object of a workspace: a shell over core's `Registry` store, which tells logs and destinations what changed. */
 import { DurableObject } from "cloudflare:workers"
 import type { Connection } from "@hookstream/core/Connection"
-import { ConflictError, NotFoundError, UnavailableError } from "@hookstream/core/Errors"
+import { ConflictError, NotFoundError } from "@hookstream/core/Errors"
 import { routeOf } from "@hookstream/core/Ids"
+import * as Outbox from "@hookstream/core/Outbox"
 import * as Registry from "@hookstream/core/Registry"
+import type { ReplayJob } from "@hookstream/core/ReplayJob"
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Env } from "./Env.ts"
 import { type Alarm, makeAlarm } from "./internal/alarm.ts"
 import { NotClaimed } from "./internal/errors.ts"
 import { failure, ok, type Reply } from "./internal/reply.ts"
 import { isClaimed, sqlOf } from "./internal/sql.ts"
+import { runtimeOf } from "./Layers.ts"
 
-/** Milliseconds until what could not be told of a change is told again. */
+/** Milliseconds until what could not be told of a change is told again; twice as long each time, up to the longest. */
 const TELL_AGAIN = 2000
+const TELL_AGAIN_MAX = 60_000
 
 export class Workspace extends DurableObject<Env> {
   #store: Registry.RegistryStore | undefined
   readonly #alarm: Alarm
+  #delay = TELL_AGAIN
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     this.#alarm = makeAlarm(ctx.storage)
     if (!isClaimed(ctx.storage)) return
     this.#store = Registry.makeStore(sqlOf(ctx.storage))
+    // What an earlier instance did not tell.
     if (this.#store.outbox().length > 0) this.#alarm.atLatest(Date.now() + TELL_AGAIN)
   }
 
@@ -62,15 +69,15 @@ export class Workspace extends DurableObject<Env> {
   async create(
     entity: Registry.Entity,
     idempotency: Registry.Idempotency | undefined
-  ): Promise<Reply<Registry.Entity>> {
+  ): Promise<Reply<Registry.Change<Registry.Entity>>> {
     if (entity.kind === "source" && !(await this.env.SOURCE_LOG.getByName(routeOf(entity.id)).claim(entity.id))) {
       return failure(new ConflictError({ reason: "route", message: "this log belongs to another source" }))
     }
     return await this.#answer(this.#require().create(entity, idempotency))
   }
 
-  get(kind: Registry.Kind, id: string): Reply<Registry.Entity> {
-    const entity = this.#require().get(kind, id)
+  get(kind: Registry.Kind, id: string, withDeleted?: boolean): Reply<Registry.Entity> {
+    const entity = this.#require().get(kind, id, withDeleted)
     return entity === undefined ? failure(new NotFoundError({ message: `there is no ${kind} ${id}` })) : ok(entity)
   }
 
@@ -78,63 +85,60 @@ export class Workspace extends DurableObject<Env> {
     return this.#require().list(kind, page)
   }
 
-  async update(entity: Registry.Entity): Promise<Reply<Registry.Entity>> {
+  async update(entity: Registry.Entity): Promise<Reply<Registry.Change<Registry.Entity>>> {
     return await this.#answer(this.#require().update(entity))
   }
 
-  async remove(kind: Registry.Kind, id: string): Promise<Reply<null>> {
-    if (!this.#require().remove(kind, id, Date.now())) {
-      return failure(new NotFoundError({ message: `there is no ${kind} ${id}` }))
-    }
-    return await this.#answer(Result.succeed(null))
+  async remove(kind: Registry.Kind, id: string): Promise<Reply<Registry.Change<Registry.Entity>>> {
+    return await this.#answer(this.#require().remove(kind, id, Date.now()))
   }
 
-  connectionsOf(source: string): ReadonlyArray<Connection> {
-    return this.#require().connectionsOf(source)
+  connectionsOf(end: string): ReadonlyArray<Connection> {
+    return this.#require().connectionsOf(end)
   }
 
-  /** A change is answered once those it concerns work by it. */
-  async #answer<A>(change: Result.Result<A, NotFoundError | ConflictError>): Promise<Reply<A>> {
+  /** A change is answered once those it concerns work by it, or could not be reached in time. */
+  async #answer(
+    change: Result.Result<Registry.Entity, NotFoundError | ConflictError>
+  ): Promise<Reply<Registry.Change<Registry.Entity>>> {
     if (Result.isFailure(change)) return failure(change.failure)
+    const value = change.success
+    this.#delay = TELL_AGAIN
     this.#alarm.atLatest(Date.now() + TELL_AGAIN)
-    if (await this.#flush()) return ok(change.success)
-    const message = "the change is stored, but a part of the gateway has not taken it up yet; it will within seconds"
-    return failure(new UnavailableError({ message }))
+    return ok({ value, untold: await this.#flush(this.#require().targets(value)) })
   }
 
-  /** Tells everyone in the outbox, logs before destinations; `false` when someone could not be reached. */
-  async #flush(): Promise<boolean> {
+  /** Tells these targets (`null`: all) what waits for them; answers those that could not be reached. */
+  #flush(targets: ReadonlyArray<string> | null): Promise<ReadonlyArray<string>> {
+    const tell = (target: string, entries: ReadonlyArray<Registry.Outbox>) =>
+      Effect.tryPromise({ try: () => this.#tell(target, entries), catch: (cause) => cause })
+    return runtimeOf(this.env).runPromise(Outbox.flush(this.#require(), targets, tell))
+  }
+
+  async #tell(target: string, entries: ReadonlyArray<Registry.Outbox>): Promise<void> {
     const store = this.#require()
-    let reached = true
-    for (const sent of store.outbox()) {
-      try {
-        await (sent.target.startsWith("src_") ? this.#tellLog(sent.target) : this.#tellDestination(sent.target))
-        store.acknowledged(sent)
-      } catch (error) {
-        reached = false
-        console.warn({ message: "a change could not be told; the alarm tries again", target: sent.target, error })
-      }
+    if (target.startsWith("src_")) {
+      await this.env.SOURCE_LOG.getByName(routeOf(target)).configure(store.logConfig(target))
+      return
     }
-    return reached
-  }
-
-  async #tellLog(source: string): Promise<void> {
-    await this.env.SOURCE_LOG.getByName(routeOf(source)).configure(this.#require().logConfig(source))
-  }
-
-  async #tellDestination(destination: string): Promise<void> {
-    const config = this.#require().destinationConfig(destination)
-    const sources = new Set(
-      config.connections.filter(({ deleted }) => !deleted).map(({ connection }) => connection.sourceId)
-    )
-    const heads = await Promise.all(
-      [...sources].map(async (id) => [id, (await this.env.SOURCE_LOG.getByName(routeOf(id)).stats()).count] as const)
-    )
-    await this.env.DESTINATION.getByName(destination).configure(config, Object.fromEntries(heads))
+    const destination = this.env.DESTINATION.getByName(target)
+    if (entries.some(({ replay }) => replay === null)) await destination.configure(store.destinationConfig(target))
+    const jobs = entries.flatMap(({ replay }) => (replay === null ? [] : (store.get("replay", replay) ?? [])))
+    if (jobs.length > 0) await destination.command(jobs as ReadonlyArray<ReplayJob>)
   }
 
   override async alarm(): Promise<void> {
     this.#alarm.rang()
-    if (this.#store !== undefined && !(await this.#flush())) this.#alarm.atLatest(Date.now() + TELL_AGAIN)
+    if (this.#store === undefined) return
+    let isDone = false
+    try {
+      isDone = (await this.#flush(null)).length === 0
+    } catch (error) {
+      // An alarm that fails six times is deleted for good: nothing is thrown out of here.
+      console.error({ message: "the workspace's alarm failed; it rings again", error })
+    }
+    if (isDone) return
+    this.#alarm.atLatest(Date.now() + this.#delay)
+    this.#delay = Math.min(this.#delay * 2, TELL_AGAIN_MAX)
   }
 }

@@ -214,7 +214,7 @@ describe("sources, destinations and connections", () => {
     const { source } = await client.need("PATCH", `/v1/sources/${id}`, { name: "Renamed", description: "d" })
     expect(source).toMatchObject({ name: "Renamed", slug: "list-a", description: "d" })
     expect(await client.need("GET", `/v1/sources/${id}`)).toMatchObject({ source: { name: "Renamed" } })
-    expect(await client.need("DELETE", `/v1/sources/${id}`)).toEqual({ success: true })
+    expect(await client.need("DELETE", `/v1/sources/${id}`)).toEqual({ success: true, cancelled: 0 })
     expect((await client.call("GET", `/v1/sources/${id}`)).status).toBe(404)
   })
   it("a taken slug is a conflict", async () => {

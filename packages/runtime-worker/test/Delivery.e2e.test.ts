@@ -216,7 +216,10 @@ describe("when the sink fails", () => {
   it("a deleted connection delivers nothing more, and its history can still be asked for", async () => {
     const { source, connection } = await connect(rig)
     const before = await send(source, "1")
-    await landed(before)
+    await eventually(
+      () => eventOf(before),
+      ({ status }) => status === "delivered"
+    )
     await rig.client.need("DELETE", `/v1/connections/${connection.id}`)
     const after = await send(source, "2")
     await new Promise((resolve) => setTimeout(resolve, 300))

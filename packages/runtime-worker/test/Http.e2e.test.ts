@@ -104,7 +104,7 @@ describe("an HTTP destination", () => {
       ({ paused_reason }) => paused_reason !== null
     )
     expect(paused.paused_reason).toContain("410")
-    await rig.client.need("DELETE", `/v1/destinations/${destination.id}`)
+    await rig.client.need("DELETE", `/v1/destinations/${destination.id}?force=true`)
   })
   it("with a wrong config is refused, every field named", async () => {
     const { status, body } = await rig.client.call("POST", "/v1/destinations", {

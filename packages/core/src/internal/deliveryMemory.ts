@@ -8,6 +8,8 @@ import {
   deadPage,
   entriesIn,
   goesOn,
+  isCancelledIn,
+  isRaised,
   progressOf,
   type Row,
   statusOf
@@ -30,6 +32,12 @@ export const makeMemory = (): DeliveryStore => {
     (a.due ?? 0) - (b.due ?? 0) || (a.run < b.run ? -1 : a.run > b.run ? 1 : a.seq - b.seq)
   const timed = () => [...state.pending.values()].filter((one) => one.due !== null && isLive(one.run)).sort(order)
 
+  const undeleted = () => [...state.pending.values()].filter(({ run }) => state.runs.get(run)?.deleted === false)
+  const isCancelled = (id: Facts.RunId, seq: number) => {
+    const run = state.runs.get(id)
+    return run !== undefined && isCancelledIn(run, seq, () => state.pending.has(Facts.eventKey(id, seq)))
+  }
+
   return {
     control: () => state.control,
     commit: (facts, now) => {
@@ -38,7 +46,7 @@ export const makeMemory = (): DeliveryStore => {
     },
     raiseHead: (sourceId, head) => {
       const raised = sorted().map((one) =>
-        one.sourceId === sourceId && one.replay === null && one.head < head ? { ...one, head } : one
+        one.sourceId === sourceId && isRaised(one) && one.head < head ? { ...one, head } : one
       )
       state = { ...state, runs: new Map(raised.map((one) => [one.id, one])) }
     },
@@ -74,19 +82,24 @@ export const makeMemory = (): DeliveryStore => {
       }
     },
     pendingAmong: (run, seqs) => pendingOf(run).filter(({ seq }) => seqs.includes(seq)),
+    pendingAfter: (from, limit) =>
+      undeleted()
+        .sort((a, b) => (a.run < b.run ? -1 : a.run > b.run ? 1 : a.seq - b.seq))
+        .filter(({ run, seq }) => from === null || run > from.run || (run === from.run && seq > from.seq))
+        .slice(0, limit),
     runs: sorted,
     blockedKeys: (run, keys) =>
       new Set(pendingOf(run).flatMap(({ key }) => (key !== null && keys.includes(key) ? [key] : []))),
     timeline: (sourceId, seq) =>
       journal.flatMap((row) =>
-        "run" in row.fact && state.runs.get(row.fact.run)?.sourceId === sourceId ? entriesIn(row, seq) : []
+        "run" in row.fact && state.runs.get(row.fact.run)?.sourceId === sourceId ? entriesIn(row, seq, isCancelled) : []
       ),
     statuses: (sourceId, seqs) =>
       live()
         .filter((run) => run.sourceId === sourceId)
-        .flatMap(({ id, after, cursor }) =>
+        .flatMap((run) =>
           seqs.flatMap((seq): ReadonlyArray<DeliveryStatus> => {
-            if (seq <= after) return []
+            const { id } = run
             const key = Facts.eventKey(id, seq)
             const isFiltered = () =>
               journal.some(
@@ -95,9 +108,8 @@ export const makeMemory = (): DeliveryStore => {
                   fact.run === id &&
                   fact.settled.some((one) => one.seq === seq && one._tag === "Filtered")
               )
-            return [
-              { connection: id, seq, status: statusOf(seq, cursor, (table) => state[table].has(key), isFiltered) }
-            ]
+            const status = statusOf(run, seq, (table) => state[table].has(key), isFiltered)
+            return status === undefined ? [] : [{ connection: id, seq, status }]
           })
         ),
     deadLetters: (before, limit) => {
@@ -107,15 +119,16 @@ export const makeMemory = (): DeliveryStore => {
       return deadPage(before === null ? all : all.filter((one) => key(one) < key(before)), limit)
     },
     summary: () => {
-      const last = [...state.pending.values()]
+      const waits = undeleted()
+      const last = waits
         .filter(({ reason }) => reason !== null)
         .sort(order)
         .at(-1)
-      const dues = [...state.pending.values()].flatMap(({ due }) => due ?? [])
+      const dues = waits.flatMap(({ due }) => due ?? [])
       return {
         control: state.control,
         connections: live(),
-        pending: state.pending.size,
+        pending: waits.length,
         dead: state.dead.size,
         nextDue: dues.length === 0 ? null : Math.min(...dues),
         lastError: last === undefined ? null : { reason: last.reason!, detail: last.detail }
@@ -129,7 +142,10 @@ export const makeMemory = (): DeliveryStore => {
       const fact = journal[n - 1]?.fact
       return fact?._tag === "WindowSettled" && fact.settled.some((one) => one.seq === seq) ? fact.run : undefined
     },
-    isOpen: (run, seq) => state.pending.has(Facts.eventKey(run, seq)) || state.dead.has(Facts.eventKey(run, seq)),
+    isOpen: (run, seq) => {
+      const key = Facts.eventKey(run, seq)
+      return state.runs.get(run)?.deleted === false && (state.pending.has(key) || state.dead.has(key))
+    },
     replay: (replay) =>
       progressOf(
         sorted().filter((run) => run.replay?.id === replay),

@@ -5,12 +5,15 @@ import type { DeliveryStatus, DeliveryStore } from "../DeliveryJournal.ts"
 import { MAX_SEQUENCE } from "../Ids.ts"
 import type { Reason } from "../Sink.ts"
 import { migrate, type Sql, type SqlRow } from "../Sql.ts"
+import { project, toDead, toPending, toRun } from "./deliveryProjection.ts"
 import {
   ATTEMPT_SCAN,
   attemptPage,
   deadPage,
   entriesIn,
   goesOn,
+  isCancelledIn,
+  isRaised,
   progressOf,
   type Row,
   statusOf
@@ -27,6 +30,7 @@ const RETENTION_MILLIS = Facts.JOURNAL_DAYS * 24 * 3_600_000
 /** The sequences that a fact is about, so that an event's facts are found without reading them all. */
 const rangeOf = (fact: Facts.Fact): readonly [lo: number | null, hi: number | null] => {
   if (fact._tag === "WindowSettled") return [fact.lo, fact.hi]
+  if (fact._tag === "RunCancelled") return [fact.after + 1, fact.through]
   return fact._tag === "Redriven" ? [Math.min(...fact.seqs), Math.max(...fact.seqs)] : [null, null]
 }
 
@@ -86,166 +90,14 @@ const MIGRATIONS = [
   ]
 ]
 
+const LIVE = "SELECT id FROM runs WHERE deleted = 0"
 const ENABLED = "SELECT id FROM runs WHERE enabled = 1 AND deleted = 0"
 
-const toRun = (row: SqlRow): Facts.Run => ({
-  id: row["id"] as string,
-  connection: row["connection"] as string,
-  replay: row["replay"] === null ? null : JSON.parse(row["replay"] as string),
-  sourceId: row["source_id"] as string,
-  route: row["route"] as string,
-  after: Number(row["after"]),
-  cursor: Number(row["cursor"]),
-  head: Number(row["head"]),
-  enabled: row["enabled"] === 1,
-  deleted: row["deleted"] === 1,
-  delivered: Number(row["delivered"]),
-  filtered: Number(row["filtered"]),
-  rateFullAt: Number(row["rate_full_at"]),
-  finishedAt: row["finished_at"] === null ? null : Number(row["finished_at"])
-})
-const toPending = (row: SqlRow): Facts.Pending => ({
-  run: row["run"] as string,
-  seq: Number(row["seq"]),
-  key: row["key"] as string | null,
-  spent: Number(row["spent"]),
-  due: row["due"] === null ? null : Number(row["due"]),
-  restarts: Number(row["restarts"]),
-  since: row["since"] === null ? null : Number(row["since"]),
-  reason: row["reason"] as Reason | null,
-  detail: row["detail"] as string
-})
-const toDead = (row: SqlRow): Facts.DeadLetter => ({
-  run: row["run"] as string,
-  seq: Number(row["seq"]),
-  key: row["key"] as string | null,
-  attempt: Number(row["attempt"]),
-  reason: row["reason"] as Reason,
-  detail: row["detail"] as string
-})
 const toRow = (row: SqlRow): Row => ({
   n: Number(row["n"]),
   at: Number(row["at"]),
   fact: readFact(Number(row["v"]), row["fact"] as string)
 })
-
-const writeRun = (sql: Sql, run: Facts.Run): void => {
-  sql.exec(
-    "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    ...[run.id, run.connection, run.replay === null ? null : JSON.stringify(run.replay), run.sourceId, run.route],
-    ...[run.after, run.cursor, run.head, run.enabled ? 1 : 0, run.deleted ? 1 : 0],
-    ...[run.delivered, run.filtered, run.rateFullAt, run.finishedAt]
-  )
-}
-
-const readRun = (sql: Sql, id: Facts.RunId): Facts.Run | undefined =>
-  sql.exec("SELECT * FROM runs WHERE id = ?", id).map(toRun)[0]
-
-/** The change of the tables that a fact makes; `Facts.evolve` is the same on plain data. `before`: the control at that point. */
-const project = (sql: Sql, fact: Facts.Fact, before: Facts.Control): void => {
-  switch (fact._tag) {
-    case "ConnectionStarted": {
-      const { connection, sourceId, route, after } = fact
-      writeRun(sql, Facts.newRun({ id: connection, connection, replay: null, sourceId, route, after, head: after }))
-      return
-    }
-    case "ConnectionChanged": {
-      const deleted = fact.deleted ? 1 : 0
-      sql.exec(
-        "UPDATE runs SET enabled = ?, deleted = max(?, CASE WHEN replay IS NULL THEN 0 ELSE deleted END) WHERE connection = ?",
-        ...[fact.enabled ? 1 : 0, deleted, fact.connection]
-      )
-      return
-    }
-    case "ReplayRequested": {
-      const { connection, replay, after, through } = fact
-      const live = readRun(sql, connection)
-      if (live === undefined) return
-      const { sourceId, route, enabled, deleted } = live
-      const id = Facts.runOf(connection, replay.id)
-      const run = Facts.newRun({ id, connection, replay, sourceId, route, after, head: through })
-      writeRun(sql, { ...run, enabled, deleted })
-      return
-    }
-    case "ReplayFinished":
-      sql.exec("UPDATE runs SET finished_at = ? WHERE id = ?", fact.at, fact.run)
-      return
-    case "ReplayCancelled":
-      sql.exec("UPDATE runs SET deleted = 1 WHERE json_extract(replay, '$.id') = ?", fact.replay)
-      return
-    case "WindowSettled": {
-      const { run } = fact
-      const before = readRun(sql, run)
-      if (before !== undefined) {
-        const delivered = before.delivered + Facts.countOf(fact, "Delivered")
-        const filtered = before.filtered + Facts.countOf(fact, "Filtered")
-        const read = fact.seqs === null
-        const sent = fact.settled.length - Facts.countOf(fact, "Filtered")
-        sql.exec(
-          "UPDATE runs SET cursor = ?, delivered = ?, filtered = ?, rate_full_at = ? WHERE id = ?",
-          ...[read ? fact.hi : before.cursor, delivered, filtered],
-          ...[read ? Facts.replayRate(before, sent, fact.at) : before.rateFullAt, run]
-        )
-      }
-      for (const one of fact.settled) settleEvent(sql, run, fact.seqs !== null, one)
-      const free = sql.exec(
-        `SELECT min(seq) AS seq FROM pending WHERE run = ? AND key IS NOT NULL GROUP BY key HAVING count(due) = 0`,
-        run
-      )
-      for (const { seq } of free) {
-        sql.exec("UPDATE pending SET due = ? WHERE run = ? AND seq = ?", fact.at, run, seq!)
-      }
-      return
-    }
-    case "BreakerOpened":
-      if (before.breaker.state === "closed") {
-        sql.exec("UPDATE pending SET spent = 0 WHERE reason IN ('Unavailable', 'TimedOut', 'Unknown') AND spent > 0")
-      }
-      return
-    case "BreakerClosed":
-      sql.exec("UPDATE pending SET due = ? WHERE due IS NOT NULL", fact.at)
-      return
-    case "Redriven":
-      for (const seq of fact.seqs) {
-        const at = [fact.run, seq]
-        const letter = sql.exec("SELECT * FROM dead WHERE run = ? AND seq = ?", ...at).map(toDead)[0]
-        if (letter === undefined) {
-          sql.exec("UPDATE pending SET due = ? WHERE run = ? AND seq = ? AND due > ?", fact.at, ...at, fact.at)
-        } else {
-          sql.exec("DELETE FROM dead WHERE run = ? AND seq = ?", ...at)
-          const values = [...at, letter.key, fact.at, letter.reason, letter.detail]
-          sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, 0, ?, 0, NULL, ?, ?)", ...values)
-        }
-      }
-      return
-    default:
-      return
-  }
-}
-
-const settleEvent = (sql: Sql, run: Facts.RunId, isRetry: boolean, one: Facts.Settlement): void => {
-  const { seq } = one
-  switch (one._tag) {
-    case "Retry": {
-      const values = [run, seq, one.key, one.spent, one.due, one.restarts, one.since, one.reason, one.detail]
-      sql.exec("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", ...values)
-      return
-    }
-    case "Waiting":
-      sql.exec(
-        `INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, '') ON CONFLICT (run, seq) DO UPDATE
-         SET key = excluded.key, spent = excluded.spent, due = excluded.due, restarts = excluded.restarts`,
-        ...[run, seq, one.key, one.spent, one.due, one.restarts]
-      )
-      return
-    default:
-      if (isRetry) sql.exec("DELETE FROM pending WHERE run = ? AND seq = ?", run, seq)
-      if (one._tag === "Dead") {
-        const values = [run, seq, one.key, one.attempt, one.reason, one.detail]
-        sql.exec("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?)", ...values)
-      }
-  }
-}
 
 /** Opens the journal in `sql`, making its tables when they are missing. */
 export const makeStore = (sql: Sql): DeliveryStore => {
@@ -253,7 +105,8 @@ export const makeStore = (sql: Sql): DeliveryStore => {
 
   const readControl = (): Facts.Control => {
     const row = sql.exec("SELECT state FROM control")[0]
-    return row === undefined ? Facts.initialControl : JSON.parse(row["state"] as string)
+    // An older version wrote fewer fields.
+    return row === undefined ? Facts.initialControl : { ...Facts.initialControl, ...JSON.parse(row["state"] as string) }
   }
   // Read once for each instance: every step needs it, and nobody else writes it.
   let state = readControl()
@@ -261,12 +114,18 @@ export const makeStore = (sql: Sql): DeliveryStore => {
   /** How far each log is, as far as this instance was told: to write it down would be a commit for each time. */
   const heads = new Map<string, number>()
   const raised = (run: Facts.Run): Facts.Run =>
-    run.replay === null ? { ...run, head: Math.max(run.head, heads.get(run.sourceId) ?? 0) } : run
+    isRaised(run) ? { ...run, head: Math.max(run.head, heads.get(run.sourceId) ?? 0) } : run
   const runs = () => sql.exec("SELECT * FROM runs ORDER BY id").map(toRun).map(raised)
   const live = () => runs().filter(({ replay }) => replay === null)
   const countOf = (table: "pending" | "dead", run: Facts.RunId) =>
     Number(sql.exec(`SELECT count(*) AS n FROM ${table} WHERE run = ?`, run)[0]!["n"])
-  const count = (table: "pending" | "dead") => Number(sql.exec(`SELECT count(*) AS n FROM ${table}`)[0]!["n"])
+  const has = (table: "pending" | "dead", run: Facts.RunId, seq: number) =>
+    sql.exec(`SELECT 1 FROM ${table} WHERE run = ? AND seq = ?`, run, seq).length > 0
+  const runById = (id: Facts.RunId) => sql.exec("SELECT * FROM runs WHERE id = ?", id).map(toRun).map(raised)[0]
+  const isCancelled = (id: Facts.RunId, seq: number) => {
+    const run = runById(id)
+    return run !== undefined && isCancelledIn(run, seq, () => has("pending", id, seq))
+  }
   const numberOrNull = (value: unknown) => (value === null || value === undefined ? null : Number(value))
 
   /** Numbers of the segments, oldest first. */
@@ -414,6 +273,15 @@ export const makeStore = (sql: Sql): DeliveryStore => {
           )
           .map(({ key }) => key as string)
       ),
+    pendingAfter: (from, limit) =>
+      sql
+        .exec(
+          `SELECT * FROM pending WHERE (run, seq) > (?, ?) AND run IN (${LIVE}) ORDER BY run, seq LIMIT ?`,
+          from?.run ?? "",
+          from?.seq ?? 0,
+          limit
+        )
+        .map(toPending),
     runs,
     timeline: (sourceId, seq) =>
       segments()
@@ -435,15 +303,13 @@ export const makeStore = (sql: Sql): DeliveryStore => {
         )
         .map(toRow)
         .sort((a, b) => a.n - b.n)
-        .flatMap((row) => entriesIn(row, seq)),
+        .flatMap((row) => entriesIn(row, seq, isCancelled)),
     statuses: (sourceId, seqs) =>
       live()
         .filter((run) => run.sourceId === sourceId)
-        .flatMap(({ id, after, cursor }) =>
+        .flatMap((run) =>
           seqs.flatMap((seq): ReadonlyArray<DeliveryStatus> => {
-            if (seq <= after) return []
-            const has = (table: "pending" | "dead") =>
-              sql.exec(`SELECT 1 FROM ${table} WHERE run = ? AND seq = ?`, id, seq).length > 0
+            const { id } = run
             const isFiltered = () =>
               segments().some((n) =>
                 sql
@@ -451,9 +317,10 @@ export const makeStore = (sql: Sql): DeliveryStore => {
                     `SELECT n, at, v, fact FROM journal_${n} WHERE is_read = 1 AND run = ? AND hi >= ? ORDER BY hi LIMIT 1`,
                     ...[id, seq]
                   )
-                  .some((row) => entriesIn(toRow(row), seq)[0]?.type === "filtered")
+                  .some((row) => entriesIn(toRow(row), seq, isCancelled)[0]?.type === "filtered")
               )
-            return [{ connection: id, seq, status: statusOf(seq, cursor, has, isFiltered) }]
+            const status = statusOf(run, seq, (table) => has(table, id, seq), isFiltered)
+            return status === undefined ? [] : [{ connection: id, seq, status }]
           })
         ),
     deadLetters: (before, limit) => {
@@ -464,13 +331,16 @@ export const makeStore = (sql: Sql): DeliveryStore => {
       return deadPage(rows.map(toDead), limit)
     },
     summary: () => {
-      const last = sql.exec("SELECT reason, detail FROM pending WHERE reason IS NOT NULL ORDER BY due DESC LIMIT 1")[0]
+      const last = sql.exec(
+        `SELECT reason, detail FROM pending WHERE reason IS NOT NULL AND run IN (${LIVE}) ORDER BY due DESC LIMIT 1`
+      )[0]
+      const waits = sql.exec(`SELECT count(*) AS n, min(due) AS due FROM pending WHERE run IN (${LIVE})`)[0]!
       return {
         control: control(),
         connections: live(),
-        pending: count("pending"),
-        dead: count("dead"),
-        nextDue: numberOrNull(sql.exec("SELECT min(due) AS due FROM pending")[0]?.["due"]),
+        pending: Number(waits["n"]),
+        dead: Number(sql.exec("SELECT count(*) AS n FROM dead")[0]!["n"]),
+        nextDue: numberOrNull(waits["due"]),
         lastError: last === undefined ? null : { reason: last["reason"] as Reason, detail: last["detail"] as string }
       }
     },
@@ -496,10 +366,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
         .flatMap(({ fact }) =>
           fact._tag === "WindowSettled" && fact.settled.some((one) => one.seq === seq) ? [fact.run] : []
         )[0],
-    isOpen: (run, seq) =>
-      ["pending", "dead"].some(
-        (table) => sql.exec(`SELECT 1 FROM ${table} WHERE run = ? AND seq = ?`, run, seq).length > 0
-      ),
+    isOpen: (run, seq) => runById(run)?.deleted === false && (has("pending", run, seq) || has("dead", run, seq)),
     replay: (replay) =>
       progressOf(
         runs().filter((run) => run.replay?.id === replay),

@@ -44,13 +44,20 @@ export interface Row {
   readonly fact: Facts.Fact
 }
 
-/** What a fact tells of event `seq`. */
-export const entriesIn = ({ n, at, fact }: Row, seq: number): ReadonlyArray<Entry> => {
+/** What a fact tells of event `seq`. `isCancelled`: what became of it with its run. */
+export const entriesIn = (
+  { n, at, fact }: Row,
+  seq: number,
+  isCancelled: (run: Facts.RunId, seq: number) => boolean
+): ReadonlyArray<Entry> => {
   if (fact._tag === "WindowSettled") {
     return fact.settled.filter((one) => one.seq === seq).map((one) => entryOf(n, fact.run, at, one))
   }
   if (fact._tag === "Redriven" && fact.seqs.includes(seq)) {
     return [{ ...nothing, ...partsOf(fact.run), n, seq, at, type: "redriven", nextAt: fact.at }]
+  }
+  if (fact._tag === "RunCancelled" && isCancelled(fact.run, seq)) {
+    return [{ ...nothing, ...partsOf(fact.run), n, seq, at, type: "cancelled", detail: fact.because }]
   }
   return []
 }
@@ -95,35 +102,45 @@ export const progressOf = (
 ): ReplayProgress | undefined => {
   if (runs.length === 0) return undefined
   const sum = (of: (run: Facts.Run) => number) => runs.reduce((total, run) => total + of(run), 0)
-  const pending = sum(({ id }) => counts(id).pending)
+  const isOpen = ({ deleted, finishedAt }: Facts.Run) => !deleted && finishedAt === null
   return {
-    status: runs.every(({ deleted }) => deleted)
-      ? "cancelled"
-      : runs.every(({ finishedAt, deleted }) => deleted || finishedAt !== null)
+    status: runs.some(isOpen)
+      ? "running"
+      : runs.every(({ finishedAt }) => finishedAt !== null)
         ? "finished"
-        : "running",
+        : "cancelled",
     total: sum(({ head, after }) => head - after),
-    processed: sum(({ cursor, after }) => cursor - after) - pending,
+    processed: sum(({ id, cursor, after }) => cursor - after - counts(id).pending),
     delivered: sum(({ delivered }) => delivered),
     filtered: sum(({ filtered }) => filtered),
     dead: sum(({ id }) => counts(id).dead),
-    pending
+    pending: sum(({ id, deleted }) => (deleted ? 0 : counts(id).pending))
   }
 }
+
+/** Whether a run's head follows its log: that of a replay and of a deleted connection stays where it ends. */
+export const isRaised = ({ replay, deleted }: Facts.Run): boolean => replay === null && !deleted
 
 /** Whether a run needs its log: it goes on, or has events that are not done with. */
 export const goesOn = ({ deleted, finishedAt }: Facts.Run, pending: number): boolean =>
   !deleted && (finishedAt === null || pending > 0)
 
+/** Whether an event will not be sent because its run has ended: it was pending, or not read yet. */
+export const isCancelledIn = ({ deleted, cursor, head }: Facts.Run, seq: number, isPending: () => boolean): boolean =>
+  deleted && (seq > cursor ? seq <= head : isPending())
+
+/** Where an event stands in a live run; `undefined` of one that came before the run or after its end. */
 export const statusOf = (
+  run: Facts.Run,
   seq: number,
-  cursor: number,
   has: (table: "pending" | "dead") => boolean,
   isFiltered: () => boolean
-): DeliveryStatus["status"] => {
+): DeliveryStatus["status"] | undefined => {
+  if (seq <= run.after) return undefined
   if (has("dead")) return "dead"
+  if (isCancelledIn(run, seq, () => has("pending"))) return "cancelled"
   if (has("pending")) return "retrying"
-  if (seq > cursor) return "waiting"
+  if (seq > run.cursor) return run.deleted ? undefined : "waiting"
   return isFiltered() ? "filtered" : "delivered"
 }
 
