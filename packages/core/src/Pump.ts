@@ -175,33 +175,38 @@ const load = Effect.fnUntraced(function* (
   return { run, window, items: pendingItems(pending, events) } satisfies Batch
 })
 
-/** What one request brought: an outcome for each of its events, or `split`: it is made again in two halves. */
-type Answer = ReadonlyArray<Outcome> | "split"
+/** What one request brought for an event; `split`: those of which this is said are sent again in two halves. */
+type Answer = Outcome | "split"
 
 /** One request. Never fails: whatever happens is an outcome of its events. */
 const send = Effect.fnUntraced(function* (settings: Settings, batch: ReadonlyArray<OutboundEvent>) {
-  const all = (outcome: Outcome): Answer => batch.map(() => outcome)
+  /** What the sink said before the request came to its end. */
+  const told: Array<Outcome | undefined> = []
+  const tell = (position: number, outcome: Outcome): void => {
+    told[position] = outcome
+  }
+  const rest = (answer: Answer): ReadonlyArray<Answer> => batch.map((_, i) => told[i] ?? answer)
   const startedAt = yield* Clock.currentTimeMillis
-  const answer = yield* settings.driver.send(batch).pipe(
-    Effect.map(
-      (outcomes): Answer =>
-        batch.map((_, i) => outcomes[i] ?? failed("Unknown", "the sink said nothing about this event"))
-    ),
+  const answers = yield* settings.driver.send(batch, tell).pipe(
+    Effect.map((outcomes): ReadonlyArray<Answer> => {
+      const silent = failed("Unknown", "the sink said nothing about this event")
+      return batch.map((_, i) => outcomes[i] ?? told[i] ?? silent)
+    }),
     Effect.catch(({ reason, detail, retryAfter }) =>
       // A whole request refused for good may be the fault of one of its events.
-      Effect.succeed(batch.length > 1 && Delivery.isFinal(reason) ? "split" : all(failed(reason, detail, retryAfter)))
+      Effect.succeed(rest(batch.length > 1 && Delivery.isFinal(reason) ? "split" : failed(reason, detail, retryAfter)))
     ),
     Effect.timeoutOrElse({
       duration: settings.timeoutMs,
-      orElse: () => Effect.succeed(all(failed("TimedOut", `no answer within ${settings.timeoutMs} ms (timeout_ms)`)))
+      orElse: () => Effect.succeed(rest(failed("TimedOut", `no answer within ${settings.timeoutMs} ms (timeout_ms)`)))
     }),
     Effect.catchCause((cause) => {
       if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
       const outcome = failed("Malformed", "the sink could not handle this event; the gateway's log has the cause")
-      return Effect.as(Effect.logError("a sink driver died", cause), batch.length > 1 ? "split" : all(outcome))
+      return Effect.as(Effect.logError("a sink driver died", cause), rest(batch.length > 1 ? "split" : outcome))
     })
   )
-  return { answer, latency: (yield* Clock.currentTimeMillis) - startedAt }
+  return { answers, latency: (yield* Clock.currentTimeMillis) - startedAt }
 })
 
 /** Which events of a window go next: each request in order of sequence, and of a key one event at a time. */
@@ -217,9 +222,15 @@ const makeQueue = (settings: Settings, items: ReadonlyArray<Item>, allowed: Deli
   const used = { requests: 0, records: 0, bytes: 0 }
   const settled: Array<Delivery.Settled> = []
 
-  const finish = (item: Item, result: Delivery.Result, request: number | null = null, latency = 0) => {
+  const finish = (
+    item: Item,
+    result: Delivery.Result,
+    request: number | null = null,
+    latency = 0,
+    besideRefusal = false
+  ) => {
     const { seq, key, spent, restarts, since } = item
-    settled.push({ seq, key, spent, restarts, since, request, latency, result })
+    settled.push({ seq, key, spent, restarts, since, request, latency, result, besideRefusal })
     if (key !== null && !Delivery.letsFollow(result)) held.add(key)
   }
   /** Halves of a request that has started are sent, whatever is allowed. */
@@ -269,13 +280,20 @@ const makeQueue = (settings: Settings, items: ReadonlyArray<Item>, allowed: Deli
     take,
     isSplit,
     /** A request came to an end; answers the outcomes that it brought. */
-    done: (request: ReadonlyArray<Item>, answer: Answer, number: number, latency: number) => {
+    done: (request: ReadonlyArray<Item>, answers: ReadonlyArray<Answer>, number: number, latency: number) => {
       for (const { key } of request) if (key !== null) busy.delete(key)
       const before = settled.length
-      if (answer === "split") {
-        for (const { seq } of request) share.set(seq, Math.ceil(request.length / 2))
-        waiting = [...request, ...waiting].sort((a, b) => a.seq - b.seq)
-      } else for (const [i, item] of request.entries()) finish(item, answer[i]!, number, latency)
+      const refused = answers.some((answer) => answer !== "split" && Delivery.pauses(answer))
+      const again: Array<Item> = []
+      for (const [i, item] of request.entries()) {
+        const answer = answers[i]!
+        if (answer === "split") again.push(item)
+        else finish(item, answer, number, latency, refused)
+      }
+      if (again.length > 0) {
+        for (const { seq } of again) share.set(seq, Math.ceil(again.length / 2))
+        waiting = [...again, ...waiting].sort((a, b) => a.seq - b.seq)
+      }
       return settled.slice(before)
     },
     /** Sending has stopped: what was not sent, among what was, waits. */
@@ -414,12 +432,15 @@ const runWindow = Effect.fnUntraced(function* (
       const number = queue.used.requests
       const outbound = request.map(
         ({ event, spent }): OutboundEvent => ({
-          ...{ event: event!, destinationId, connectionId: run.connection, attempt: spent + 1 },
+          event: event!,
+          destinationId,
+          connectionId: run.connection,
+          attempt: spent + 1,
           replayId: run.replay?.id ?? null
         })
       )
-      const { answer, latency } = yield* send(settings, outbound)
-      const ended = queue.done(request, answer, number, latency)
+      const { answers, latency } = yield* send(settings, outbound)
+      const ended = queue.done(request, answers, number, latency)
       breaker = Delivery.observe(breaker, run.id, ended)
       stopped ||= Delivery.mustStop(ended, breaker, policy.breaker)
       const at = yield* Clock.currentTimeMillis

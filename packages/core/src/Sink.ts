@@ -45,6 +45,12 @@ export const delivered = (receipt: Receipt): Outcome => ({ _tag: "Delivered", re
 export const failed = (reason: Reason, detail: string, retryAfter?: number): Outcome =>
   retryAfter === undefined ? { _tag: "Failed", reason, detail } : { _tag: "Failed", reason, detail, retryAfter }
 
+/**
+ * Hears what became of one event of a `send`, by its position in the batch, before the send has come to its end. What it has heard
+ * stands, however the send ends: by a time-out, a `SinkError`, a defect. To hear of a position twice is to hear the last word.
+ */
+export type Tell = (position: number, outcome: Outcome) => void
+
 /** An event on its way to one destination. */
 export interface OutboundEvent {
   readonly event: Event
@@ -79,8 +85,11 @@ export interface SinkDriver {
   readonly limits?: Limits
   /** What the sink itself orders by (Kafka: the record's key): the default of a connection's `ordering_key`. */
   readonly orderingKey?: EventPath.Read
-  /** One outcome for each event, in order; `SinkError` when the request as a whole failed. */
-  readonly send: (batch: ReadonlyArray<OutboundEvent>) => Effect.Effect<ReadonlyArray<Outcome>, SinkError>
+  /**
+   * One outcome for each event, in order; `SinkError` when the request as a whole failed. A sink that answers for one event after
+   * another tells each outcome as it comes; one whose answer is for all at once has nothing to tell.
+   */
+  readonly send: (batch: ReadonlyArray<OutboundEvent>, tell?: Tell) => Effect.Effect<ReadonlyArray<Outcome>, SinkError>
   /** Reachability, credentials, target, one step each; it delivers nothing. */
   readonly check: Effect.Effect<ReadonlyArray<CheckStep>>
 }

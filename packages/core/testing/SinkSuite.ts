@@ -17,6 +17,7 @@ import {
   type SinkError,
   type Supports
 } from "@hookstream/core/Sink"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
@@ -43,6 +44,8 @@ export type Behaviour =
   | "break after"
   /** Never answers. */
   | "hang"
+  /** Takes them, answers for the first of a batch, and then no more. */
+  | "answer one"
   /** To another path of its own, where it would take them. */
   | "redirect"
   /** Refuses, and shows the credentials that it was given. */
@@ -218,7 +221,8 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       })
     )
 
-  const cases: Array<Case & { readonly needs?: Behaviour }> = [
+  type NeedyCase = Case & { readonly needs?: Behaviour }
+  const cases: Array<NeedyCase> = [
     {
       title: "S1: unknown fields of the config are refused by their name",
       run: using(({ target }) =>
@@ -491,8 +495,24 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
   ]
 
   // A flag without a case does not compile.
-  const declared: { readonly [F in keyof Supports]: ReadonlyArray<Case> } = {
+  const declared: { readonly [F in keyof Supports]: ReadonlyArray<NeedyCase> } = {
     batch: [
+      {
+        title: "S26: what the sink has said of a batch is told at once, and stands if the rest never comes",
+        needs: "answer one",
+        run: using(({ driver, target }) =>
+          Effect.gen(function* () {
+            target.behave("answer one")
+            const told = yield* Deferred.make<readonly [position: number, outcome: Outcome]>()
+            const fiber = yield* Effect.forkChild(
+              Effect.exit(driver.send(some(3), (...one) => Deferred.doneUnsafe(told, Effect.succeed(one))))
+            )
+            const [position, outcome] = yield* Effect.timeout(Deferred.await(told), SOON)
+            yield* Fiber.interrupt(fiber)
+            equal([position, outcome._tag], [0, "Delivered"])
+          })
+        )
+      },
       {
         title: "S8: a batch arrives whole, in its order, in one request",
         run: using((bench) =>
@@ -527,9 +547,8 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
     ]
   }
   const flags = Object.entries(declared).flatMap(([flag, all]) => (sink.supports[flag as keyof Supports] ? all : []))
-  const shown = cases.map(({ needs, ...one }): Case => {
+  return [...cases, ...flags].map(({ needs, ...one }): Case => {
     const skip = needs === undefined ? undefined : without[needs]
     return skip === undefined ? one : { ...one, title: `${one.title} (${skip})`, skip }
   })
-  return [...shown, ...flags]
 }

@@ -87,10 +87,13 @@ const MODES: Readonly<Record<string, Mode>> = {
 const names = Object.keys(MODES)
 const topicOf = (name: string) => `topic-${names.indexOf(name)}`
 const BATCHED = "batched"
+const BITWISE = "bitwise"
 
 let rig: Rig
 beforeAll(async () => {
-  rig = await startRig({ topics: [...names.map((name) => ({ name: topicOf(name) })), { name: BATCHED }] })
+  rig = await startRig({
+    topics: [...names.map((name) => ({ name: topicOf(name) })), { name: BATCHED }, { name: BITWISE }]
+  })
   rig.emulator.setFault(names.map((name) => ({ ...MODES[name]!.fault, topic: topicOf(name) })))
 })
 afterAll(() => rig.close())
@@ -159,6 +162,48 @@ describe("a destination with batches", () => {
       }
     })
     expect([status, body.issues[0].path]).toEqual([400, "config.batch.max_records"])
+  })
+})
+
+describe("a request that the proxy answers bit by bit", () => {
+  const TEN = Array.from({ length: 10 }, (_, n) => n)
+  /** Ten events that wait for one request, which the proxy answers with a receipt every second. */
+  const waiting = async (fault: ReadonlyArray<FaultRule>) => {
+    const settings = { retry_intervals: [1], circuit_breaker_enabled: false, timeout_ms: 3500, status: "paused" }
+    const { source, destination } = await connect(rig, settings, { topic: BITWISE, batch: { max_records: 10 } })
+    const ids: Array<string> = []
+    for (const n of TEN) ids.push(((await (await post(source, `{"n":${n}}`)).json()) as { event_id: string }).event_id)
+    rig.emulator.setFault([{ _tag: "Stream", betweenMs: 1000, times: 1, topic: BITWISE }, ...fault])
+    await rig.client.need("POST", `/v1/destinations/${destination.id}/resume`)
+    type Tries = ReadonlyArray<{ attempt: number; reason: string | null; status: string }>
+    const attempts = (): Promise<ReadonlyArray<Tries>> =>
+      Promise.all(ids.map(async (id) => (await rig.client.need("GET", `/v1/events/${id}`)).event.attempts))
+    const delivered = async () => {
+      const all = await eventually(attempts, (one) => one.every((tries) => tries.at(-1)?.status === "delivered"))
+      return all.map((tries) => tries.map(({ attempt, reason }) => `${attempt} ${reason ?? "delivered"}`).join(", "))
+    }
+    return { destination, ids, attempts, delivered }
+  }
+
+  it("a missing topic pauses the destination with the first receipt, and no event spends a try", async () => {
+    const { destination, attempts, delivered } = await waiting([{ _tag: "Receipt", code: 40401, topic: BITWISE }])
+    const shown = async () => (await rig.client.need("GET", `/v1/destinations/${destination.id}`)).destination
+    const paused = await eventually(shown, ({ paused_reason }) => paused_reason !== null)
+    expect(paused.paused_reason).toContain("Misconfigured: receipt 40401")
+    const first = (await attempts()).map((tries) => tries[0]!.reason)
+    expect(first).toEqual(["Misconfigured", ...TEN.slice(1).map(() => "Unknown")])
+    rig.emulator.setFault(undefined)
+    await rig.client.need("POST", `/v1/destinations/${destination.id}/resume`)
+    expect(await delivered()).toEqual(first.map((reason) => `1 ${reason}, 1 delivered`))
+  })
+  it("receipts that came before the time-out stay: only the rest is sent again", async () => {
+    const { ids, delivered } = await waiting([])
+    const ends = await delivered()
+    const came = ends.filter((one) => one === "1 delivered").length
+    expect(came).toBeGreaterThan(0)
+    expect(ends).toEqual(TEN.map((n) => (n < came ? "1 delivered" : "1 TimedOut, 2 delivered")))
+    const keys = rig.emulator.records(BITWISE).map(({ key }) => key!.text)
+    for (const [n, id] of ids.entries()) expect(keys.filter((key) => key === id)).toHaveLength(n < came ? 1 : 2)
   })
 })
 

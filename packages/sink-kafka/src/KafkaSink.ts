@@ -26,13 +26,19 @@ const TIMEOUT_MS = 65_000
 const SECRET_MIN = 8
 
 /**
- * How long to wait for the answer's end behind the last receipt. It comes at once; a connection that is not read to its end
- * cannot carry the next request, and one that is held open must not keep the outcomes back.
+ * How long to wait for the answer's end behind the last receipt that is waited for. It comes at once; a connection that is not read
+ * to its end cannot carry the next request, and one that is held open must not keep the outcomes back.
  */
 const END_GRACE = "250 millis"
 
 const ENDED = "the proxy answered without a receipt for this record"
 const BROKE = "the connection broke before the receipt of this record"
+/**
+ * On a missing topic the proxy waits a minute for each record, one after another, before it says so. It does not notice that nobody
+ * reads its receipts: it goes on with the records that it has.
+ */
+const LEFT =
+  "not waited for: an earlier record of the request was refused for a reason that holds for all; the proxy may still produce this one"
 
 /** Reads until there is nothing more to read; why a record without a receipt has none. */
 const readReceipts = Effect.fnUntraced(
@@ -45,7 +51,7 @@ const readReceipts = Effect.fnUntraced(
     let more = true
     while (more) more = yield* readOn
     yield* Effect.timeoutOption(Effect.forever(readOn), END_GRACE)
-    return ENDED
+    return receipts.refused() ? LEFT : ENDED
   },
   Effect.catch((error) => Effect.succeed(Cause.isDone(error) ? ENDED : BROKE)),
   Effect.scoped
@@ -79,7 +85,7 @@ const driver = Effect.fnUntraced(function* (
     return secret.length < SECRET_MIN ? shown : shown.replaceAll(secret, "****")
   }
 
-  const send = Effect.fnUntraced(function* (batch: ReadonlyArray<Sink.OutboundEvent>) {
+  const send = Effect.fnUntraced(function* (batch: ReadonlyArray<Sink.OutboundEvent>, tell?: Sink.Tell) {
     const unkeyed = new Set<number>()
     // Bytes, so that Content-Length is sent and the content type is exactly `application/json` (§2: some proxies refuse a charset).
     const body = HttpBody.uint8Array(
@@ -97,7 +103,13 @@ const driver = Effect.fnUntraced(function* (
         ...(wait === undefined ? {} : { retryAfter: wait })
       })
     }
-    const receipts = ReceiptReader.make({ count: batch.length, retryAfter: wait, conceal })
+    const receipts = ReceiptReader.make({
+      count: batch.length,
+      retryAfter: wait,
+      conceal,
+      note: (position) => (unkeyed.has(position) ? keyMissing : undefined),
+      tell
+    })
     const why = yield* readReceipts(response.stream, receipts)
     if (receipts.surplus() > 0) {
       yield* Effect.logWarning("the proxy answered with more receipts than there were records", {
@@ -105,13 +117,7 @@ const driver = Effect.fnUntraced(function* (
         surplus: receipts.surplus()
       })
     }
-    const outcomes = receipts.outcomes(why)
-    if (unkeyed.size === 0) return outcomes
-    return outcomes.map((outcome, i) =>
-      outcome._tag === "Delivered" && unkeyed.has(i)
-        ? Sink.delivered({ ...outcome.receipt, note: keyMissing })
-        : outcome
-    )
+    return receipts.outcomes(why)
   })
 
   const get = Effect.fnUntraced(

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import type { CheckStep, OutboundEvent, SinkDriver } from "@hookstream/core/Sink"
+import type { CheckStep, OutboundEvent, SinkDriver, Tell } from "@hookstream/core/Sink"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
 import { Effect, Logger, Schema } from "effect"
@@ -25,7 +25,8 @@ const using = async <A>(change: object, use: (driver: SinkDriver) => Effect.Effe
   expect(JSON.stringify([result, logged])).not.toMatch(SECRETS)
   return { result, logged }
 }
-const sendAll = (change: object, batch: ReadonlyArray<OutboundEvent>) => using(change, (driver) => driver.send(batch))
+const sendAll = (change: object, batch: ReadonlyArray<OutboundEvent>, tell?: Tell) =>
+  using(change, (driver) => driver.send(batch, tell))
 const send = async (change: object, body = '{"a": 1.0}') => (await sendAll(change, [outbound(body)])).result
 const check = async (change: object): Promise<ReadonlyArray<CheckStep>> => {
   const { result } = await using(change, (driver) => driver.check)
@@ -236,6 +237,66 @@ describe("the Kafka sink against other servers", () => {
       const broke = unknown("the connection broke before the receipt of this record")
       expect((await sendAll({ rest_endpoint: url }, three)).result).toMatchObject({
         success: [offset(1), broke, broke]
+      })
+    })
+  })
+  it("tells each outcome while the rest of the answer is on its way, with the note of its receipt", async () => {
+    let go = () => {}
+    const told: Array<unknown> = []
+    await streaming(async (response) => {
+      response.write(receipt(1))
+      await new Promise<void>((resolve) => {
+        go = resolve
+      })
+      response.end(receipt(2))
+    })(async (url) => {
+      const batch = [outbound("{}"), outbound('{"id":1}')]
+      const { result } = await sendAll({ rest_endpoint: url, key: "payload.id" }, batch, (position, outcome) => {
+        told.push([position, outcome])
+        go()
+      })
+      const note = "the key's path payload.id led nowhere: keyed by the event id"
+      expect(told).toMatchObject([
+        [0, { receipt: { offset: "1", note } }],
+        [1, { receipt: { offset: "2" } }]
+      ])
+      expect(result).toMatchObject({ success: told.map((one) => (one as ReadonlyArray<unknown>)[1]) })
+    })
+  })
+  it.each([
+    ["a missing topic", 40401, "Misconfigured"],
+    ["no right to the topic", 40301, "Unauthorized"]
+  ])("of %s ends the request, and says of what it did not wait for that it is unknown", async (_, code, reason) => {
+    let ended: () => void
+    const left = new Promise<void>((resolve) => {
+      ended = resolve
+    })
+    await streaming(async (response) => {
+      response.on("close", () => ended())
+      // The proxy waits a minute for the next one.
+      response.write(JSON.stringify({ error_code: code, message: "words" }))
+    })(async (url) => {
+      const { result } = await sendAll({ rest_endpoint: url }, three)
+      await left
+      const detail = expect.stringMatching(/^not waited for: .* the proxy may still produce this one$/)
+      expect(result).toMatchObject({
+        success: [{ reason }, { reason: "Unknown", detail }, { reason: "Unknown", detail }]
+      })
+    })
+  })
+  it("of a missing topic still takes the receipts that come at once", async () => {
+    const none = JSON.stringify({ error_code: 40403, message: "words" })
+    await streaming(async (response) => {
+      response.write(none)
+      await soon()
+      response.end(none)
+    })(async (url) => {
+      expect((await sendAll({ rest_endpoint: url }, three)).result).toMatchObject({
+        success: [
+          { reason: "Misconfigured" },
+          { reason: "Misconfigured" },
+          unknown("the proxy answered without a receipt for this record")
+        ]
       })
     })
   })
