@@ -57,6 +57,9 @@ const readReceipts = Effect.fnUntraced(
   Effect.scoped
 )
 
+const TOO_LONG =
+  "sent as STRING: the proxy's reader of JSON refuses numbers of more than 1000 digits and names of more than 50,000 bytes"
+
 /** A connection that failed may have carried the request: the outcome is unknown. */
 const unreachable = (host: string) => () =>
   new Sink.SinkError({
@@ -107,7 +110,11 @@ const driver = Effect.fnUntraced(function* (
       count: batch.length,
       retryAfter: wait,
       conceal,
-      note: (position) => (unkeyed.has(position) ? keyMissing : undefined),
+      note: (position) => {
+        const notes = unkeyed.has(position) ? [keyMissing] : []
+        if (RecordEncoder.isTooLong(batch[position]!.event, config)) notes.push(TOO_LONG)
+        return notes.length === 0 ? undefined : notes.join("; ")
+      },
       tell
     })
     const why = yield* readReceipts(response.stream, receipts)

@@ -135,6 +135,24 @@ describe("the Kafka sink against the emulator", () => {
     })
     expect(emulator.records(config.topic).at(-1)!.key!.text).toBe(outbound("").event.id)
   })
+  it("says in the receipt when JSON went as text because the proxy would refuse it", async () => {
+    const long = `{"n":${"7".repeat(1001)}}`
+    const change = { rest_endpoint: emulator.url, key: "payload.id" }
+    const { result } = await sendAll(change, [outbound('{"id":1,"n":7}'), outbound(long), outbound("text")])
+    const note = expect.stringMatching(/keyed by the event id; sent as STRING: .* 1000 digits/)
+    expect(result).toMatchObject({
+      success: [
+        { receipt: expect.not.objectContaining({ note: expect.anything() }) },
+        { receipt: { note } },
+        { receipt: { note: expect.not.stringContaining("STRING") } }
+      ]
+    })
+    expect(emulator.records(config.topic).at(-2)!.value).toMatchObject({ type: "STRING", text: long })
+    const binary = await sendAll({ rest_endpoint: emulator.url, value_format: "binary" }, [outbound(long)])
+    expect(binary.result).toMatchObject({
+      success: [{ receipt: expect.not.objectContaining({ note: expect.anything() }) }]
+    })
+  })
   it("reads the records of a batch that the proxy refused one by one", async () => {
     const large = JSON.stringify("x".repeat(1_100_000))
     const { result } = await sendAll({ rest_endpoint: emulator.url }, [outbound("1"), outbound(large), outbound("3")])
