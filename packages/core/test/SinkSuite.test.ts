@@ -25,7 +25,7 @@ const start = async (): Promise<SinkSuite.Target> => {
 }
 
 const MemoryConfig = Schema.Struct({
-  address: Schema.String.annotate({ title: "Address", description: "Of the target" }),
+  address: Schema.String.annotate({ title: "Address", description: "Of the target" }).check(Schema.isMaxLength(100)),
   token: Sink.secret({ title: "Token", description: "Shown to the target" })
 })
 
@@ -111,6 +111,11 @@ const breaking = (change: (driver: Sink.SinkDriver) => Partial<Sink.SinkDriver>)
 const BROKEN: Readonly<Record<string, readonly [clause: string, sink: Sink.Sink]>> = {
   "has an undocumented field": [
     "S5",
+    { ...MemorySink, config: Schema.Struct({ ...MemoryConfig.fields, address: Schema.String }) as never }
+  ],
+  "keeps the white space of what was pasted": ["S27", { ...MemorySink, tidy: (config) => config }],
+  "takes texts of any length": [
+    "S28",
     { ...MemorySink, config: Schema.Struct({ ...MemoryConfig.fields, address: Schema.String }) as never }
   ],
   "answers for fewer events": [

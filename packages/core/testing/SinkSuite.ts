@@ -133,6 +133,14 @@ const fieldsOf = (
   ]
 }
 
+/** JSON with each of its texts rewritten. */
+const mapTexts = (value: Schema.Json, rewrite: (text: string) => string): Schema.Json => {
+  if (typeof value === "string") return rewrite(value)
+  if (typeof value !== "object" || value === null) return value
+  if (Array.isArray(value)) return value.map((one) => mapTexts(one, rewrite))
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, mapTexts(one, rewrite)]))
+}
+
 const STRICT = { errors: "all", onExcessProperty: "error" } as const
 const DETAIL_MAX = 1000
 
@@ -250,13 +258,10 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       title: "S3: what is wrong with a config is said without its secrets",
       run: using(({ target }) =>
         Effect.sync(() => {
-          const spoilt = (value: Schema.Json): Schema.Json => {
-            if (typeof value === "string") return secrets(target).includes(value) ? `${value}\u0000` : value
-            if (typeof value !== "object" || value === null) return value
-            if (Array.isArray(value)) return value.map(spoilt)
-            return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, spoilt(one)]))
-          }
-          for (const config of [{ ...target.config, nonsense: 1 }, spoilt(target.config), [target.config], {}]) {
+          const spoilt = mapTexts(target.config, (value) =>
+            secrets(target).includes(value) ? `${value}\u0000` : value
+          )
+          for (const config of [{ ...target.config, nonsense: 1 }, spoilt, [target.config], {}]) {
             const result = Schema.decodeUnknownResult(sink.config)(config, STRICT)
             // As users are told: each issue with its path.
             if (result._tag === "Failure") noSecrets(target, JSON.stringify(format(result.failure.issue)))
@@ -289,6 +294,33 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
             ok(isTag || isDocumented, `${path} is not documented`)
           }
           ok(fields.some(([, field]) => field["writeOnly"] === true) || secrets(target).length === 0)
+        })
+      )
+    },
+    {
+      title: "S27: white space around what users paste is no part of it, and what is stored is as they see it",
+      run: using(({ target }) =>
+        Effect.sync(() => {
+          const spaced = mapTexts(target.config, (value) => ` \u00a0${value}\r\n`)
+          equal(sink.tidy(spaced), target.config)
+          equal(sink.tidy(target.config), target.config)
+          for (const other of [undefined, null, 7, [1]]) equal(sink.tidy(other), other)
+        })
+      )
+    },
+    {
+      title: "S28: no text of the config may be of any length",
+      run: using(({ target }) =>
+        Effect.sync(() => {
+          const texts: Array<string> = []
+          mapTexts(target.config, (value) => {
+            texts.push(value)
+            return value
+          })
+          for (const text of texts) {
+            const config = mapTexts(target.config, (value) => (value === text ? value + "a".repeat(100_000) : value))
+            ok(Schema.decodeUnknownResult(sink.config)(config, STRICT)._tag === "Failure", "a text without a limit")
+          }
         })
       )
     },

@@ -218,7 +218,7 @@ describe("the check of a destination", () => {
     const before = rig.emulator.records(BATCHED).length
     const report = await check(destination.id)
     expect(report).toMatchObject({ ok: true, receipt: null })
-    expect(results(report)).toEqual({ endpoint: "ok", credentials: "ok", cluster: "ok", topic: "ok" })
+    expect(results(report)).toMatchObject({ endpoint: "ok", credentials: "ok", cluster: "ok", topic: "ok" })
     expect(rig.emulator.records(BATCHED)).toHaveLength(before)
     const produced = await check(destination.id, { produce: true })
     expect(produced).toMatchObject({ ok: true, receipt: { topic: BATCHED } })
@@ -230,7 +230,12 @@ describe("the check of a destination", () => {
     const { destination: secret } = await connect(rig, {}, { topic: BATCHED, api_secret: "not-the-right-one" })
     const wrong = await check(secret.id, { produce: true })
     expect(wrong.ok).toBe(false)
-    expect(results(wrong)).toEqual({ endpoint: "ok", credentials: "failed", cluster: "unknown", topic: "unknown" })
+    expect(results(wrong)).toMatchObject({
+      endpoint: "ok",
+      credentials: "failed",
+      cluster: "unknown",
+      topic: "unknown"
+    })
     expect(wrong.steps[1].mend).toContain("api_secret")
     expect(JSON.stringify(wrong)).not.toContain("not-the-right-one")
     const { destination: topic } = await connect(rig, {}, { topic: "missing" })

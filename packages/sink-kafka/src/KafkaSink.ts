@@ -14,8 +14,8 @@ import * as Stream from "effect/Stream"
 import * as ErrorMapping from "./ErrorMapping.ts"
 import { jsonOf, messageOf, retryAfter } from "./internal/proxyAnswer.ts"
 import * as KafkaCheck from "./KafkaCheck.ts"
-import { BATCH_BYTES_DEFAULT, BATCH_RECORDS_DEFAULT, KafkaConfig, limitsOf } from "./KafkaConfig.ts"
-import { clusterUrl, produceUrl, topicUrl } from "./ProduceUrl.ts"
+import { BATCH_BYTES_DEFAULT, BATCH_RECORDS_DEFAULT, KafkaConfig, limitsOf, tidy } from "./KafkaConfig.ts"
+import { produceUrl } from "./ProduceUrl.ts"
 import * as ReceiptReader from "./ReceiptReader.ts"
 import * as RecordEncoder from "./RecordEncoder.ts"
 import * as RecordKey from "./RecordKey.ts"
@@ -143,7 +143,7 @@ const driver = Effect.fnUntraced(function* (
     ...(limits === undefined ? {} : { limits }),
     ...(typeof key === "function" ? { orderingKey: key } : {}),
     send,
-    check: KafkaCheck.check({ cluster: clusterUrl(config), topic: topicUrl(config) }, get)
+    check: KafkaCheck.check(config, get)
   }
 })
 
@@ -174,6 +174,7 @@ export const KafkaSink: Sink.Sink = Sink.make({
   title: "Kafka (Confluent REST Proxy v3)",
   supports: { batch: true, receipts: true },
   defaultTimeoutMs: TIMEOUT_MS,
+  tidy,
   config: KafkaConfig,
   validate,
   driver
