@@ -1,7 +1,7 @@
 /** Each way in which a REST Proxy can answer, on workerd: what the event's first try is called, and what becomes of the event. */
 import type { FaultRule } from "@hookstream/kafka-rest-emulator/Fault"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { connect, eventually, type Rig, startRig } from "./gateway.ts"
+import { connect, eventually, kafkaConfig, type Rig, startRig } from "./gateway.ts"
 
 interface Mode {
   readonly fault: FaultRule
@@ -204,6 +204,47 @@ describe("a request that the proxy answers bit by bit", () => {
     expect(ends).toEqual(TEN.map((n) => (n < came ? "1 delivered" : "1 TimedOut, 2 delivered")))
     const keys = rig.emulator.records(BITWISE).map(({ key }) => key!.text)
     for (const [n, id] of ids.entries()) expect(keys.filter((key) => key === id)).toHaveLength(n < came ? 1 : 2)
+  })
+})
+
+describe("a configuration that was pasted", () => {
+  it("loses the white space around it, is shown as it is called, and delivers", async () => {
+    const { api_secret } = kafkaConfig(rig.emulator)
+    const pasted = { topic: `\n${BATCHED} `, api_secret: `${api_secret}\r\n`, cluster_id: "\u00a0lkc-xxxxx" }
+    const rest_endpoint = `\t${rig.emulator.url.replace("http", "HTTP")}/v3/`
+    const { source, destination } = await connect(rig, {}, { ...pasted, rest_endpoint })
+    const shown = { topic: BATCHED, cluster_id: "lkc-xxxxx", rest_endpoint: rig.emulator.url }
+    expect(destination.config).toMatchObject(shown)
+    const changed = await rig.client.need("PATCH", `/v1/destinations/${destination.id}`, {
+      config: { key: " source_id\n" }
+    })
+    expect(changed.destination.config).toMatchObject({ ...shown, key: "source_id" })
+    const { event_id: id } = (await (await post(source, "{}")).json()) as { event_id: string }
+    const { event } = await eventually(
+      () => rig.client.need("GET", `/v1/events/${id}`),
+      (answer) => answer.event.status === "delivered"
+    )
+    expect(event.status).toBe("delivered")
+  })
+  it("is refused with the right form where it cannot be mended, each wrong field by its name", async () => {
+    const { status, body } = await rig.client.call("POST", "/v1/destinations", {
+      name: "Pasted",
+      type: "kafka",
+      config: {
+        ...kafkaConfig(rig.emulator),
+        bootstrap_servers: "https://pkc-1.confluent.cloud:443",
+        cluster_id: "lkc-1/topics",
+        rest_endpoint: `${rig.emulator.url}/v3/clusters/lkc-1`
+      }
+    })
+    expect(status).toBe(400)
+    expect(Object.fromEntries(body.issues.map(({ path, message }: Record<string, string>) => [path, message]))).toEqual(
+      {
+        "config.bootstrap_servers": expect.stringContaining("the URL of a REST Proxy goes to rest_endpoint"),
+        "config.cluster_id": expect.stringContaining('such as "lkc-xxxxx"'),
+        "config.rest_endpoint": expect.stringContaining('such as "https://rest-proxy.example.com:8082"')
+      }
+    )
   })
 })
 
