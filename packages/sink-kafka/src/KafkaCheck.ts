@@ -7,7 +7,7 @@ import type { CheckStep } from "@hookstream/core/Sink"
 import * as Effect from "effect/Effect"
 import * as ErrorMapping from "./ErrorMapping.ts"
 import type { Json } from "./internal/proxyAnswer.ts"
-import { BATCH_BYTES_DEFAULT, type KafkaConfig } from "./KafkaConfig.ts"
+import { BATCH_BYTES_DEFAULT, CLUSTER_ID_MAX, isName, type KafkaConfig } from "./KafkaConfig.ts"
 import { clusterUrl, restBase, topicUrl } from "./ProduceUrl.ts"
 
 /** What came back, as far as the steps look at it; `undefined` when nothing did. */
@@ -63,15 +63,12 @@ const credentials = (answer: NonNullable<Answer>): Finding => {
   return accepted ? ok("not refused") : cannotTell(answer)
 }
 
-/** What a cluster's name may be: a list of clusters is shown in part, and called by. */
-const CLUSTER_ID = /^[A-Za-z0-9._-]{1,128}$/
-
-/** The one cluster of a proxy that stands before one. */
+/** The one cluster of a proxy that stands before one. It is shown, and looked at: so it must be a name. */
 const onlyCluster = (answer: Answer): string | undefined => {
   const data = answer?.json?.["data"]
   if (!Array.isArray(data) || data.length !== 1) return undefined
   const id: unknown = data[0]?.cluster_id
-  return typeof id === "string" && CLUSTER_ID.test(id) ? id : undefined
+  return typeof id === "string" && id.length <= CLUSTER_ID_MAX && isName(id) ? id : undefined
 }
 
 const cluster = (answer: NonNullable<Answer>, isChecked: boolean, only: string | undefined): Finding => {
@@ -115,10 +112,10 @@ const size = (answer: Answer, batchBytes: number): Finding => {
   if (!Number.isSafeInteger(most)) return noSetting(answer)
   const takes = `the topic takes messages of up to ${most} bytes (max.message.bytes)`
   if (most >= MAX_BODY_BYTES) return ok(takes)
-  const more = batchBytes > most ? `, batch.max_bytes lets one of ${batchBytes} share a request` : ""
+  const request = batchBytes > most ? `, a request up to ${batchBytes} (batch.max_bytes)` : ""
   return {
     result: "ok",
-    detail: `${takes}; an event may have up to ${MAX_BODY_BYTES}${more}: one that is larger than the topic takes ends as a dead letter (413)`,
+    detail: `${takes}; an event may have up to ${MAX_BODY_BYTES}${request}: one that is larger than the topic takes ends as a dead letter (413)`,
     mend: "if such events come, raise max.message.bytes of the topic, and max.request.size of a proxy of your own"
   }
 }

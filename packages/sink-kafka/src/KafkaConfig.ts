@@ -34,7 +34,7 @@ export const firstHost = (bootstrapServers: string): string | undefined => {
 /** A list of bootstrap servers; longer ones are no lists of hosts. */
 const BOOTSTRAP_MAX = 4096
 /** A cluster's id is 22 characters of base64 (Kafka), or a short name (Confluent Cloud). */
-const CLUSTER_ID_MAX = 128
+export const CLUSTER_ID_MAX = 128
 /** Confluent's have 16. */
 const API_KEY_MAX = 256
 /** Longer URLs are refused by common servers and proxies. */
@@ -51,8 +51,8 @@ const isBootstrap = (list: string): boolean => {
 }
 
 const TOPIC_MAX = 249
-/** Part of the URL: as `.` or `..` it would name another resource. */
-const isName = (name: string): boolean => /^[a-zA-Z0-9._-]+$/.test(name) && name !== "." && name !== ".."
+/** Of a topic or a cluster, which is part of the URL: as `.` or `..` it would name another resource. */
+export const isName = (name: string): boolean => /^[a-zA-Z0-9._-]+$/.test(name) && name !== "." && name !== ".."
 
 /** Whether a base URL names more than a base: `/v3` is appended. */
 const isBase = (url: string): boolean => /\S/.test(url) && !/\/v3\//.test(url)
