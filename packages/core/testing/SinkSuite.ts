@@ -298,7 +298,7 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       )
     },
     {
-      title: "S27: white space around what users paste is no part of it, and what is stored is as they see it",
+      title: "S28: white space around what users paste is no part of it, and what is stored is as they see it",
       run: using(({ target }) =>
         Effect.sync(() => {
           const spaced = mapTexts(target.config, (value) => ` \u00a0${value}\r\n`)
@@ -309,7 +309,7 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       )
     },
     {
-      title: "S28: no text of the config may be of any length",
+      title: "S29: no text of the config may be of any length",
       run: using(({ target }) =>
         Effect.sync(() => {
           const texts: Array<string> = []
@@ -530,7 +530,7 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
   const declared: { readonly [F in keyof Supports]: ReadonlyArray<NeedyCase> } = {
     batch: [
       {
-        title: "S26: what the sink has said of a batch is told at once, and stands if the rest never comes",
+        title: "S27: what the sink has said of a batch is told at once, and stands if the rest never comes",
         needs: "answer one",
         run: using(({ driver, target }) =>
           Effect.gen(function* () {
