@@ -7,7 +7,7 @@ import * as Ids from "@hookstream/core/Ids"
 import { type Change, Registry } from "@hookstream/core/Registry"
 import { defaultPolicy, type RetryPolicy } from "@hookstream/core/RetryPolicy"
 import * as SealedConfig from "@hookstream/core/SealedConfig"
-import type { CheckStep, Reason, Sink, SinkDriver } from "@hookstream/core/Sink"
+import { type CheckStep, type Reason, type Sink, type SinkDriver, STORED } from "@hookstream/core/Sink"
 import { SinkRegistry } from "@hookstream/core/SinkRegistry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -108,10 +108,10 @@ const readJson = (request: HttpServerRequest) =>
 const decode = <A>(schema: Schema.Codec<A, unknown>, input: unknown): Result.Result<A, ReadonlyArray<Issue>> =>
   Result.mapError(Schema.decodeUnknownResult(schema)(input, STRICT), (error) => issuesOf(error))
 
-/** What is wrong with a config, by its sink's Schema and rules; the decoded config when nothing is. */
-const checkConfig = Effect.fnUntraced(function* (sink: Sink, config: unknown, ordering: Ordering) {
+/** What is wrong with a config, by its sink's Schema (of one that is stored: its shape) and rules; the decoded one when nothing is. */
+const checkConfig = Effect.fnUntraced(function* (sink: Sink, config: unknown, ordering: Ordering, isNew: boolean) {
   const { allowPrivateNetworks } = yield* Deployment
-  const decoded = Schema.decodeUnknownResult(sink.config)(config, STRICT)
+  const decoded = Schema.decodeUnknownResult(sink.config)(config, isNew ? STRICT : STORED)
   const issues = Result.isFailure(decoded)
     ? issuesOf(decoded.failure)
     : sink.validate(decoded.success, { allowPrivateNetworks, ordering })
@@ -142,11 +142,12 @@ const create = Effect.fn("Destinations.create")(function* (
   const base = decode(DestinationInput, input)
   const type = own(input, "type")
   const sink = typeof type === "string" ? sinks.get(type) : undefined
-  const config = configOf(input)
+  const written = configOf(input)
+  const config = sink === undefined ? written : sink.tidy(written)
   const { decoded, issues: configIssues } =
     sink === undefined || config === undefined
       ? { decoded: undefined, issues: [] }
-      : yield* checkConfig(sink, config, orderingOf(base, "none"))
+      : yield* checkConfig(sink, config, orderingOf(base, "none"), true)
   const issues = [...(Result.isFailure(base) ? base.failure : []), ...configIssues]
   if (typeof type === "string" && sink === undefined) {
     issues.push({ path: "type", message: `not supported yet: use one of ${sinks.types.join(", ")}` })
@@ -189,12 +190,12 @@ const update = Effect.fn("Destinations.update")(function* (id: string, input: un
   if (type !== undefined && type !== before.type) {
     issues.push({ path: "type", message: `cannot be changed from ${before.type}: create another destination` })
   }
-  const changes = configOf(input)
+  const changes = sink.tidy(configOf(input))
   const place = { workspace, object: before.id }
   const opened = yield* SealedConfig.open(place, before.config)
   const isChange = typeof changes === "object" && changes !== null && !Array.isArray(changes)
   const wanted = isChange ? SealedConfig.patch(opened, changes as JsonObject) : opened
-  const checked = yield* checkConfig(sink, wanted, orderingOf(base, before.ordering))
+  const checked = yield* checkConfig(sink, wanted, orderingOf(base, before.ordering), isChange)
   issues.push(...checked.issues)
   if (Result.isFailure(base) || issues.length > 0) return yield* refuse(issues)
 

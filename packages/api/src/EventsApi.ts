@@ -90,7 +90,10 @@ export const EventView = Schema.Struct({
     description: "As they came; credentials and signatures are hidden"
   }),
   query: Schema.String,
-  body_kind: BodyKind,
+  body_kind: BodyKind.annotate({
+    description:
+      "`long_json`: JSON with a number or a name so long that common readers refuse it; Kafka destinations send it as text"
+  }),
   body: Schema.String.annotate({
     description: "The bytes that came: as text, or as base64 where `body_kind` is binary"
   }),

@@ -269,6 +269,10 @@ const CONSEQUENCES: { readonly [R in Reason]: Consequence } = {
 /** Whether this failure is a dead letter at once. */
 export const isFinal = (reason: Reason): boolean => CONSEQUENCES[reason].next === "dead"
 
+/** Whether this outcome pauses the destination: it holds for every event. */
+export const pauses = (outcome: Outcome): boolean =>
+  outcome._tag === "Failed" && CONSEQUENCES[outcome.reason].next === "pause"
+
 /** What came of an event of a window: the sink's word, or why it was not asked. */
 export type Result =
   | Outcome
@@ -347,6 +351,11 @@ export interface Settled {
   readonly request: number | null
   readonly latency: number
   readonly result: Result
+  /**
+   * It shared its request with an event whose outcome pauses the destination. What is unknown of it then is no fault of the event:
+   * no try is spent.
+   */
+  readonly besideRefusal?: boolean
 }
 
 export interface SettleContext {
@@ -441,7 +450,7 @@ const settlement = (one: Settled, context: SettleContext, throttledUntil: number
       if (next === "pause") return free(now)
       if (next === "throttle") return free(throttledUntil)
       // While the circuit is open the cause is the destination: a failed probe is no fault of the event.
-      if (control.breaker.state !== "closed" || !spendsAttempt) return free(now)
+      if (control.breaker.state !== "closed" || !spendsAttempt || one.besideRefusal === true) return free(now)
       return byPolicy({ reason, detail }, attempt, later, 0)
     }
   }
@@ -471,9 +480,7 @@ const breakerFacts = (
 /** What the outcomes mean for the pause of a destination that a user has not paused. */
 const pauseFacts = ({ pause }: Control, settled: ReadonlyArray<Settled>, now: number): ReadonlyArray<Fact> => {
   const probeAt = now + PROBE_INTERVAL
-  const refused = settled.find(
-    ({ result }) => result._tag === "Failed" && CONSEQUENCES[result.reason].next === "pause"
-  )?.result
+  const refused = settled.find(({ result }) => result._tag === "Failed" && pauses(result))?.result
   if (refused?._tag === "Failed") {
     return [{ _tag: "Paused", reason: refused.reason as PauseReason, detail: refused.detail, probeAt }]
   }

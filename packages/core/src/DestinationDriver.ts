@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Destination } from "./Destination.ts"
 import * as SealedConfig from "./SealedConfig.ts"
-import { type SinkDriver, SinkError } from "./Sink.ts"
+import { type SinkDriver, SinkError, STORED } from "./Sink.ts"
 import { SinkRegistry } from "./SinkRegistry.ts"
 
 /** A driver for a config that cannot be used: each event waits, and the destination pauses with the reason. */
@@ -22,7 +22,7 @@ export const make = Effect.fn("DestinationDriver.make")(
       return misconfigured(`this deployment has no sink of type ${type}`, "deploy a version that has it")
     }
     const opened = yield* SealedConfig.open({ workspace, object: id }, config)
-    return yield* sink.driver(yield* Schema.decodeUnknownEffect(sink.config)(opened))
+    return yield* sink.driver(yield* Schema.decodeUnknownEffect(sink.config)(opened, STORED))
   },
   Effect.catchTag("SecretError", ({ field, message }) =>
     Effect.succeed(misconfigured(`${field}: ${message}`, "save the secret again"))

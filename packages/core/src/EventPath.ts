@@ -2,7 +2,7 @@
  * Paths into an event: `payload.a.b.0`, `headers.<name>` (any case), `query.<name>`, `method`, `content_type`, `source_ip`.
  * A path that leads nowhere is `undefined`.
  */
-import type { Event } from "./Event.ts"
+import { type Event, isJson } from "./Event.ts"
 
 /** An event whose body is parsed at most once, and only when a path asks for it. */
 export interface EventView {
@@ -18,7 +18,7 @@ export const viewOf = (event: Event): EventView => {
   return {
     event,
     payload: () => {
-      parsed ??= { value: event.bodyKind === "json" ? JSON.parse(decoder.decode(event.body)) : undefined }
+      parsed ??= { value: isJson(event.bodyKind) ? JSON.parse(decoder.decode(event.body)) : undefined }
       return parsed.value
     }
   }

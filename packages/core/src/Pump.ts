@@ -177,28 +177,33 @@ const load = Effect.fnUntraced(function* (
 
 /** One request. Never fails: whatever happens is an outcome of its events. */
 const send = Effect.fnUntraced(function* (settings: Settings, batch: ReadonlyArray<OutboundEvent>) {
-  const all = (outcome: Outcome): Answer => batch.map(() => outcome)
+  /** What the sink said before the request came to its end. */
+  const told: Array<Outcome | undefined> = []
+  const tell = (position: number, outcome: Outcome): void => {
+    told[position] = outcome
+  }
+  const rest = (answer: Answer): ReadonlyArray<Answer> => batch.map((_, i) => told[i] ?? answer)
   const startedAt = yield* Clock.currentTimeMillis
-  const answer = yield* settings.driver.send(batch).pipe(
-    Effect.map(
-      (outcomes): Answer =>
-        batch.map((_, i) => outcomes[i] ?? failed("Unknown", "the sink said nothing about this event"))
-    ),
+  const answers = yield* settings.driver.send(batch, tell).pipe(
+    Effect.map((outcomes): ReadonlyArray<Answer> => {
+      const silent = failed("Unknown", "the sink said nothing about this event")
+      return batch.map((_, i) => outcomes[i] ?? told[i] ?? silent)
+    }),
     Effect.catch(({ reason, detail, retryAfter }) =>
       // A whole request refused for good may be the fault of one of its events.
-      Effect.succeed(batch.length > 1 && Delivery.isFinal(reason) ? "split" : all(failed(reason, detail, retryAfter)))
+      Effect.succeed(rest(batch.length > 1 && Delivery.isFinal(reason) ? "split" : failed(reason, detail, retryAfter)))
     ),
     Effect.timeoutOrElse({
       duration: settings.timeoutMs,
-      orElse: () => Effect.succeed(all(failed("TimedOut", `no answer within ${settings.timeoutMs} ms (timeout_ms)`)))
+      orElse: () => Effect.succeed(rest(failed("TimedOut", `no answer within ${settings.timeoutMs} ms (timeout_ms)`)))
     }),
     Effect.catchCause((cause) => {
       if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
       const outcome = failed("Malformed", "the sink could not handle this event; the gateway's log has the cause")
-      return Effect.as(Effect.logError("a sink driver died", cause), batch.length > 1 ? "split" : all(outcome))
+      return Effect.as(Effect.logError("a sink driver died", cause), rest(batch.length > 1 ? "split" : outcome))
     })
   )
-  return { answer, latency: (yield* Clock.currentTimeMillis) - startedAt }
+  return { answers, latency: (yield* Clock.currentTimeMillis) - startedAt }
 })
 
 const settle = Effect.fnUntraced(function* (
@@ -328,12 +333,15 @@ const runWindow = Effect.fnUntraced(function* (
       const number = queue.used.requests
       const outbound = request.map(
         ({ event, spent }): OutboundEvent => ({
-          ...{ event: event!, destinationId, connectionId: run.connection, attempt: spent + 1 },
+          event: event!,
+          destinationId,
+          connectionId: run.connection,
+          attempt: spent + 1,
           replayId: run.replay?.id ?? null
         })
       )
-      const { answer, latency } = yield* send(settings, outbound)
-      const ended = queue.done(request, answer, number, latency)
+      const { answers, latency } = yield* send(settings, outbound)
+      const ended = queue.done(request, answers, number, latency)
       breaker = Delivery.observe(breaker, run.id, ended)
       stopped ||= Delivery.mustStop(ended, breaker, policy.breaker)
       const at = yield* Clock.currentTimeMillis

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Event } from "./Event.ts"
 import type * as EventPath from "./EventPath.ts"
+import * as Tidy from "./Tidy.ts"
 
 /** Why a record or a whole request failed. The table of consequences is in `Delivery.ts`. */
 export const Reason = Schema.Literals([
@@ -45,6 +46,12 @@ export const delivered = (receipt: Receipt): Outcome => ({ _tag: "Delivered", re
 export const failed = (reason: Reason, detail: string, retryAfter?: number): Outcome =>
   retryAfter === undefined ? { _tag: "Failed", reason, detail } : { _tag: "Failed", reason, detail, retryAfter }
 
+/**
+ * Hears what became of one event of a `send`, by its position in the batch, before the send has come to its end. What it has heard
+ * stands, however the send ends: by a time-out, a `SinkError`, a defect. To hear of a position twice is to hear the last word.
+ */
+export type Tell = (position: number, outcome: Outcome) => void
+
 /** An event on its way to one destination. */
 export interface OutboundEvent {
   readonly event: Event
@@ -79,8 +86,11 @@ export interface SinkDriver {
   readonly limits?: Limits
   /** What the sink itself orders by (Kafka: the record's key): the default of a connection's `ordering_key`. */
   readonly orderingKey?: EventPath.Read
-  /** One outcome for each event, in order; `SinkError` when the request as a whole failed. */
-  readonly send: (batch: ReadonlyArray<OutboundEvent>) => Effect.Effect<ReadonlyArray<Outcome>, SinkError>
+  /**
+   * One outcome for each event, in order; `SinkError` when the request as a whole failed. A sink that answers for one event after
+   * another tells each outcome as it comes; one whose answer is for all at once has nothing to tell.
+   */
+  readonly send: (batch: ReadonlyArray<OutboundEvent>, tell?: Tell) => Effect.Effect<ReadonlyArray<Outcome>, SinkError>
   /** Reachability, credentials, target, one step each; it delivers nothing. */
   readonly check: Effect.Effect<ReadonlyArray<CheckStep>>
 }
@@ -118,7 +128,15 @@ export interface Sink {
   readonly supports: Supports
   /** Default of a destination's `timeout_ms`. */
   readonly defaultTimeoutMs: number
-  /** JSON in, as users write it. Secret fields decode to `Redacted`; that is how they are found, sealed and masked. */
+  /**
+   * What a user wrote, as it is stored: pasted white space gone, URLs as they are called (`Tidy.ts`). It comes before `config`, on
+   * writes alone: what is stored, secrets above all, is never changed behind its owner's back.
+   */
+  readonly tidy: (config: unknown) => unknown
+  /**
+   * JSON in, as users write it. Secret fields decode to `Redacted`; that is how they are found, sealed and masked. Its checks hold
+   * for what is written; what an earlier version has stored is decoded without them.
+   */
   readonly config: Schema.Codec<unknown, unknown>
   /** What a Schema cannot say: rules between fields, with the destination's own, and what this deployment forbids. */
   readonly validate: (config: unknown, use: SinkUse) => ReadonlyArray<Issue>
@@ -134,6 +152,8 @@ export const make = <Config, Encoded>(options: {
   readonly title: string
   readonly supports: Supports
   readonly defaultTimeoutMs?: number
+  /** Default: white space around texts goes. */
+  readonly tidy?: (config: unknown) => unknown
   readonly config: Schema.Codec<Config, Encoded>
   readonly validate?: (config: Config, use: SinkUse) => ReadonlyArray<Issue>
   readonly driver: (config: Config) => Effect.Effect<SinkDriver, never, HttpClient.HttpClient | Scope.Scope>
@@ -142,10 +162,17 @@ export const make = <Config, Encoded>(options: {
   title: options.title,
   supports: options.supports,
   defaultTimeoutMs: options.defaultTimeoutMs ?? 30_000,
+  tidy: options.tidy ?? ((config) => Tidy.texts(config)),
   config: options.config as Schema.Codec<unknown, unknown>,
   validate: (config, use) => options.validate?.(config as Config, use) ?? [],
   driver: (config) => options.driver(config as Config)
 })
+
+/** Characters of a secret: longer ones are no keys, and would not fit into a header. */
+export const SECRET_MAX = 4096
+
+/** How a stored config is decoded: what was accepted once goes on to work, whatever is asked of new ones. */
+export const STORED = { disableChecks: true } as const
 
 /**
  * A secret text in a sink's config: `Redacted` once decoded, and in forms a password that is never shown. What forms need is
@@ -155,6 +182,7 @@ export const secret = (about: { readonly title: string; readonly description: st
   Schema.RedactedFromValue(
     Schema.String.annotate({ ...about, message: "must be a text", writeOnly: true, format: "password" }).check(
       Schema.isNonEmpty({ message: "must not be empty" }),
+      Schema.isMaxLength(SECRET_MAX, { message: `must be at most ${SECRET_MAX} characters` }),
       Schema.isPattern(/^(?!\*{4})/, {
         message: "must be the secret itself, not a masked value: leave the field out to keep what is stored"
       })

@@ -1,4 +1,12 @@
-import { bodyKind, isSecretHeader, MAX_JSON_DEPTH } from "@hookstream/core/Event"
+import {
+  bodyKind,
+  type Event,
+  isSecretHeader,
+  MAX_JSON_DEPTH,
+  MAX_JSON_NAME,
+  MAX_JSON_NUMBER
+} from "@hookstream/core/Event"
+import { viewOf } from "@hookstream/core/EventPath"
 import { describe, expect, it } from "vitest"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -27,6 +35,28 @@ describe("the kind of a body", () => {
     expect(bodyKind(bytes(nested(MAX_JSON_DEPTH)))).toBe("json")
     expect(bodyKind(bytes(nested(MAX_JSON_DEPTH + 1)))).toBe("utf8")
     expect(bodyKind(bytes(JSON.stringify({ text: '\\"[['.repeat(2000) })))).toBe("json")
+  })
+  const digits = (count: number) => "7".repeat(count)
+  it.each([
+    ["an integer", (n: number) => digits(n), MAX_JSON_NUMBER],
+    ["a fraction", (n: number) => `[-0.${digits(n - 5)}e5]`, MAX_JSON_NUMBER - 1],
+    ["a number in an object", (n: number) => `{"a":${digits(n)},"b":1}`, MAX_JSON_NUMBER],
+    ["a number behind others", (n: number) => `[${"1,".repeat(2000)}${digits(n)}]`, MAX_JSON_NUMBER],
+    ["a name", (n: number) => `{"${"x".repeat(n)}":1}`, MAX_JSON_NAME],
+    ["a name with escapes", (n: number) => `{"a":{"${'\\"'.repeat(n / 2)}" \n : 1}}`, MAX_JSON_NAME]
+  ])("JSON with %s that common readers refuse is told from other JSON, and read all the same", (_, make, most) => {
+    expect(bodyKind(bytes(make(most)))).toBe("json")
+    const long = bytes(make(most + 2))
+    expect(bodyKind(long)).toBe("long_json")
+    const event = { body: long, bodyKind: "long_json" } as Event
+    expect(viewOf(event).payload()).toEqual(JSON.parse(make(most + 2)))
+  })
+  it.each([
+    ["many short numbers", `[${"12345,".repeat(1000)}1]`, "json"],
+    ["a long string", JSON.stringify(["x".repeat(60_000), digits(2000), `${"y".repeat(60_000)}:`]), "json"],
+    ["a long number that is none", digits(600).concat(".", digits(600), "."), "utf8"]
+  ])("%s is not taken for it", (_, text, kind) => {
+    expect(bodyKind(bytes(text))).toBe(kind)
   })
 })
 

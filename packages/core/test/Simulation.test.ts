@@ -17,14 +17,18 @@ import * as EventLog from "@hookstream/core/EventLog"
 import * as Pump from "@hookstream/core/Pump"
 import * as Redrive from "@hookstream/core/Redrive"
 import type { ReplayJob } from "@hookstream/core/ReplayJob"
-import { delivered, failed, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/Sink"
+import { delivered, failed, type OutboundEvent, type Outcome, SinkError, type Tell } from "@hookstream/core/Sink"
 import { Clock, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { objectSql } from "./ObjectSql.ts"
 
 const RUNS = Number(process.env["HOOKSTREAM_SIM_RUNS"] ?? 150)
 
-/** What the sink does with requests, one after another. `lost`: produced, and the reply is lost. `hang`: produced, no reply. */
+/**
+ * What the sink does with requests, one after another. `lost`: produced, and the reply is lost. `hang`: produced, no reply. `told`:
+ * produced, the first half is answered for, then no more. `no topic`: the first event is refused for all, the request is ended, and
+ * the sink goes on with the rest.
+ */
 const Mode = Schema.Literals([
   "ok",
   "down",
@@ -36,6 +40,8 @@ const Mode = Schema.Literals([
   "throttled",
   "slow",
   "partial",
+  "told",
+  "no topic",
   "too large"
 ])
 /** A run of the pump, to its end or into a crash. */
@@ -136,7 +142,10 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   const produce = (batch: ReadonlyArray<OutboundEvent>) => {
     for (const { event, replayId, connectionId } of batch) arrivals.get(replayId ?? connectionId)!.push(event.seq)
   }
-  const answer = (batch: ReadonlyArray<OutboundEvent>): Effect.Effect<ReadonlyArray<Outcome>, SinkError> => {
+  const answer = (
+    batch: ReadonlyArray<OutboundEvent>,
+    tell: Tell
+  ): Effect.Effect<ReadonlyArray<Outcome>, SinkError> => {
     const fail = (reason: SinkError["reason"]) => Effect.fail(new SinkError({ reason, detail: mode }))
     const done = Effect.sync(() => {
       produce(batch)
@@ -169,6 +178,13 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
         produce(batch)
         return Effect.succeed(batch.map((_, i) => (i < half ? delivered({}) : failed("Unknown", mode))))
       }
+      case "told":
+        produce(batch)
+        for (let i = 0; i < batch.length / 2; i++) tell(i, delivered({}))
+        return Effect.never
+      case "no topic":
+        produce(batch.slice(1))
+        return Effect.succeed(batch.map((_, i) => failed(i === 0 ? "Misconfigured" : "Unknown", mode)))
       case "too large":
         return batch.length > 2 ? fail("TooLarge") : done
       case "poison": {
@@ -182,7 +198,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
         return Effect.fail(new SinkError({ reason: "Throttled", detail: mode, retryAfter: 500 }))
     }
   }
-  const send = (batch: ReadonlyArray<OutboundEvent>) =>
+  const send = (batch: ReadonlyArray<OutboundEvent>, tell: Tell = () => {}) =>
     Effect.gen(function* () {
       for (const { event } of batch) {
         const key = event.seq % KEYS
@@ -207,7 +223,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
         if (crash!.done) produce(batch)
         return yield* Effect.interrupt
       }
-      return yield* answer(batch)
+      return yield* answer(batch, tell)
     }).pipe(
       Effect.ensuring(
         Effect.sync(() => {
@@ -516,7 +532,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   }
   // An outage alone dead-letters nothing: only what the sink refused, or failed while others passed, may be dead.
   const unfair = acts.some(
-    ({ mode, step }) => ["flaky", "lost", "hang", "partial"].includes(mode) || step._tag !== "Run"
+    ({ mode, step }) => ["flaky", "lost", "hang", "partial", "told"].includes(mode) || step._tag !== "Run"
   )
   const refused = (seq: number) => store.timeline(log.sourceId, seq).some(({ reason }) => reason === "Rejected")
   if (!unfair) expect([...dead].filter((seq) => !refused(seq))).toEqual([])

@@ -25,7 +25,7 @@ const start = async (): Promise<SinkSuite.Target> => {
 }
 
 const MemoryConfig = Schema.Struct({
-  address: Schema.String.annotate({ title: "Address", description: "Of the target" }),
+  address: Schema.String.annotate({ title: "Address", description: "Of the target" }).check(Schema.isMaxLength(100)),
   token: Sink.secret({ title: "Token", description: "Shown to the target" })
 })
 
@@ -41,7 +41,7 @@ const driver = ({ address, token }: typeof MemoryConfig.Type): Sink.SinkDriver =
   }
   return {
     batch: { maxEvents: 10, maxBytes: 1024 },
-    send: (batch) =>
+    send: (batch, tell) =>
       Effect.suspend(() => {
         switch (target.behaviour) {
           case "take":
@@ -68,6 +68,9 @@ const driver = ({ address, token }: typeof MemoryConfig.Type): Sink.SinkDriver =
               fail("Unknown")
             )
           case "hang":
+            return Effect.never
+          case "answer one":
+            tell?.(0, batch.map(take)[0]!)
             return Effect.never
           case "redirect":
           case "echo":
@@ -110,6 +113,11 @@ const BROKEN: Readonly<Record<string, readonly [clause: string, sink: Sink.Sink]
     "S5",
     { ...MemorySink, config: Schema.Struct({ ...MemoryConfig.fields, address: Schema.String }) as never }
   ],
+  "keeps the white space of what was pasted": ["S28", { ...MemorySink, tidy: (config) => config }],
+  "takes texts of any length": [
+    "S29",
+    { ...MemorySink, config: Schema.Struct({ ...MemoryConfig.fields, address: Schema.String }) as never }
+  ],
   "answers for fewer events": [
     "S7",
     breaking(({ send }) => ({ send: (batch) => Effect.map(send(batch), (all) => all.slice(1)) }))
@@ -149,17 +157,16 @@ const BROKEN: Readonly<Record<string, readonly [clause: string, sink: Sink.Sink]
     "S24",
     breaking(({ check, send }) => ({ check: Effect.andThen(Effect.ignore(send([SinkSuite.sample()])), check) }))
   ],
+  "says what it knows of a batch at its end only": ["S27", breaking(({ send }) => ({ send: (batch) => send(batch) }))],
   "says that it takes batches, and takes one": ["S8", breaking(() => ({ batch: { maxEvents: 1, maxBytes: 1 } }))]
 }
 
 describe("the suite finds a sink that", () => {
   it.live.each(Object.entries(BROKEN))("%s", ([, [clause, sink]]) =>
     Effect.gen(function* () {
-      const red: Array<string> = []
-      for (const { title, run } of SinkSuite.suite(sink, options)) {
-        if (Exit.isFailure(yield* Effect.exit(run))) red.push(title.split(":")[0]!)
-      }
-      expect(red).toContain(clause)
+      const own = SinkSuite.suite(sink, options).filter(({ title }) => title.startsWith(`${clause}:`))
+      const ends = yield* Effect.forEach(own, ({ run }) => Effect.exit(run))
+      expect(ends.some(Exit.isFailure)).toBe(true)
     })
   )
 })

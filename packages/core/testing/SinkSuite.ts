@@ -17,6 +17,7 @@ import {
   type SinkError,
   type Supports
 } from "@hookstream/core/Sink"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
@@ -43,6 +44,8 @@ export type Behaviour =
   | "break after"
   /** Never answers. */
   | "hang"
+  /** Takes them, answers for the first of a batch, and then no more. */
+  | "answer one"
   /** To another path of its own, where it would take them. */
   | "redirect"
   /** Refuses, and shows the credentials that it was given. */
@@ -128,6 +131,14 @@ const fieldsOf = (
     ...alternatives.flatMap((one) => fieldsOf(one, path)),
     ...("items" in node ? fieldsOf(node["items"]!, `${path}[].`) : [])
   ]
+}
+
+/** JSON with each of its texts rewritten. */
+const mapTexts = (value: Schema.Json, rewrite: (text: string) => string): Schema.Json => {
+  if (typeof value === "string") return rewrite(value)
+  if (typeof value !== "object" || value === null) return value
+  if (Array.isArray(value)) return value.map((one) => mapTexts(one, rewrite))
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, mapTexts(one, rewrite)]))
 }
 
 const STRICT = { errors: "all", onExcessProperty: "error" } as const
@@ -218,7 +229,8 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       })
     )
 
-  const cases: Array<Case & { readonly needs?: Behaviour }> = [
+  type NeedyCase = Case & { readonly needs?: Behaviour }
+  const cases: Array<NeedyCase> = [
     {
       title: "S1: unknown fields of the config are refused by their name",
       run: using(({ target }) =>
@@ -246,13 +258,10 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       title: "S3: what is wrong with a config is said without its secrets",
       run: using(({ target }) =>
         Effect.sync(() => {
-          const spoilt = (value: Schema.Json): Schema.Json => {
-            if (typeof value === "string") return secrets(target).includes(value) ? `${value}\u0000` : value
-            if (typeof value !== "object" || value === null) return value
-            if (Array.isArray(value)) return value.map(spoilt)
-            return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, spoilt(one)]))
-          }
-          for (const config of [{ ...target.config, nonsense: 1 }, spoilt(target.config), [target.config], {}]) {
+          const spoilt = mapTexts(target.config, (value) =>
+            secrets(target).includes(value) ? `${value}\u0000` : value
+          )
+          for (const config of [{ ...target.config, nonsense: 1 }, spoilt, [target.config], {}]) {
             const result = Schema.decodeUnknownResult(sink.config)(config, STRICT)
             // As users are told: each issue with its path.
             if (result._tag === "Failure") noSecrets(target, JSON.stringify(format(result.failure.issue)))
@@ -285,6 +294,33 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
             ok(isTag || isDocumented, `${path} is not documented`)
           }
           ok(fields.some(([, field]) => field["writeOnly"] === true) || secrets(target).length === 0)
+        })
+      )
+    },
+    {
+      title: "S28: white space around what users paste is no part of it, and what is stored is as they see it",
+      run: using(({ target }) =>
+        Effect.sync(() => {
+          const spaced = mapTexts(target.config, (value) => ` \u00a0${value}\r\n`)
+          equal(sink.tidy(spaced), target.config)
+          equal(sink.tidy(target.config), target.config)
+          for (const other of [undefined, null, 7, [1]]) equal(sink.tidy(other), other)
+        })
+      )
+    },
+    {
+      title: "S29: no text of the config may be of any length",
+      run: using(({ target }) =>
+        Effect.sync(() => {
+          const texts: Array<string> = []
+          mapTexts(target.config, (value) => {
+            texts.push(value)
+            return value
+          })
+          for (const text of texts) {
+            const config = mapTexts(target.config, (value) => (value === text ? value + "a".repeat(100_000) : value))
+            ok(Schema.decodeUnknownResult(sink.config)(config, STRICT)._tag === "Failure", "a text without a limit")
+          }
         })
       )
     },
@@ -491,8 +527,24 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
   ]
 
   // A flag without a case does not compile.
-  const declared: { readonly [F in keyof Supports]: ReadonlyArray<Case> } = {
+  const declared: { readonly [F in keyof Supports]: ReadonlyArray<NeedyCase> } = {
     batch: [
+      {
+        title: "S27: what the sink has said of a batch is told at once, and stands if the rest never comes",
+        needs: "answer one",
+        run: using(({ driver, target }) =>
+          Effect.gen(function* () {
+            target.behave("answer one")
+            const told = yield* Deferred.make<readonly [position: number, outcome: Outcome]>()
+            const fiber = yield* Effect.forkChild(
+              Effect.exit(driver.send(some(3), (...one) => Deferred.doneUnsafe(told, Effect.succeed(one))))
+            )
+            const [position, outcome] = yield* Effect.timeout(Deferred.await(told), SOON)
+            yield* Fiber.interrupt(fiber)
+            equal([position, outcome._tag], [0, "Delivered"])
+          })
+        )
+      },
       {
         title: "S8: a batch arrives whole, in its order, in one request",
         run: using((bench) =>
@@ -527,9 +579,8 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
     ]
   }
   const flags = Object.entries(declared).flatMap(([flag, all]) => (sink.supports[flag as keyof Supports] ? all : []))
-  const shown = cases.map(({ needs, ...one }): Case => {
+  return [...cases, ...flags].map(({ needs, ...one }): Case => {
     const skip = needs === undefined ? undefined : without[needs]
     return skip === undefined ? one : { ...one, title: `${one.title} (${skip})`, skip }
   })
-  return [...shown, ...flags]
 }

@@ -1,7 +1,7 @@
 /** Each way in which a REST Proxy can answer, on workerd: what the event's first try is called, and what becomes of the event. */
 import type { FaultRule } from "@hookstream/kafka-rest-emulator/Fault"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { connect, eventually, type Rig, startRig } from "./gateway.ts"
+import { connect, eventually, kafkaConfig, type Rig, startRig } from "./gateway.ts"
 
 interface Mode {
   readonly fault: FaultRule
@@ -87,10 +87,13 @@ const MODES: Readonly<Record<string, Mode>> = {
 const names = Object.keys(MODES)
 const topicOf = (name: string) => `topic-${names.indexOf(name)}`
 const BATCHED = "batched"
+const BITWISE = "bitwise"
 
 let rig: Rig
 beforeAll(async () => {
-  rig = await startRig({ topics: [...names.map((name) => ({ name: topicOf(name) })), { name: BATCHED }] })
+  rig = await startRig({
+    topics: [...names.map((name) => ({ name: topicOf(name) })), { name: BATCHED }, { name: BITWISE }]
+  })
   rig.emulator.setFault(names.map((name) => ({ ...MODES[name]!.fault, topic: topicOf(name) })))
 })
 afterAll(() => rig.close())
@@ -162,6 +165,89 @@ describe("a destination with batches", () => {
   })
 })
 
+describe("a request that the proxy answers bit by bit", () => {
+  const TEN = Array.from({ length: 10 }, (_, n) => n)
+  /** Ten events that wait for one request, which the proxy answers with a receipt every second. */
+  const waiting = async (fault: ReadonlyArray<FaultRule>) => {
+    const settings = { retry_intervals: [1], circuit_breaker_enabled: false, timeout_ms: 3500, status: "paused" }
+    const { source, destination } = await connect(rig, settings, { topic: BITWISE, batch: { max_records: 10 } })
+    const ids: Array<string> = []
+    for (const n of TEN) ids.push(((await (await post(source, `{"n":${n}}`)).json()) as { event_id: string }).event_id)
+    rig.emulator.setFault([{ _tag: "Stream", betweenMs: 1000, times: 1, topic: BITWISE }, ...fault])
+    await rig.client.need("POST", `/v1/destinations/${destination.id}/resume`)
+    type Tries = ReadonlyArray<{ attempt: number; reason: string | null; status: string }>
+    const attempts = (): Promise<ReadonlyArray<Tries>> =>
+      Promise.all(ids.map(async (id) => (await rig.client.need("GET", `/v1/events/${id}`)).event.attempts))
+    const delivered = async () => {
+      const all = await eventually(attempts, (one) => one.every((tries) => tries.at(-1)?.status === "delivered"))
+      return all.map((tries) => tries.map(({ attempt, reason }) => `${attempt} ${reason ?? "delivered"}`).join(", "))
+    }
+    return { destination, ids, attempts, delivered }
+  }
+
+  it("a missing topic pauses the destination with the first receipt, and no event spends a try", async () => {
+    const { destination, attempts, delivered } = await waiting([{ _tag: "Receipt", code: 40401, topic: BITWISE }])
+    const shown = async () => (await rig.client.need("GET", `/v1/destinations/${destination.id}`)).destination
+    const paused = await eventually(shown, ({ paused_reason }) => paused_reason !== null)
+    expect(paused.paused_reason).toContain("Misconfigured: receipt 40401")
+    const first = (await attempts()).map((tries) => tries[0]!.reason)
+    expect(first).toEqual(["Misconfigured", ...TEN.slice(1).map(() => "Unknown")])
+    rig.emulator.setFault(undefined)
+    await rig.client.need("POST", `/v1/destinations/${destination.id}/resume`)
+    expect(await delivered()).toEqual(first.map((reason) => `1 ${reason}, 1 delivered`))
+  })
+  it("receipts that came before the time-out stay: only the rest is sent again", async () => {
+    const { ids, delivered } = await waiting([])
+    const ends = await delivered()
+    const came = ends.filter((one) => one === "1 delivered").length
+    expect(came).toBeGreaterThan(0)
+    expect(ends).toEqual(TEN.map((n) => (n < came ? "1 delivered" : "1 TimedOut, 2 delivered")))
+    const keys = rig.emulator.records(BITWISE).map(({ key }) => key!.text)
+    for (const [n, id] of ids.entries()) expect(keys.filter((key) => key === id)).toHaveLength(n < came ? 1 : 2)
+  })
+})
+
+describe("a configuration that was pasted", () => {
+  it("loses the white space around it, is shown as it is called, and delivers", async () => {
+    const { api_secret } = kafkaConfig(rig.emulator)
+    const pasted = { topic: `\n${BATCHED} `, api_secret: `${api_secret}\r\n`, cluster_id: "\u00a0lkc-xxxxx" }
+    const rest_endpoint = `\t${rig.emulator.url.replace("http", "HTTP")}/v3/`
+    const { source, destination } = await connect(rig, {}, { ...pasted, rest_endpoint })
+    const shown = { topic: BATCHED, cluster_id: "lkc-xxxxx", rest_endpoint: rig.emulator.url }
+    expect(destination.config).toMatchObject(shown)
+    const changed = await rig.client.need("PATCH", `/v1/destinations/${destination.id}`, {
+      config: { key: " source_id\n" }
+    })
+    expect(changed.destination.config).toMatchObject({ ...shown, key: "source_id" })
+    const { event_id: id } = (await (await post(source, "{}")).json()) as { event_id: string }
+    const { event } = await eventually(
+      () => rig.client.need("GET", `/v1/events/${id}`),
+      (answer) => answer.event.status === "delivered"
+    )
+    expect(event.status).toBe("delivered")
+  })
+  it("is refused with the right form where it cannot be mended, each wrong field by its name", async () => {
+    const { status, body } = await rig.client.call("POST", "/v1/destinations", {
+      name: "Pasted",
+      type: "kafka",
+      config: {
+        ...kafkaConfig(rig.emulator),
+        bootstrap_servers: "https://pkc-1.confluent.cloud:443",
+        cluster_id: "lkc-1/topics",
+        rest_endpoint: `${rig.emulator.url}/v3/clusters/lkc-1`
+      }
+    })
+    expect(status).toBe(400)
+    expect(Object.fromEntries(body.issues.map(({ path, message }: Record<string, string>) => [path, message]))).toEqual(
+      {
+        "config.bootstrap_servers": expect.stringContaining("the URL of a REST Proxy goes to rest_endpoint"),
+        "config.cluster_id": expect.stringContaining('such as "lkc-xxxxx"'),
+        "config.rest_endpoint": expect.stringContaining('such as "https://rest-proxy.example.com:8082"')
+      }
+    )
+  })
+})
+
 describe("the check of a destination", () => {
   const check = async (id: string, body: object = {}) =>
     await rig.client.need("POST", `/v1/destinations/${id}/test`, body)
@@ -173,7 +259,7 @@ describe("the check of a destination", () => {
     const before = rig.emulator.records(BATCHED).length
     const report = await check(destination.id)
     expect(report).toMatchObject({ ok: true, receipt: null })
-    expect(results(report)).toEqual({ endpoint: "ok", credentials: "ok", cluster: "ok", topic: "ok" })
+    expect(results(report)).toMatchObject({ endpoint: "ok", credentials: "ok", cluster: "ok", topic: "ok" })
     expect(rig.emulator.records(BATCHED)).toHaveLength(before)
     const produced = await check(destination.id, { produce: true })
     expect(produced).toMatchObject({ ok: true, receipt: { topic: BATCHED } })
@@ -185,7 +271,12 @@ describe("the check of a destination", () => {
     const { destination: secret } = await connect(rig, {}, { topic: BATCHED, api_secret: "not-the-right-one" })
     const wrong = await check(secret.id, { produce: true })
     expect(wrong.ok).toBe(false)
-    expect(results(wrong)).toEqual({ endpoint: "ok", credentials: "failed", cluster: "unknown", topic: "unknown" })
+    expect(results(wrong)).toMatchObject({
+      endpoint: "ok",
+      credentials: "failed",
+      cluster: "unknown",
+      topic: "unknown"
+    })
     expect(wrong.steps[1].mend).toContain("api_secret")
     expect(JSON.stringify(wrong)).not.toContain("not-the-right-one")
     const { destination: topic } = await connect(rig, {}, { topic: "missing" })

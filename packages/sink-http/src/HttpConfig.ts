@@ -1,6 +1,7 @@
 /** The configuration of an HTTP destination, as users write it. */
 import { isSecretHeader } from "@hookstream/core/Event"
 import { secret } from "@hookstream/core/Sink"
+import * as Tidy from "@hookstream/core/Tidy"
 import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -278,15 +279,22 @@ export const HttpConfig = Schema.Struct({
       Schema.Literals(PERMANENT).annotate({
         message: `must be one of ${PERMANENT.join(", ")}: what other statuses lead to is fixed`
       })
-    ).annotate({
-      title: "Permanent statuses",
-      description: "Answers that make an event a dead letter at once. Default: none, they are retried",
-      default: [],
-      examples: [[400, 413, 422]]
-    })
+    )
+      .annotate({
+        title: "Permanent statuses",
+        description: "Answers that make an event a dead letter at once. Default: none, they are retried",
+        default: [],
+        examples: [[400, 413, 422]]
+      })
+      .check(
+        Schema.isMaxLength(PERMANENT.length, { message: `must be at most ${PERMANENT.length}, each of them once` })
+      )
   )
 })
 export type HttpConfig = typeof HttpConfig.Type
+
+/** A config as it is stored. The end of a prefix may be a space. */
+export const tidy = (config: unknown): unknown => Tidy.member(Tidy.texts(config, ["signing.prefix"]), "url", Tidy.url)
 
 /** Where the headers that a config sets are named: dotted path and name. */
 const namedHeaders = ({ headers = {}, auth, signing }: HttpConfig): ReadonlyArray<readonly [string, string]> => [

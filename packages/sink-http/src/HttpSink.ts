@@ -8,7 +8,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as Result from "effect/Result"
 import { checkSteps } from "./CheckSteps.ts"
 import * as ErrorMapping from "./ErrorMapping.ts"
-import { conflicts, HttpConfig } from "./HttpConfig.ts"
+import { conflicts, HttpConfig, tidy } from "./HttpConfig.ts"
 import * as HttpRequest from "./HttpRequest.ts"
 import * as ResponseBody from "./ResponseBody.ts"
 import * as RetryAfter from "./RetryAfter.ts"
@@ -60,6 +60,7 @@ export const HttpSink: Sink.Sink = Sink.make({
   type: "http",
   title: "HTTP",
   supports: { batch: false, receipts: false },
+  tidy,
   config: HttpConfig,
   validate: (config, use) => {
     const checked = checkUrl(config.url, use)

@@ -52,6 +52,13 @@ describe("an HTTP configuration", () => {
       "url",
       "must be at most 2048 characters: put what is long into headers"
     ],
+    [
+      "permanent_statuses",
+      [400, 400, 400, 400, 400, 400, 400],
+      "permanent_statuses",
+      "must be at most 6, each of them once"
+    ],
+    ["signing", hmac({ secret: "s".repeat(4097) }), "signing.secret", "must be at most 4096 characters"],
     ["method", "GET", "method", 'Expected "POST" | "PUT" | "PATCH"'],
     ["headers", { "X Y": "" }, "headers.X Y", name],
     ["headers", { "X:Y": "" }, "headers.X:Y", name],
@@ -178,6 +185,30 @@ describe("an HTTP configuration", () => {
   it("may be plain http on a private network where the deployment allows it", () => {
     for (const url of ["http://localhost:8080/x", "http://10.0.0.1"]) expect(validate({ url }, true)).toEqual([])
     expect(validate({ url: "ftp://10.0.0.1" }, true)).toMatchObject([{ path: "url" }])
+  })
+})
+
+describe("what a user pastes into an HTTP configuration", () => {
+  it.each([
+    ["\n https://Hooks.Example.com:443 \t", "https://hooks.example.com/"],
+    ["https://hooks.example.com/a/../b c?x=1#fragment", "https://hooks.example.com/b%20c?x=1"],
+    ["https://bücher.example/", "https://xn--bcher-kva.example/"],
+    ["nowhere", "nowhere"]
+  ])("the URL %j is stored as it is called: %s", (url, stored) => {
+    expect(HttpSink.tidy({ url })).toEqual({ url: stored })
+  })
+  it("loses the white space around it, but for a prefix, of which it may be a part", () => {
+    expect(
+      HttpSink.tidy({
+        headers: { "X-A": " b " },
+        auth: { type: "bearer", token: "token\r\n" },
+        signing: { type: "hmac", secret: " s ", prefix: "v0 " }
+      })
+    ).toEqual({
+      headers: { "X-A": "b" },
+      auth: { type: "bearer", token: "token" },
+      signing: { type: "hmac", secret: "s", prefix: "v0 " }
+    })
   })
 })
 

@@ -90,6 +90,7 @@ const ANSWERS: {
   down: { takes: false, answer: answer(503) },
   "break after": { takes: true, answer: (response) => void response.destroy() },
   hang: { takes: false, answer: () => {} },
+  "answer one": { takes: true, answer: () => {} },
   redirect: { takes: false, answer: answer(307, { Location: "/elsewhere" }) },
   echo: { takes: false, answer: answer(400, {}, `not you: Bearer ${TOKEN}`) },
   empty: { takes: true, answer: answer(200) },

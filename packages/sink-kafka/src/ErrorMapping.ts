@@ -45,7 +45,10 @@ export const ofStatus = (status: number): Meaning => {
 
 /** 6b: what became of one record. */
 const BY_CODE: Readonly<Record<number, Meaning>> = {
-  400: { reason: "Malformed" },
+  400: {
+    reason: "Malformed",
+    mend: "a value_format of string or binary sends what the proxy's reader of JSON refuses"
+  },
   40002: { reason: "Rejected" },
   401: { reason: "Unauthorized", mend: CREDENTIALS },
   40101: { reason: "Unauthorized", mend: CREDENTIALS },

@@ -4,6 +4,8 @@
  */
 import * as EventPath from "@hookstream/core/EventPath"
 import { type Limits, secret } from "@hookstream/core/Sink"
+import * as Tidy from "@hookstream/core/Tidy"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as RecordKey from "./RecordKey.ts"
 
@@ -12,8 +14,12 @@ import * as RecordKey from "./RecordKey.ts"
 
 type About = Schema.Annotations.Bottom<string, readonly []>
 
-const text = (about: About, holds: (text: string) => boolean, message: string) =>
-  Schema.String.annotate({ ...about, message }).check(Schema.makeFilter(holds, { message }))
+/** A text of at most `max` characters, of which `holds`. */
+const text = (about: About, max: number, holds: (text: string) => boolean, message: string) =>
+  Schema.String.annotate({ ...about, message }).check(
+    Schema.isMaxLength(max, { message: `must be at most ${max} characters` }),
+    Schema.makeFilter((value) => value.length > max || holds(value), { message })
+  )
 
 /** The first host of a bootstrap list, without its protocol and port; `undefined` when there is none. */
 export const firstHost = (bootstrapServers: string): string | undefined => {
@@ -25,11 +31,41 @@ export const firstHost = (bootstrapServers: string): string | undefined => {
   return /^(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@[\]]+)(:\d{1,5})?$/.exec(first)?.[1]
 }
 
-/** Kafka's own rule: org.apache.kafka.common.internals.Topic. */
-const isTopic = (topic: string): boolean => /^[a-zA-Z0-9._-]{1,249}$/.test(topic) && topic !== "." && topic !== ".."
+/** A list of bootstrap servers; longer ones are no lists of hosts. */
+const BOOTSTRAP_MAX = 4096
+/** A cluster's id is 22 characters of base64 (Kafka), or a short name (Confluent Cloud). */
+export const CLUSTER_ID_MAX = 128
+/** Confluent's have 16. */
+const API_KEY_MAX = 256
+/** Longer URLs are refused by common servers and proxies. */
+const URL_MAX = 2048
+const PATH_MAX = 512
 
-/** Part of the URL: as `.` or `..` it would name another resource. */
-const isClusterId = (id: string): boolean => /\S/.test(id) && id !== "." && id !== ".."
+/** A protocol in front, a name or an address, a port. */
+const SERVER = /^(?:[A-Za-z][A-Za-z0-9_+.-]*:\/\/)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/
+
+/** Whether the list begins with a server, and not with the URL of a REST Proxy. */
+const isBootstrap = (list: string): boolean => {
+  const server = SERVER.exec(list.split(",")[0]!.trim())
+  return server !== null && !/^https?:\/\//i.test(server[0]) && Number(server[1] ?? 1) <= 65_535
+}
+
+const TOPIC_MAX = 249
+/** Of a topic or a cluster, which is part of the URL: as `.` or `..` it would name another resource. */
+export const isName = (name: string): boolean => /^[a-zA-Z0-9._-]+$/.test(name) && name !== "." && name !== ".."
+
+/** Whether a base URL names more than a base: `/v3` is appended. */
+const isBase = (url: string): boolean => /\S/.test(url) && !/\/v3\//.test(url)
+
+/** The base URL of a proxy as it is stored: as it is called, but for the `/v3` that is appended. */
+export const tidyEndpoint = (endpoint: string): string => {
+  const url = Tidy.url(endpoint)
+  return /[?]/.test(url) ? url : url.replace(/\/+$/, "").replace(/\/v3$/, "").replace(/\/+$/, "")
+}
+
+/** A config as it is stored. A header's literal value is taken as it is written. */
+export const tidy = (config: unknown): unknown =>
+  Tidy.member(Tidy.texts(config, ["record_headers"]), "rest_endpoint", tidyEndpoint)
 
 const isPath = (path: string): boolean => EventPath.compile(path) !== undefined
 
@@ -59,6 +95,7 @@ const HeaderValue = Schema.Union([
   Schema.Struct({
     path: text(
       { title: "Path", description: "Where in the event the value is", examples: ["payload.customer.id"] },
+      PATH_MAX,
       isPath,
       `must be a path: ${EventPath.SYNTAX}`
     )
@@ -145,8 +182,9 @@ export const KafkaConfig = Schema.Struct({
         "The REST endpoint is derived from it: the same host, by HTTPS on port 443. Of a list the first host counts.",
       examples: ["pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"]
     },
-    (list) => firstHost(list) !== undefined,
-    'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'
+    BOOTSTRAP_MAX,
+    isBootstrap,
+    'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"; the URL of a REST Proxy goes to rest_endpoint'
   ),
   cluster_id: text(
     {
@@ -154,8 +192,9 @@ export const KafkaConfig = Schema.Struct({
       description: "In the Confluent Cloud console under Cluster settings",
       examples: ["lkc-xxxxx"]
     },
-    isClusterId,
-    'must be a cluster id, such as "lkc-xxxxx"'
+    CLUSTER_ID_MAX,
+    isName,
+    'must be a cluster id, such as "lkc-xxxxx": letters, digits, dots, underscores and hyphens'
   ),
   topic: text(
     {
@@ -163,7 +202,9 @@ export const KafkaConfig = Schema.Struct({
       description: "It must exist: hookstream does not create topics",
       examples: ["webhook-events"]
     },
-    isTopic,
+    // Kafka's own rule: org.apache.kafka.common.internals.Topic.
+    TOPIC_MAX,
+    isName,
     "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"
   ),
   // Basic authentication ends the user name at the first colon (RFC 7617 §2).
@@ -173,10 +214,15 @@ export const KafkaConfig = Schema.Struct({
       description: "A Confluent API key with DeveloperWrite on the topic",
       examples: ["ABCDEFGHIJKLMNOP"]
     },
-    (key) => /\S/.test(key) && !key.includes(":"),
-    "must not be empty, nor contain a colon"
+    API_KEY_MAX,
+    (key) => /\S/.test(key) && /^[^:\p{Cc}]*$/u.test(key),
+    "must not be empty, nor contain a colon or line ends"
   ),
-  api_secret: secret({ title: "API secret", description: "Sealed at rest, masked in every answer" }),
+  api_secret: secret({ title: "API secret", description: "Sealed at rest, masked in every answer" }).check(
+    Schema.makeFilter((value: Redacted.Redacted<string>) => !/\p{Cc}/u.test(Redacted.value(value)), {
+      message: "must not contain line ends or other control characters"
+    })
+  ),
   rest_endpoint: Schema.optionalKey(
     text(
       {
@@ -185,8 +231,9 @@ export const KafkaConfig = Schema.Struct({
           "Base URL of a stand-alone REST Proxy, to which /v3 is appended. Without it the endpoint is https://{host of bootstrap_servers}/kafka/v3",
         examples: ["https://rest-proxy.example.com:8082"]
       },
-      (url) => /\S/.test(url),
-      "must not be empty"
+      URL_MAX,
+      isBase,
+      'must be the base URL of a REST Proxy, such as "https://rest-proxy.example.com:8082": /v3/clusters/… is appended'
     )
   ),
   key: Schema.optionalKey(
@@ -198,6 +245,7 @@ export const KafkaConfig = Schema.Struct({
         default: "event_id",
         examples: ["payload.customer.id", "headers.x-account", "source_id"]
       },
+      PATH_MAX,
       (key) => RecordKey.compile(key) !== undefined,
       `must be "event_id", "source_id", "none" or a path: ${EventPath.SYNTAX}`
     )

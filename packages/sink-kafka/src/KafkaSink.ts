@@ -14,8 +14,8 @@ import * as Stream from "effect/Stream"
 import * as ErrorMapping from "./ErrorMapping.ts"
 import { jsonOf, messageOf, retryAfter } from "./internal/proxyAnswer.ts"
 import * as KafkaCheck from "./KafkaCheck.ts"
-import { BATCH_BYTES_DEFAULT, BATCH_RECORDS_DEFAULT, KafkaConfig, limitsOf } from "./KafkaConfig.ts"
-import { clusterUrl, produceUrl, topicUrl } from "./ProduceUrl.ts"
+import { BATCH_BYTES_DEFAULT, BATCH_RECORDS_DEFAULT, KafkaConfig, limitsOf, tidy } from "./KafkaConfig.ts"
+import { produceUrl } from "./ProduceUrl.ts"
 import * as ReceiptReader from "./ReceiptReader.ts"
 import * as RecordEncoder from "./RecordEncoder.ts"
 import * as RecordKey from "./RecordKey.ts"
@@ -26,13 +26,19 @@ const TIMEOUT_MS = 65_000
 const SECRET_MIN = 8
 
 /**
- * How long to wait for the answer's end behind the last receipt. It comes at once; a connection that is not read to its end
- * cannot carry the next request, and one that is held open must not keep the outcomes back.
+ * How long to wait for the answer's end behind the last receipt that is waited for. It comes at once; a connection that is not read
+ * to its end cannot carry the next request, and one that is held open must not keep the outcomes back.
  */
 const END_GRACE = "250 millis"
 
 const ENDED = "the proxy answered without a receipt for this record"
 const BROKE = "the connection broke before the receipt of this record"
+/**
+ * On a missing topic the proxy waits a minute for each record, one after another, before it says so. It does not notice that nobody
+ * reads its receipts: it goes on with the records that it has.
+ */
+const LEFT =
+  "not waited for: an earlier record of the request was refused for a reason that holds for all; the proxy may still produce this one"
 
 /** Reads until there is nothing more to read; why a record without a receipt has none. */
 const readReceipts = Effect.fnUntraced(
@@ -45,11 +51,14 @@ const readReceipts = Effect.fnUntraced(
     let more = true
     while (more) more = yield* readOn
     yield* Effect.timeoutOption(Effect.forever(readOn), END_GRACE)
-    return ENDED
+    return receipts.refused() ? LEFT : ENDED
   },
   Effect.catch((error) => Effect.succeed(Cause.isDone(error) ? ENDED : BROKE)),
   Effect.scoped
 )
+
+const TOO_LONG =
+  "sent as STRING: the proxy's reader of JSON refuses numbers of more than 1000 digits and names of more than 50,000 bytes"
 
 /** A connection that failed may have carried the request: the outcome is unknown. */
 const unreachable = (host: string) => () =>
@@ -79,7 +88,7 @@ const driver = Effect.fnUntraced(function* (
     return secret.length < SECRET_MIN ? shown : shown.replaceAll(secret, "****")
   }
 
-  const send = Effect.fnUntraced(function* (batch: ReadonlyArray<Sink.OutboundEvent>) {
+  const send = Effect.fnUntraced(function* (batch: ReadonlyArray<Sink.OutboundEvent>, tell?: Sink.Tell) {
     const unkeyed = new Set<number>()
     // Bytes, so that Content-Length is sent and the content type is exactly `application/json` (§2: some proxies refuse a charset).
     const body = HttpBody.uint8Array(
@@ -97,7 +106,17 @@ const driver = Effect.fnUntraced(function* (
         ...(wait === undefined ? {} : { retryAfter: wait })
       })
     }
-    const receipts = ReceiptReader.make({ count: batch.length, retryAfter: wait, conceal })
+    const receipts = ReceiptReader.make({
+      count: batch.length,
+      retryAfter: wait,
+      conceal,
+      note: (position) => {
+        const notes = unkeyed.has(position) ? [keyMissing] : []
+        if (RecordEncoder.isTooLong(batch[position]!.event, config)) notes.push(TOO_LONG)
+        return notes.length === 0 ? undefined : notes.join("; ")
+      },
+      tell
+    })
     const why = yield* readReceipts(response.stream, receipts)
     if (receipts.surplus() > 0) {
       yield* Effect.logWarning("the proxy answered with more receipts than there were records", {
@@ -105,13 +124,7 @@ const driver = Effect.fnUntraced(function* (
         surplus: receipts.surplus()
       })
     }
-    const outcomes = receipts.outcomes(why)
-    if (unkeyed.size === 0) return outcomes
-    return outcomes.map((outcome, i) =>
-      outcome._tag === "Delivered" && unkeyed.has(i)
-        ? Sink.delivered({ ...outcome.receipt, note: keyMissing })
-        : outcome
-    )
+    return receipts.outcomes(why)
   })
 
   const get = Effect.fnUntraced(
@@ -130,7 +143,7 @@ const driver = Effect.fnUntraced(function* (
     ...(limits === undefined ? {} : { limits }),
     ...(typeof key === "function" ? { orderingKey: key } : {}),
     send,
-    check: KafkaCheck.check({ cluster: clusterUrl(config), topic: topicUrl(config) }, get)
+    check: KafkaCheck.check(config, get)
   }
 })
 
@@ -161,6 +174,7 @@ export const KafkaSink: Sink.Sink = Sink.make({
   title: "Kafka (Confluent REST Proxy v3)",
   supports: { batch: true, receipts: true },
   defaultTimeoutMs: TIMEOUT_MS,
+  tidy,
   config: KafkaConfig,
   validate,
   driver

@@ -5,7 +5,8 @@
  * A receipt is read as soon as its last byte is there, whatever the chunks: if the connection breaks later, it stays read. What
  * is held is the receipt that has not ended yet.
  */
-import { delivered, failed, type Outcome } from "@hookstream/core/Sink"
+import { pauses } from "@hookstream/core/Delivery"
+import { delivered, failed, type Outcome, type Tell } from "@hookstream/core/Sink"
 import * as ErrorMapping from "./ErrorMapping.ts"
 
 /** Characters. A receipt is a few hundred, and an error's message a few thousand. */
@@ -56,19 +57,30 @@ export interface Options {
   readonly retryAfter?: number | undefined
   /** Takes what must not be shown out of the proxy's words. */
   readonly conceal?: (words: string) => string
+  /** What to say in the receipt of a record that was delivered. */
+  readonly note?: (position: number) => string | undefined
+  /** Hears each outcome as soon as its receipt has been read. */
+  readonly tell?: Tell | undefined
 }
 
-const outcomeOf = (text: string, { retryAfter, conceal = (words) => words }: Options): Outcome => {
+const outcomeOf = (
+  text: string,
+  position: number,
+  { retryAfter, conceal = (words) => words, note = () => undefined }: Options
+): Outcome => {
   const receipt = parse(text)
   if (receipt === undefined) return UNREADABLE
   const { error_code: code, cluster_id, topic_name, partition_id, timestamp } = receipt
   const offset = typeof receipt.offset === "string" && /^-?\d+$/.test(receipt.offset) ? receipt.offset : null
   if (code === 200 || (code === undefined && offset !== null)) {
+    const noted = note(position)
     return delivered({
       ...(typeof cluster_id === "string" ? { cluster_id } : {}),
       ...(typeof topic_name === "string" ? { topic: topic_name } : {}),
-      ...{ partition: typeof partition_id === "number" ? partition_id : null, offset },
-      timestamp: textOr(timestamp, null)
+      partition: typeof partition_id === "number" ? partition_id : null,
+      offset,
+      timestamp: textOr(timestamp, null),
+      ...(noted === undefined ? {} : { note: noted })
     })
   }
   if (typeof code !== "number") return UNREADABLE
@@ -80,8 +92,13 @@ const outcomeOf = (text: string, { retryAfter, conceal = (words) => words }: Opt
 }
 
 export interface ReceiptReader {
-  /** Takes the next bytes of the body; `false` once each record has its receipt, or what came can be followed by none. */
+  /**
+   * Takes the next bytes of the body; `false` once each record has its receipt, what came can be followed by none, or there is no
+   * sense in waiting for more: a receipt refuses its record for a reason that holds for all.
+   */
   readonly push: (chunk: Uint8Array) => boolean
+  /** Whether a receipt says what holds for all records: credentials, rights or topic. */
+  readonly refused: () => boolean
   /** One outcome for each record: those without a receipt are unknown, because of `why`. */
   readonly outcomes: (why: string) => ReadonlyArray<Outcome>
   /** Receipts beyond the records, in what was read. */
@@ -112,6 +129,15 @@ export const make = (options: Options): ReceiptReader => {
   let depth = 0
   let inString = false
   let broken = false
+  let refused = false
+
+  const take = (receipt: string): void => {
+    const position = outcomes.length
+    const outcome = outcomeOf(receipt, position, options)
+    outcomes.push(outcome)
+    options.tell?.(position, outcome)
+    refused ||= pauses(outcome)
+  }
 
   /** Reads on to the end of the text; what is done with is taken off its beginning. */
   const scan = (): void => {
@@ -134,7 +160,7 @@ export const make = (options: Options): ReceiptReader => {
       } else if (code === OPEN) {
         depth++
       } else if (code === CLOSE && --depth === 0) {
-        if (outcomes.length < count) outcomes.push(outcomeOf(text.slice(start, at + 1), options))
+        if (outcomes.length < count) take(text.slice(start, at + 1))
         else surplus++
         start = at + 1
       }
@@ -149,8 +175,9 @@ export const make = (options: Options): ReceiptReader => {
       if (broken) return false
       text += decoder.decode(chunk, { stream: true })
       scan()
-      return !broken && outcomes.length < count
+      return !broken && !refused && outcomes.length < count
     },
+    refused: () => refused,
     outcomes: (why) => {
       const missing = failed("Unknown", why)
       return [...outcomes, ...Array.from({ length: count - outcomes.length }, () => missing)]

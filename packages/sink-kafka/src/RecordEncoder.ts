@@ -8,6 +8,7 @@
  * | body | `json` | `string` | `binary` |
  * |---|---|---|---|
  * | JSON | `JSON`, the bytes as `data` | `STRING` | `BINARY` |
+ * | JSON that the proxy's reader refuses | `STRING` | `STRING` | `BINARY` |
  * | the JSON text `null` | `STRING` | `STRING` | `BINARY` |
  * | other UTF-8 text, or empty | `STRING` | `STRING` | `BINARY` |
  * | other bytes | `BINARY` | `BINARY` | `BINARY` |
@@ -63,7 +64,7 @@ const isNull = (json: Uint8Array): boolean => {
 
 const valueType = ({ body, bodyKind }: Event, format: "json" | "string" | "binary"): ValueType => {
   if (format === "binary" || bodyKind === "binary") return "BINARY"
-  return format === "string" || bodyKind === "utf8" || isNull(body) ? "STRING" : "JSON"
+  return format === "string" || bodyKind !== "json" || isNull(body) ? "STRING" : "JSON"
 }
 
 const dataLength = (type: ValueType, body: Uint8Array): number => {
@@ -76,6 +77,10 @@ const writeData = (out: ByteWriter, type: ValueType, body: Uint8Array, length: n
   else if (type === "STRING") out.jsonString(body, length)
   else out.base64(body, body.length)
 }
+
+/** Whether an event's body is JSON, and goes as text because the proxy's reader would refuse it. */
+export const isTooLong = ({ bodyKind }: Event, { value_format = "json" }: Pick<KafkaConfig, "value_format">): boolean =>
+  bodyKind === "long_json" && value_format === "json"
 
 /** Writes the body of a produce request; `keyMissing` is told the position of each event whose key's path led nowhere. */
 export type Encode = (

@@ -1,6 +1,6 @@
 import { SYNTAX, viewOf } from "@hookstream/core/EventPath"
 import type { SinkDriver, SinkUse } from "@hookstream/core/Sink"
-import { KafkaConfig } from "@hookstream/sink-kafka/KafkaConfig"
+import { KafkaConfig, tidy } from "@hookstream/sink-kafka/KafkaConfig"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
 import { Effect, Result, Schema, SchemaIssue } from "effect"
 import { FetchHttpClient } from "effect/http"
@@ -13,6 +13,12 @@ const issues = (input: unknown): Record<string, string> => {
   const { issues } = SchemaIssue.makeFormatterStandardSchemaV1()(decoded.failure.issue)
   return Object.fromEntries(issues.map(({ path, message }) => [path?.join("."), message]))
 }
+
+const BOOTSTRAP =
+  'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"; the URL of a REST Proxy goes to rest_endpoint'
+const CLUSTER = 'must be a cluster id, such as "lkc-xxxxx": letters, digits, dots, underscores and hyphens'
+const BASE =
+  'must be the base URL of a REST Proxy, such as "https://rest-proxy.example.com:8082": /v3/clusters/… is appended'
 
 describe("a Kafka configuration", () => {
   it("of the seed's five fields is enough", () => {
@@ -27,29 +33,36 @@ describe("a Kafka configuration", () => {
     ["topic", "", "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"],
     ["topic", "a/b", "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"],
     ["topic", "..", "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"],
-    [
-      "topic",
-      "t".repeat(250),
-      "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"
-    ],
-    ["bootstrap_servers", "", 'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'],
-    ["bootstrap_servers", ":9092", 'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'],
-    [
-      "bootstrap_servers",
+    ["topic", "t".repeat(250), "must be at most 249 characters"],
+    ["topic", "a%2Fb", "must be 1 to 249 letters, digits, dots, underscores or hyphens, without slashes or spaces"],
+    ...[
+      "",
+      ":9092",
       "SASL_SSL://:9092",
-      'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'
-    ],
-    [
-      "bootstrap_servers",
       "host/path:9092",
-      'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"'
-    ],
+      "host:70000",
+      "exa%6dple.com:9092",
+      "a@b.example:9092",
+      "one.example:9092 two.example:9092",
+      "https://rest-proxy.example.com:8082",
+      "http://rest-proxy.example.com",
+      "HTTPS://pkc-1.confluent.cloud:443/kafka/v3"
+    ].map((list) => ["bootstrap_servers", list, BOOTSTRAP]),
+    ["bootstrap_servers", `${"a.example:9092,".repeat(300)}b`, "must be at most 4096 characters"],
     ["api_secret", "", "must not be empty"],
-    ["api_key", " ", "must not be empty, nor contain a colon"],
-    ["api_key", "user:name", "must not be empty, nor contain a colon"],
-    ["cluster_id", "", 'must be a cluster id, such as "lkc-xxxxx"'],
-    ["cluster_id", "..", 'must be a cluster id, such as "lkc-xxxxx"'],
-    ["rest_endpoint", " ", "must not be empty"],
+    ["api_secret", "s".repeat(4097), "must be at most 4096 characters"],
+    ["api_secret", "one\ntwo", "must not contain line ends or other control characters"],
+    ["api_key", " ", "must not be empty, nor contain a colon or line ends"],
+    ["api_key", "user:name", "must not be empty, nor contain a colon or line ends"],
+    ["api_key", "one\r\ntwo", "must not be empty, nor contain a colon or line ends"],
+    ["api_key", "k".repeat(257), "must be at most 256 characters"],
+    ...["", "..", ".", "lkc/x", "lkc-x?y", "lkc%2Fx", "lkc x", "lkc\nx", "#"].map((id) => ["cluster_id", id, CLUSTER]),
+    ["cluster_id", "c".repeat(129), "must be at most 128 characters"],
+    ["rest_endpoint", " ", BASE],
+    ["rest_endpoint", "https://proxy.example.com/v3/clusters/lkc-1/topics/t/records", BASE],
+    ["rest_endpoint", `https://proxy.example.com/${"x".repeat(2048)}`, "must be at most 2048 characters"],
+    ["key", `payload.${"a".repeat(512)}`, "must be at most 512 characters"],
+    ["record_headers.a.path", `payload.${"a".repeat(512)}`, "must be at most 512 characters"],
     ["key", "customer.id", `must be "event_id", "source_id", "none" or a path: ${SYNTAX}`],
     ["key", "payload.", `must be "event_id", "source_id", "none" or a path: ${SYNTAX}`],
     ["key", 7, `must be "event_id", "source_id", "none" or a path: ${SYNTAX}`],
@@ -95,6 +108,30 @@ describe("a Kafka configuration", () => {
     { limits: { requests_per_second: 1 }, batch: {} }
   ])("with %j is good", (change) => {
     expect(issues({ ...config, ...change })).toEqual({})
+  })
+  it.each([
+    "pkc-1.us-east-1.aws.confluent.cloud:9092",
+    "SASL_SSL://pkc-1.us-east-1.aws.confluent.cloud:9092",
+    "kafka_1.example.com",
+    "[2001:db8::1]:9092",
+    "a.example:9092, b.example:9092"
+  ])("may have the bootstrap servers %s", (bootstrap_servers) => {
+    expect(issues({ ...config, bootstrap_servers })).toEqual({})
+  })
+  it.each([
+    [" https://Proxy.Example.com:443/ \n", "https://proxy.example.com"],
+    ["https://proxy.example.com:8082/v3", "https://proxy.example.com:8082"],
+    ["https://proxy.example.com/kafka/v3/", "https://proxy.example.com/kafka"],
+    ["https://proxy.example.com/a b#c", "https://proxy.example.com/a%20b"],
+    ["https://bücher.example//", "https://xn--bcher-kva.example"],
+    ["https://proxy.example.com/v3?a=1", "https://proxy.example.com/v3?a=1"],
+    ["proxy", "proxy"]
+  ])("stores the REST endpoint %j as it is called: %s", (rest_endpoint, stored) => {
+    expect(tidy({ ...config, rest_endpoint })).toEqual({ ...config, rest_endpoint: stored })
+  })
+  it("takes no white space away from a header's literal value", () => {
+    const record_headers = { a: " x ", b: { path: "payload.a" } }
+    expect(tidy({ topic: " t\u200b", record_headers })).toEqual({ topic: "t", record_headers })
   })
   it("tells a form what each field is: title, description, example, and the default of what may be left out", () => {
     const { schema } = Schema.toJsonSchemaDocument(KafkaConfig)

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import type { CheckStep, OutboundEvent, SinkDriver } from "@hookstream/core/Sink"
+import type { CheckStep, OutboundEvent, SinkDriver, Tell } from "@hookstream/core/Sink"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import type { Limits } from "@hookstream/kafka-rest-emulator/Limits"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
@@ -26,7 +26,8 @@ const using = async <A>(change: object, use: (driver: SinkDriver) => Effect.Effe
   expect(JSON.stringify([result, logged])).not.toMatch(SECRETS)
   return { result, logged }
 }
-const sendAll = (change: object, batch: ReadonlyArray<OutboundEvent>) => using(change, (driver) => driver.send(batch))
+const sendAll = (change: object, batch: ReadonlyArray<OutboundEvent>, tell?: Tell) =>
+  using(change, (driver) => driver.send(batch, tell))
 const send = async (change: object, body = '{"a": 1.0}') => (await sendAll(change, [outbound(body)])).result
 const check = async (change: object): Promise<ReadonlyArray<CheckStep>> => {
   const { result } = await using(change, (driver) => driver.check)
@@ -135,6 +136,24 @@ describe("the Kafka sink against the emulator", () => {
       success: [{ receipt: expect.not.objectContaining({ note }) }, { receipt: { note } }]
     })
     expect(emulator.records(config.topic).at(-1)!.key!.text).toBe(outbound("").event.id)
+  })
+  it("says in the receipt when JSON went as text because the proxy would refuse it", async () => {
+    const long = `{"n":${"7".repeat(1001)}}`
+    const change = { rest_endpoint: emulator.url, key: "payload.id" }
+    const { result } = await sendAll(change, [outbound('{"id":1,"n":7}'), outbound(long), outbound("text")])
+    const note = expect.stringMatching(/keyed by the event id; sent as STRING: .* 1000 digits/)
+    expect(result).toMatchObject({
+      success: [
+        { receipt: expect.not.objectContaining({ note: expect.anything() }) },
+        { receipt: { note } },
+        { receipt: { note: expect.not.stringContaining("STRING") } }
+      ]
+    })
+    expect(emulator.records(config.topic).at(-2)!.value).toMatchObject({ type: "STRING", text: long })
+    const binary = await sendAll({ rest_endpoint: emulator.url, value_format: "binary" }, [outbound(long)])
+    expect(binary.result).toMatchObject({
+      success: [{ receipt: expect.not.objectContaining({ note: expect.anything() }) }]
+    })
   })
   it("reads the records of a batch that the proxy refused one by one", async () => {
     const large = JSON.stringify("x".repeat(1_100_000))
@@ -263,6 +282,66 @@ describe("the Kafka sink against other servers", () => {
       })
     })
   })
+  it("tells each outcome while the rest of the answer is on its way, with the note of its receipt", async () => {
+    let go = () => {}
+    const told: Array<unknown> = []
+    await streaming(async (response) => {
+      response.write(receipt(1))
+      await new Promise<void>((resolve) => {
+        go = resolve
+      })
+      response.end(receipt(2))
+    })(async (url) => {
+      const batch = [outbound("{}"), outbound('{"id":1}')]
+      const { result } = await sendAll({ rest_endpoint: url, key: "payload.id" }, batch, (position, outcome) => {
+        told.push([position, outcome])
+        go()
+      })
+      const note = "the key's path payload.id led nowhere: keyed by the event id"
+      expect(told).toMatchObject([
+        [0, { receipt: { offset: "1", note } }],
+        [1, { receipt: { offset: "2" } }]
+      ])
+      expect(result).toMatchObject({ success: told.map((one) => (one as ReadonlyArray<unknown>)[1]) })
+    })
+  })
+  it.each([
+    ["a missing topic", 40401, "Misconfigured"],
+    ["no right to the topic", 40301, "Unauthorized"]
+  ])("of %s ends the request, and says of what it did not wait for that it is unknown", async (_, code, reason) => {
+    let ended: () => void
+    const left = new Promise<void>((resolve) => {
+      ended = resolve
+    })
+    await streaming(async (response) => {
+      response.on("close", () => ended())
+      // The proxy waits a minute for the next one.
+      response.write(JSON.stringify({ error_code: code, message: "words" }))
+    })(async (url) => {
+      const { result } = await sendAll({ rest_endpoint: url }, three)
+      await left
+      const detail = expect.stringMatching(/^not waited for: .* the proxy may still produce this one$/)
+      expect(result).toMatchObject({
+        success: [{ reason }, { reason: "Unknown", detail }, { reason: "Unknown", detail }]
+      })
+    })
+  })
+  it("of a missing topic still takes the receipts that come at once", async () => {
+    const none = JSON.stringify({ error_code: 40403, message: "words" })
+    await streaming(async (response) => {
+      response.write(none)
+      await soon()
+      response.end(none)
+    })(async (url) => {
+      expect((await sendAll({ rest_endpoint: url }, three)).result).toMatchObject({
+        success: [
+          { reason: "Misconfigured" },
+          { reason: "Misconfigured" },
+          unknown("the proxy answered without a receipt for this record")
+        ]
+      })
+    })
+  })
   it("reads an answer to its end, so that the connection carries the next request", async () => {
     let connections = 0
     await answering(
@@ -334,7 +413,8 @@ describe("the Kafka sink against other servers", () => {
         const echo = expect.stringContaining("Basic **** ****")
         expect(await send({ rest_endpoint: url })).toMatchObject({ success: [{ detail: echo }] })
         expect(await send({ rest_endpoint: url, topic: "refuse" })).toMatchObject({ failure: { detail: echo } })
-        expect(await check({ rest_endpoint: url, topic: "refuse" })).toMatchObject([{}, {}, {}, { detail: echo }])
+        const steps = await check({ rest_endpoint: `${url}/kafka`, topic: "refuse" })
+        expect(steps.find(({ name }) => name === "topic")).toMatchObject({ detail: echo })
       }
     )
   })
@@ -356,14 +436,16 @@ const closed = async (): Promise<string> => {
 }
 
 describe("the check of a Kafka destination", () => {
-  const results = (steps: ReadonlyArray<CheckStep>) => steps.map(({ name, result }) => `${name} ${result}`)
+  /** Those that come before the topic's settings. */
+  const first = (steps: ReadonlyArray<CheckStep>) => steps.slice(0, 4)
+  const results = (steps: ReadonlyArray<CheckStep>) => first(steps).map(({ name, result }) => `${name} ${result}`)
   const ALL = ["endpoint ok", "credentials ok", "cluster ok", "topic ok"]
 
   it("of a good one finds each step well, and produces nothing", async () => {
     const before = emulator.records("empty").length
     const steps = await check({ rest_endpoint: `${emulator.url}/kafka`, topic: "empty" })
     expect(results(steps)).toEqual(ALL)
-    expect(steps.every(({ mend }) => mend === null)).toBe(true)
+    expect(first(steps).every(({ mend }) => mend === null)).toBe(true)
     expect(steps[3]!.detail).toBe("found, with 3 partitions")
     expect(emulator.records("empty")).toHaveLength(before)
   })
@@ -382,9 +464,8 @@ describe("the check of a Kafka destination", () => {
     expect(results(steps)).toEqual([
       ...ALL.slice(0, at),
       `${step} failed`,
-      ...steps.slice(at + 1).map(({ name }) => `${name} unknown`)
+      ...ALL.slice(at + 1).map((one) => one.replace("ok", "unknown"))
     ])
-    expect(steps).toHaveLength(4)
     expect(steps[at]!.mend).toBe(mend)
     const last = step === "topic" ? "/kafka/v3/clusters/lkc-xxxxx/topics/missing" : /\/clusters\/[^/]*$/
     expect(emulator.requests().at(-1)!.url).toMatch(last)
@@ -405,7 +486,7 @@ describe("the check of a Kafka destination", () => {
     ["a web site", page(200), found, ["failed", "unknown", "unknown", "unknown"]],
     ["credentials that nobody knows", page(401), found, ["ok", "failed", "unknown", "unknown"]],
     ["credentials without rights", [403, '{"error_code":40301}'], found, ["ok", "failed", "unknown", "unknown"]],
-    ["a cluster that is not there", none, found, ["ok", "ok", "failed", "unknown"]],
+    ["a cluster that nobody knows", none, found, ["ok", "ok", "unknown", "unknown"]],
     ["a proxy that shows no clusters", page(404), found, ["ok", "unknown", "unknown", "ok"]],
     ["a proxy that throttles", page(429), page(429), ["ok", "unknown", "unknown", "unknown"]],
     ["a proxy that shows no topics", found, page(404), ["ok", "ok", "ok", "unknown"]],
@@ -423,7 +504,7 @@ describe("the check of a Kafka destination", () => {
         response.writeHead(status, { Location: "/elsewhere" }).end(body)
       },
       async (url) => {
-        const steps = await check({ rest_endpoint: url })
+        const steps = first(await check({ rest_endpoint: url }))
         expect(steps.map(({ result }) => result)).toEqual(wanted)
         for (const { result, mend } of steps) if (result !== "unknown") expect(mend === null).toBe(result === "ok")
       }
@@ -447,7 +528,8 @@ describe("the check of a Kafka destination", () => {
         else response.end(found[1])
       },
       async (url) => {
-        expect((await check({ rest_endpoint: url })).map(({ result }) => result)).toEqual(["ok", "ok", "ok", "unknown"])
+        const steps = first(await check({ rest_endpoint: url }))
+        expect(steps.map(({ result }) => result)).toEqual(["ok", "ok", "ok", "unknown"])
       }
     )
   })

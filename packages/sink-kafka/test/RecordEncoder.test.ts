@@ -138,6 +138,21 @@ describe("a produce request", () => {
   })
 })
 
+describe("JSON that the proxy's reader refuses", () => {
+  const number = `{"id":"a","n":${"7".repeat(1001)}}`
+  const name = `{"id":"a","${"x".repeat(50_001)}":1}`
+  it.each([
+    ["a number", number, "json", "STRING"],
+    ["a name", name, "json", "STRING"],
+    ["a number", number, "string", "STRING"],
+    ["a number", number, "binary", "BINARY"]
+  ] as const)("for %s of its goes as text, and is keyed by its path: %#", (_, body, value_format, type) => {
+    const request = text(RecordEncoder.make({ value_format, key: "payload.id" })([outbound(body)]))
+    const { value, key } = readRecord(request)
+    expect([value!.type, text(value!.bytes!), text(key!.bytes!)]).toEqual([type, body, "a"])
+  })
+})
+
 describe("the record", () => {
   const encode = (body: Uint8Array | string, settings: Parameters<typeof RecordEncoder.make>[0] = {}, change = {}) =>
     text(RecordEncoder.make(settings)([outbound(body, change)]))

@@ -70,6 +70,7 @@ const FAULTS: { readonly [B in Behaviour]: ReadonlyArray<FaultRule> } = {
   ],
   "break after": [{ _tag: "Cut", after: "produce" }],
   hang: [{ _tag: "Delay", ms: 60_000 }],
+  "answer one": [{ _tag: "Stream", betweenMs: 60_000 }],
   redirect: [
     { _tag: "Respond", status: 307, headers: { Location: "/v3/clusters/other/topics/webhook-events/records" } }
   ],

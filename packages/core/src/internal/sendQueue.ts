@@ -17,8 +17,8 @@ export interface Item {
   readonly decided: Delivery.Result | undefined
 }
 
-/** What one request brought: an outcome for each of its events, or `split`: it is made again in two halves. */
-export type Answer = ReadonlyArray<Outcome> | "split"
+/** What one request brought for an event; `split`: those of which this is said are sent again in two halves. */
+export type Answer = Outcome | "split"
 
 /** Which events of a window go next: each request in order of sequence, and of a key one event at a time. */
 export const makeQueue = (
@@ -36,9 +36,15 @@ export const makeQueue = (
   const used = { requests: 0, records: 0, bytes: 0 }
   const settled: Array<Delivery.Settled> = []
 
-  const finish = (item: Item, result: Delivery.Result, request: number | null = null, latency = 0) => {
+  const finish = (
+    item: Item,
+    result: Delivery.Result,
+    request: number | null = null,
+    latency = 0,
+    besideRefusal = false
+  ) => {
     const { seq, key, spent, restarts, since } = item
-    settled.push({ seq, key, spent, restarts, since, request, latency, result })
+    settled.push({ seq, key, spent, restarts, since, request, latency, result, besideRefusal })
     if (key !== null && !Delivery.letsFollow(result)) held.add(key)
   }
   /** Halves of a request that has started are sent, whatever is allowed. */
@@ -88,13 +94,20 @@ export const makeQueue = (
     take,
     isSplit,
     /** A request came to an end; answers the outcomes that it brought. */
-    done: (request: ReadonlyArray<Item>, answer: Answer, number: number, latency: number) => {
+    done: (request: ReadonlyArray<Item>, answers: ReadonlyArray<Answer>, number: number, latency: number) => {
       for (const { key } of request) if (key !== null) busy.delete(key)
       const before = settled.length
-      if (answer === "split") {
-        for (const { seq } of request) share.set(seq, Math.ceil(request.length / 2))
-        waiting = [...request, ...waiting].sort((a, b) => a.seq - b.seq)
-      } else for (const [i, item] of request.entries()) finish(item, answer[i]!, number, latency)
+      const refused = answers.some((answer) => answer !== "split" && Delivery.pauses(answer))
+      const again: Array<Item> = []
+      for (const [i, item] of request.entries()) {
+        const answer = answers[i]!
+        if (answer === "split") again.push(item)
+        else finish(item, answer, number, latency, refused)
+      }
+      if (again.length > 0) {
+        for (const { seq } of again) share.set(seq, Math.ceil(again.length / 2))
+        waiting = [...again, ...waiting].sort((a, b) => a.seq - b.seq)
+      }
       return settled.slice(before)
     },
     /** Sending has stopped: what was not sent, among what was, waits. */

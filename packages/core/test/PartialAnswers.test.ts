@@ -1,0 +1,153 @@
+/** Requests of which the sink has answered a part: what is known stands, whatever comes of the rest. */
+import { describe, expect, it } from "@effect/vitest"
+import { defaultSettings } from "@hookstream/core/CircuitBreaker"
+import * as Delivery from "@hookstream/core/Delivery"
+import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { newEvent } from "@hookstream/core/Event"
+import * as EventLog from "@hookstream/core/EventLog"
+import * as Pump from "@hookstream/core/Pump"
+import { defaultPolicy } from "@hookstream/core/RetryPolicy"
+import { delivered, failed, type SinkDriver, SinkError } from "@hookstream/core/Sink"
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+
+const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
+
+/** A destination with `events` events waiting, which it sends in requests of ten. */
+const given = (events: number, send: SinkDriver["send"]) => {
+  const store = EventLog.makeMemory(log)
+  const journal = DeliveryJournal.makeMemory()
+  journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
+  const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+  for (let i = 0; i < events; i++) store.append([{ event: newEvent(meta, new Uint8Array(1)), token: "", now: 0 }])
+  journal.raiseHead(log.sourceId, store.head())
+  const sent: Array<ReadonlyArray<string>> = []
+  const settings: Pump.Settings = {
+    destinationId: "dst_1",
+    configVersion: 0,
+    timeoutMs: 5000,
+    maxInFlight: 1,
+    policy: {
+      ordering: "none",
+      retry: { ...defaultPolicy, jitter: false },
+      breaker: defaultSettings,
+      limits: Delivery.unlimited,
+      maxPending: 1000,
+      window: { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES }
+    },
+    connections: new Map([["conn_1", { filter: () => undefined, rules: 0, orderingKey: undefined }]]),
+    driver: {
+      batch: { maxEvents: 10, maxBytes: 1024 },
+      check: Effect.succeed([]),
+      send: (batch, tell) => {
+        sent.push(batch.map(({ event, attempt }) => `${event.seq}#${attempt}`))
+        return send(batch, tell)
+      }
+    }
+  }
+  const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, store]])))
+  const run = Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer)))
+    yield* TestClock.adjust("6 seconds")
+    return yield* Fiber.join(fiber)
+  })
+  /** What became of each event, as its latest entry says. */
+  const outcomes = () =>
+    Array.from({ length: events }, (_, i) => {
+      const last = journal.timeline(log.sourceId, i + 1).at(-1)
+      return last?.type === "failed" || last?.type === "dead"
+        ? `${last.type} ${last.reason}`
+        : (last?.type ?? "waiting")
+    })
+  return { run, journal, sent, outcomes }
+}
+const fail = (reason: SinkError["reason"]) => Effect.fail(new SinkError({ reason, detail: "as asked" }))
+
+describe("a request of several events", () => {
+  it.effect("that times out keeps what the sink has said: only the rest is unknown and sent again", () =>
+    Effect.gen(function* () {
+      let hangs = true
+      const { run, outcomes, sent } = given(4, (batch, tell) => {
+        if (!hangs) return Effect.succeed(batch.map(() => delivered({})))
+        tell?.(0, delivered({ offset: "7" }))
+        tell?.(1, failed("Rejected", "no"))
+        return Effect.never
+      })
+      yield* run
+      expect(outcomes()).toEqual(["delivered", "dead Rejected", "failed TimedOut", "failed TimedOut"])
+      hangs = false
+      yield* TestClock.adjust("30 seconds")
+      yield* run
+      expect(outcomes()).toEqual(["delivered", "dead Rejected", "delivered", "delivered"])
+      expect(sent).toEqual([["1#1", "2#1", "3#1", "4#1"], ["3#2"], ["4#2"]])
+    })
+  )
+  it.effect("that fails as a whole keeps what the sink has said, and divides the rest", () =>
+    Effect.gen(function* () {
+      const { run, outcomes, sent } = given(6, (batch, tell) => {
+        if (batch.length < 3) return Effect.succeed(batch.map(() => delivered({})))
+        if (batch.length < 6) return fail("Unavailable")
+        tell?.(0, delivered({}))
+        tell?.(4, delivered({}))
+        return fail("TooLarge")
+      })
+      yield* run
+      expect(outcomes()).toEqual(Array.from({ length: 6 }, () => "delivered"))
+      expect(sent).toEqual([
+        ["1#1", "2#1", "3#1", "4#1", "5#1", "6#1"],
+        ["2#1", "3#1"],
+        ["4#1", "6#1"]
+      ])
+    })
+  )
+  it.effect("whose driver dies keeps what the sink has said", () =>
+    Effect.gen(function* () {
+      const { run, outcomes, sent } = given(3, (batch, tell) => {
+        if (batch.length === 1) return Effect.succeed([delivered({})])
+        tell?.(0, delivered({}))
+        return Effect.die("a defect")
+      })
+      yield* run
+      expect(outcomes()).toEqual(["delivered", "delivered", "delivered"])
+      expect(sent).toEqual([["1#1", "2#1", "3#1"], ["2#1"], ["3#1"]])
+    })
+  )
+  it.effect.each(["Unauthorized", "Misconfigured"] as const)(
+    "of which one is %s pauses the destination at once, and no event of it spends a try",
+    (reason) =>
+      Effect.gen(function* () {
+        let refuses = true
+        const { run, outcomes, sent, journal } = given(25, (batch) =>
+          Effect.succeed(
+            batch.map((_, i) => {
+              if (!refuses) return delivered({})
+              if (i === 1) return failed(reason, "refused")
+              return i === 0 ? delivered({}) : failed(i % 2 === 0 ? "Unknown" : "TimedOut", "not read")
+            })
+          )
+        )
+        yield* run
+        expect(sent).toHaveLength(1)
+        expect(journal.control()).toMatchObject({ pause: { reason }, breaker: { state: "closed", failures: 0 } })
+        expect(outcomes().slice(0, 5)).toEqual([
+          "delivered",
+          `failed ${reason}`,
+          "failed Unknown",
+          "failed TimedOut",
+          "failed Unknown"
+        ])
+        expect(outcomes().slice(10)).toEqual(Array.from({ length: 15 }, () => "waiting"))
+        // As often as it is asked and refused.
+        for (let i = 0; i < 20; i++) {
+          yield* TestClock.adjust("5 minutes")
+          yield* run
+        }
+        expect(journal.summary()).toMatchObject({ dead: 0 })
+        refuses = false
+        yield* TestClock.adjust("5 minutes")
+        yield* run
+        expect(outcomes()).toEqual(Array.from({ length: 25 }, () => "delivered"))
+        expect(sent.flat().filter((one) => !one.endsWith("#1"))).toEqual([])
+      })
+  )
+})

@@ -1,0 +1,61 @@
+/** A destination whose config an earlier version has accepted, and this one would refuse. */
+import { globSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { afterAll, beforeAll, expect, it } from "vitest"
+import { startGateway } from "../../../scripts/Gateway.ts"
+import { connect, eventually, type Rig, startRig, TOPIC } from "./gateway.ts"
+
+let rig: Rig
+beforeAll(async () => {
+  rig = await startRig()
+})
+afterAll(() => rig.close())
+
+/** Writes `after` for `before` wherever a text of the gateway's state has it; answers how many texts. */
+const rewriteState = (before: string, after: string): number => {
+  let changed = 0
+  for (const file of globSync("**/*.sqlite", { cwd: rig.dir })) {
+    const db = new DatabaseSync(join(rig.dir, file))
+    const columns = db
+      .prepare(
+        `SELECT m.name AS "table", c.name AS "column" FROM sqlite_schema m, pragma_table_info(m.name) c
+         WHERE m.type = 'table' AND c.type = 'TEXT'`
+      )
+      .all()
+    for (const { table, column } of columns) {
+      const statement = `UPDATE "${table}" SET "${column}" = replace("${column}", ?, ?) WHERE instr("${column}", ?) > 0`
+      changed += Number(db.prepare(statement).run(before, after, before).changes)
+    }
+    db.close()
+  }
+  return changed
+}
+
+it("goes on to deliver and to be changed; only its config must be mended before it is changed", async () => {
+  const { source, destination } = await connect(rig, {}, { cluster_id: "lkc-before" })
+  const port = Number(new URL(rig.gateway.url).port)
+  await rig.gateway.stop()
+  expect(rewriteState('"lkc-before"', '"my cluster/1"')).toBeGreaterThan(0)
+  rig.gateway = await startGateway({ dir: rig.dir, port })
+
+  const path = `/v1/destinations/${destination.id}`
+  const renamed = (await rig.client.need("PATCH", path, { name: "Renamed" })).destination
+  expect([renamed.name, renamed.config.cluster_id]).toEqual(["Renamed", "my cluster/1"])
+  const ingest = rig.gateway.url + new URL(source.ingest_url).pathname
+  const { event_id: id } = (await (await fetch(ingest, { method: "POST", body: "{}" })).json()) as { event_id: string }
+  const { event } = await eventually(
+    () => rig.client.need("GET", `/v1/events/${id}`),
+    (answer) => answer.event.status === "delivered"
+  )
+  expect(event.status).toBe("delivered")
+  expect(rig.emulator.requests().at(-1)!.url).toBe(`/v3/clusters/my%20cluster%2F1/topics/${TOPIC}/records`)
+
+  const refused = await rig.client.call("PATCH", path, { config: { key: "source_id" } })
+  expect([refused.status, refused.body.issues.map((one: { path: string }) => one.path)]).toEqual([
+    400,
+    ["config.cluster_id"]
+  ])
+  const mended = await rig.client.need("PATCH", path, { config: { key: "source_id", cluster_id: "lkc-after" } })
+  expect(mended.destination.config).toMatchObject({ key: "source_id", cluster_id: "lkc-after" })
+})
