@@ -35,3 +35,6 @@ export class ConflictError extends Schema.TaggedError<ConflictError>()("Conflict
   reason: Schema.Literals(["route", "slug", "stale", "idempotency"]),
   message: Schema.String
 }) {}
+
+/** An object was asked before anyone claimed it: it holds nothing, and stores nothing. */
+export class NotClaimed extends Schema.TaggedError<NotClaimed>()("NotClaimed", { object: Schema.String }) {}

@@ -12,6 +12,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Delivery from "./Delivery.ts"
 import * as Facts from "./DeliveryFacts.ts"
 import { DeliveryJournal } from "./DeliveryJournal.ts"
+import { UnavailableError } from "./Errors.ts"
 import type { Event } from "./Event.ts"
 import { EventLog } from "./EventLog.ts"
 import * as EventPath from "./EventPath.ts"
@@ -45,6 +46,8 @@ export const RUN_BUDGET = 30_000
 /** Outcomes are written down after this many milliseconds, or this many events: so much is sent again after a crash. */
 const RECORD_EVERY = 100
 const RECORD_EVENTS = 500
+/** Milliseconds in which a log must answer a read. */
+const LOG_DEADLINE = 20_000
 /** Milliseconds until a log that could not be read is asked again. */
 const LOG_RETRY = 1000
 
@@ -147,6 +150,13 @@ interface Batch {
   readonly items: ReadonlyArray<Item>
 }
 
+/** A log that does not answer holds up no run for longer than its deadline. */
+const inTime = <A>(read: Effect.Effect<A, UnavailableError>): Effect.Effect<A, UnavailableError> =>
+  Effect.timeoutOrElse(read, {
+    duration: LOG_DEADLINE,
+    orElse: () => Effect.fail(new UnavailableError({ message: `the log did not answer within ${LOG_DEADLINE} ms` }))
+  })
+
 /** Loads a step's events; `undefined` when the log has less than was said. */
 const load = Effect.fnUntraced(function* (
   settings: Settings,
@@ -159,7 +169,7 @@ const load = Effect.fnUntraced(function* (
     // A live run also takes what came since its log told it.
     const end = run.replay === null ? Number.POSITIVE_INFINITY : run.head
     const maxEvents = Math.min(what.maxEvents, end - what.after)
-    const { events, head } = yield* log.read(run.route, what.after, { maxEvents, maxBytes: bytes })
+    const { events, head } = yield* inTime(log.read(run.route, what.after, { maxEvents, maxBytes: bytes }))
     const own = events.filter(({ seq }) => seq <= end)
     const last = own.at(-1)
     // Of a replay, what its log had and no longer holds is passed over. What a live run needs is never dropped.
@@ -168,7 +178,7 @@ const load = Effect.fnUntraced(function* (
     return { run, window, items: yield* readItems(settings, run, own) } satisfies Batch
   }
   const all = what.pending.map(({ seq }) => seq)
-  const { events, through } = yield* log.get(run.route, all, bytes)
+  const { events, through } = yield* inTime(log.get(run.route, all, bytes))
   const pending = what.pending.filter(({ seq }) => seq <= through)
   const seqs = pending.map(({ seq }) => seq)
   const window = { run: run.id, lo: seqs[0]!, hi: through, seqs }
@@ -432,7 +442,7 @@ const carryOut = (
  * Runs until nothing is due or the budget is spent. Answers when the next run is due, in milliseconds since 1970 (`null`: when
  * something wakes or changes the destination). `current` answers `undefined` when the destination is gone.
  */
-export const run = Effect.fn("Pump.run")(function* (current: Effect.Effect<Settings | undefined>) {
+export const run = Effect.fn("Pump.run")(function* <R>(current: Effect.Effect<Settings | undefined, never, R>) {
   const journal = yield* DeliveryJournal
   const startedAt = yield* Clock.currentTimeMillis
   let lastServed: string | undefined

@@ -34,3 +34,7 @@ export const migrate = (sql: Sql, store: string, steps: ReadonlyArray<ReadonlyAr
       sql.exec("INSERT OR REPLACE INTO schema_versions (store, version) VALUES (?, ?)", store, steps.length)
     }
   })
+
+/** Whether a store has made its tables here. An object that nobody claimed has none. */
+export const isClaimed = (sql: Sql): boolean =>
+  sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'schema_versions'").length > 0

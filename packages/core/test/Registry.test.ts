@@ -1,4 +1,4 @@
-import * as LogKeeper from "@hookstream/core/LogKeeper"
+import * as LogKeeper from "@hookstream/core/LogConfigStore"
 import { makeStore } from "@hookstream/core/Registry"
 import { cases } from "@hookstream/core/testing/RegistrySuite"
 import { describe, expect, it } from "vitest"

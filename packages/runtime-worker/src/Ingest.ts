@@ -6,9 +6,9 @@ import { errorResponse } from "@hookstream/api/ErrorResponse"
 import { MAX_BODY_BYTES, type NewEvent, newEvent } from "@hookstream/core/Event"
 import type { IdKeys } from "@hookstream/core/IdKeys"
 import * as Ids from "@hookstream/core/Ids"
+import type { AppendReply } from "@hookstream/core/LogEngine"
 import type { Env } from "./Env.ts"
 import { isRetryable } from "./internal/call.ts"
-import type { AppendReply } from "./SourceLog.ts"
 
 const PREFIX = "/v1/ingest/"
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"])

@@ -5,6 +5,7 @@ import { type ConflictError, KeyRingError, type NotFoundError } from "@hookstrea
 import { EventLog } from "@hookstream/core/EventLog"
 import * as IdKeys from "@hookstream/core/IdKeys"
 import type { Route } from "@hookstream/core/Ids"
+import type { Packed } from "@hookstream/core/LogEngine"
 import { unpack } from "@hookstream/core/PackedEvents"
 import { type Change, type EntityOf, Registry } from "@hookstream/core/Registry"
 import * as SecretVault from "@hookstream/core/SecretVault"
@@ -19,7 +20,6 @@ import type { Env } from "./Env.ts"
 import { call } from "./internal/call.ts"
 import { fromReply, type Reply } from "./internal/reply.ts"
 import { sinks } from "./Sinks.ts"
-import type { Packed } from "./SourceLog.ts"
 
 const eventsOf = (route: Route, { sourceId, packed }: Packed) => unpack(packed, { sourceId, route })
 

@@ -1,18 +1,19 @@
 /** The Durable Object of a workspace: a shell over core's `Registry` store, which tells logs and destinations what changed. */
 import { DurableObject } from "cloudflare:workers"
+import type { Alarm } from "@hookstream/core/Alarm"
 import type { Connection } from "@hookstream/core/Connection"
-import { ConflictError, NotFoundError } from "@hookstream/core/Errors"
+import { ConflictError, NotClaimed, NotFoundError } from "@hookstream/core/Errors"
 import { routeOf } from "@hookstream/core/Ids"
 import * as Outbox from "@hookstream/core/Outbox"
 import * as Registry from "@hookstream/core/Registry"
 import type { ReplayJob } from "@hookstream/core/ReplayJob"
+import { isClaimed } from "@hookstream/core/Sql"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Env } from "./Env.ts"
-import { type Alarm, makeAlarm } from "./internal/alarm.ts"
-import { NotClaimed } from "./internal/errors.ts"
+import { portsOf } from "./internal/ports.ts"
 import { failure, ok, type Reply } from "./internal/reply.ts"
-import { isClaimed, sqlOf } from "./internal/sql.ts"
+import { sqlOf } from "./internal/sql.ts"
 import { runtimeOf } from "./Layers.ts"
 
 /** Milliseconds until what could not be told of a change is told again; twice as long each time, up to the longest. */
@@ -26,8 +27,8 @@ export class Workspace extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
-    this.#alarm = makeAlarm(ctx.storage)
-    if (!isClaimed(ctx.storage)) return
+    this.#alarm = portsOf(ctx).alarm
+    if (!isClaimed(sqlOf(ctx.storage))) return
     this.#store = Registry.makeStore(sqlOf(ctx.storage))
     // What an earlier instance did not tell.
     if (this.#store.outbox().length > 0) this.#alarm.atLatest(Date.now() + TELL_AGAIN)
@@ -128,7 +129,7 @@ export class Workspace extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    this.#alarm.rang()
+    this.#alarm.fired()
     if (this.#store === undefined) return
     let isDone = false
     try {

@@ -1,18 +1,18 @@
 /**
- * What a log keeps beside its events: who owns it, what its source is, and how far each destination was told. The append's own
- * transaction arms the log's alarm; the alarm tells again every destination whose durable `notified` is below the head. So a
- * wake-up that is lost costs seconds, never an event.
+ * What a log stores beside its events: the config of its source, and how far each destination was notified. The append's own
+ * transaction arms the log's alarm, and the alarm wakes every destination whose durable `notified` is below the head. So a lost
+ * wake-up costs seconds, never an event.
  */
 import type { DestinationId } from "./Ids.ts"
 import type { LogConfig } from "./Registry.ts"
 import { upcast } from "./Source.ts"
 import { migrate, type Sql } from "./Sql.ts"
 
-export interface LogKeeper {
+export interface LogConfigStore {
   readonly config: () => LogConfig | undefined
   /** Keeps the newest version: an older one that arrives late changes nothing. */
   readonly configure: (config: LogConfig) => void
-  /** Destinations that were not told of `head`, as far as is known durably. */
+  /** Destinations that were not notified of `head`, as far as is stored. */
   readonly behind: (head: number) => ReadonlyArray<DestinationId>
   readonly notified: (destination: DestinationId, head: number) => void
 }
@@ -24,7 +24,8 @@ const MIGRATIONS = [
   ]
 ]
 
-export const makeStore = (sql: Sql): LogKeeper => {
+export const makeStore = (sql: Sql): LogConfigStore => {
+  // The store's first name: it stands in the version table of every log.
   migrate(sql, "LogKeeper", MIGRATIONS)
   const read = (): LogConfig | undefined => {
     const row = sql.exec("SELECT config FROM log_config")[0]

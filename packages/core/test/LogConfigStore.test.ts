@@ -1,4 +1,4 @@
-import { makeStore } from "@hookstream/core/LogKeeper"
+import { makeStore } from "@hookstream/core/LogConfigStore"
 import type { LogConfig } from "@hookstream/core/Registry"
 import { describe, expect, it } from "vitest"
 import { nodeSql } from "./NodeSql.ts"

@@ -1,0 +1,289 @@
+import { NotClaimed } from "@hookstream/core/Errors"
+import { newEvent } from "@hookstream/core/Event"
+import * as LogEngine from "@hookstream/core/LogEngine"
+import type { LogConfig } from "@hookstream/core/Registry"
+import type { SourceStatus } from "@hookstream/core/Source"
+import { describe, expect, it } from "vitest"
+import { fakeObject } from "./FakeObject.ts"
+
+const SOURCE = `src_${"0".repeat(32)}`
+const DAY = 24 * 3_600_000
+
+const config = (version: number, destinations: ReadonlyArray<string>, status: SourceStatus = "active"): LogConfig => ({
+  version,
+  deleted: false,
+  destinations,
+  source: {
+    kind: "source",
+    id: SOURCE,
+    workspace: "00000001",
+    version,
+    name: "s",
+    slug: "s",
+    description: null,
+    status,
+    retentionDays: 7,
+    createdAt: 1,
+    updatedAt: 1
+  }
+})
+
+const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+let tokens = 0
+const request = (bytes = 1): LogEngine.AppendRequest => ({
+  sourceId: SOURCE,
+  event: newEvent(meta, new Uint8Array(bytes)),
+  token: String(tokens++),
+  repeated: false
+})
+
+/** A log whose destinations answer as `wake` says. */
+const setUp = (
+  destinations: ReadonlyArray<string>,
+  wake: LogEngine.LogPeers["wake"] = async () => 0,
+  lowWatermark: LogEngine.LogPeers["lowWatermark"] = async () => null
+) => {
+  const object = fakeObject()
+  const woken: Array<readonly [destination: string, head: number]> = []
+  let size = 0
+  const open = () =>
+    LogEngine.make({
+      ...object.ports(),
+      databaseSize: () => size,
+      maxBytes: 1000,
+      peers: {
+        wake: (destination, source, head) => {
+          woken.push([destination, head])
+          return wake(destination, source, head)
+        },
+        lowWatermark
+      }
+    })
+  const engine = open()
+  engine.claim(SOURCE)
+  engine.configure(config(1, destinations))
+  object.sql.flush()
+  return {
+    object,
+    engine,
+    woken,
+    open,
+    setSize: (bytes: number) => {
+      size = bytes
+    }
+  }
+}
+
+describe("an append", () => {
+  it("that comes alone is answered at once; those that come close to it share one transaction", async () => {
+    const { engine, object } = setUp([])
+    const first = engine.append(request())
+    expect(first).toMatchObject({ _tag: "Accepted" })
+    const others = [engine.append(request()), engine.append(request())]
+    expect(engine.stats().count).toBe(1)
+    await object.pass(0)
+    expect(await Promise.all(others)).toMatchObject([{ _tag: "Accepted" }, { _tag: "Accepted" }])
+    expect(engine.stats().count).toBe(3)
+  })
+  it("of a group that cannot be written fails with it, and none of the group is stored", async () => {
+    const { engine, object } = setUp([])
+    engine.append(request())
+    const bad = { ...request(), token: null as never }
+    const replies = Promise.allSettled([engine.append(request()), engine.append(bad)])
+    await object.pass(0)
+    expect((await replies).map(({ status }) => status)).toEqual(["rejected", "rejected"])
+    expect(engine.stats().count).toBe(1)
+  })
+  it.each([
+    ["is paused", config(2, [], "paused"), request(), "Paused"],
+    ["is disabled", config(2, [], "disabled"), request(), "NotFound"],
+    ["is deleted", { ...config(2, []), deleted: true }, request(), "NotFound"],
+    ["is another one", config(2, []), { ...request(), sourceId: `src_${"1".repeat(32)}` }, "NotFound"]
+  ] as const)("is refused, and not stored, when the source %s", (_, changed, asked, answer) => {
+    const { engine } = setUp([])
+    engine.configure(changed)
+    expect(engine.append(asked)).toEqual({ _tag: answer })
+    expect(engine.stats().count).toBe(0)
+  })
+  it("is refused while the log has no room, and taken again when there is", async () => {
+    const { engine, object, setSize } = setUp([])
+    setSize(1000)
+    expect(engine.append(request())).toEqual({ _tag: "Full" })
+    await object.pass(1)
+    setSize(0)
+    expect(engine.append(request())).toMatchObject({ _tag: "Accepted" })
+  })
+  it("asks for the size of the database again before the room may be used up", async () => {
+    const { engine, object, setSize } = setUp([])
+    expect(engine.append(request(400))).toMatchObject({ _tag: "Accepted" })
+    await object.pass(1)
+    setSize(1000)
+    expect(engine.append(request(400))).toMatchObject({ _tag: "Accepted" })
+    await object.pass(1)
+    expect(engine.append(request())).toEqual({ _tag: "Full" })
+  })
+})
+
+describe("a wake-up", () => {
+  it("follows each append, and those that come while a destination is called share the next one", async () => {
+    let reply = (_: number) => {}
+    const { engine, object, woken } = setUp(["dst_1"], () => new Promise((resolve) => (reply = resolve)))
+    engine.append(request())
+    engine.append(request())
+    engine.append(request())
+    await object.pass(0)
+    expect(woken).toEqual([["dst_1", 1]])
+    reply(0)
+    await object.pass(0)
+    expect(woken).toEqual([
+      ["dst_1", 1],
+      ["dst_1", 3]
+    ])
+  })
+  it("of one destination does not wait for another that hangs", async () => {
+    const { engine, object, woken } = setUp(["dst_slow", "dst_1"], (id) =>
+      id === "dst_slow" ? new Promise(() => {}) : Promise.resolve(0)
+    )
+    for (let i = 0; i < 3; i++) {
+      engine.append(request())
+      await object.pass(10)
+    }
+    expect(woken.filter(([id]) => id === "dst_1").map(([, head]) => head)).toEqual([1, 2, 3])
+  })
+  it("that failed is repeated by the alarm, after longer and longer pauses", async () => {
+    const { engine, object, woken } = setUp(["dst_1"], () => Promise.reject(new RangeError("unreachable")))
+    engine.append(request())
+    await object.pass(0)
+    const pauses: Array<number> = []
+    for (let i = 0; i < 8; i++) {
+      const before = object.now()
+      pauses.push(object.alarmAt()! - before)
+      await object.ring(engine.alarm)
+    }
+    expect(pauses).toEqual([2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000])
+    expect(woken).toHaveLength(9)
+    expect(object.lines[0]).toMatchObject({ level: "warn", destination: "dst_1" })
+  })
+  it("that was lost with the process is repeated by the alarm of the next one", async () => {
+    const { engine, object, open, woken } = setUp(["dst_1"], () => new Promise(() => {}))
+    engine.append(request())
+    object.sql.flush()
+    object.kill()
+    const next = open()
+    await object.pass(2000)
+    const rung = object.ring(next.alarm)
+    await object.pass(10_000)
+    await rung
+    expect(woken).toEqual([
+      ["dst_1", 1],
+      ["dst_1", 1]
+    ])
+  })
+  it("is due at the start of an instance whose alarm was lost", async () => {
+    const { engine, object, open } = setUp(["dst_1"], () => new Promise(() => {}))
+    engine.append(request())
+    object.sql.flush()
+    await object.ring(async () => {})
+    expect(object.alarmAt()).toBeUndefined()
+    object.kill()
+    open()
+    expect(object.alarmAt()).toBe(object.now() + 2000)
+  })
+  it("is kept back while the destination rests, and the alarm sends it", async () => {
+    const { engine, object, woken } = setUp(["dst_1"], async () => 5000)
+    engine.append(request())
+    await object.pass(10)
+    engine.append(request())
+    await object.pass(10)
+    expect(woken).toEqual([["dst_1", 1]])
+    await object.ring(engine.alarm)
+    expect(woken.at(-1)).toEqual(["dst_1", 2])
+  })
+  it("that hangs ends no alarm late: it is over after its deadline, and another follows", async () => {
+    const { engine, object } = setUp(["dst_1"], () => new Promise(() => {}))
+    engine.append(request())
+    await object.pass(2000)
+    let isOver = false
+    void object.ring(engine.alarm).then(() => {
+      isOver = true
+    })
+    // The call has been under way for two seconds.
+    await object.pass(7999)
+    expect(isOver).toBe(false)
+    await object.pass(1)
+    expect(isOver).toBe(true)
+    expect(object.alarmAt()).toBeGreaterThan(object.now())
+  })
+  it("that reached its destination is the last: the alarm has nothing to repeat", async () => {
+    const { engine, object, woken } = setUp(["dst_1"])
+    engine.append(request())
+    await object.pass(0)
+    await object.ring(engine.alarm)
+    expect(woken).toEqual([["dst_1", 1]])
+    expect(object.alarmAt()).toBe(object.now() + 7 * DAY - 2000)
+  })
+})
+
+describe("retention", () => {
+  it("drops what is old and below every destination's low watermark, by the alarm", async () => {
+    let mark = 0
+    const { engine, object } = setUp(
+      ["dst_1"],
+      async () => 0,
+      async () => mark
+    )
+    engine.append(request())
+    await object.pass(0)
+    await object.ring(engine.alarm)
+    await object.pass(8 * DAY)
+    await object.ring(engine.alarm)
+    expect(engine.stats().first, "a destination still needs it").toBe(1)
+    mark = 1
+    await object.ring(engine.alarm)
+    expect(engine.stats().first).toBe(2)
+  })
+  it("drops nothing while a destination cannot be asked, nor when it does not answer", async () => {
+    let ask = (): Promise<number | null> => Promise.reject(new RangeError("unreachable"))
+    const { engine, object } = setUp(
+      ["dst_1"],
+      async () => 0,
+      () => ask()
+    )
+    engine.append(request())
+    await object.pass(0)
+    await object.ring(engine.alarm)
+    await object.pass(8 * DAY)
+    await object.ring(engine.alarm)
+    expect(engine.stats().first).toBe(1)
+    expect(object.lines.at(-1)).toMatchObject({ level: "error" })
+    ask = () => new Promise(() => {})
+    await object.pass(3_600_000)
+    const rung = object.ring(engine.alarm)
+    await object.pass(30_000)
+    await rung
+    expect(engine.stats().first).toBe(1)
+    expect(object.alarmAt()).toBe(object.now() - 30_000 + 3_600_000)
+  })
+})
+
+describe("a log that nobody has claimed", () => {
+  it("stores nothing, finds nothing and says so", () => {
+    const object = fakeObject()
+    const engine = LogEngine.make({
+      ...object.ports(),
+      databaseSize: () => 0,
+      maxBytes: 1000,
+      peers: { wake: async () => 0, lowWatermark: async () => null }
+    })
+    expect(engine.get([1], 10)).toBeUndefined()
+    expect(engine.append(request())).toEqual({ _tag: "NotFound" })
+    expect(() => engine.stats()).toThrow(NotClaimed)
+    expect(object.sql.exec("SELECT * FROM sqlite_master")).toEqual([])
+  })
+  it("belongs to its first source for good", () => {
+    const { engine, open, object } = setUp([])
+    object.sql.flush()
+    expect(open().claim(`src_${"1".repeat(32)}`)).toBe(false)
+    expect(engine.claim(SOURCE)).toBe(true)
+  })
+})

@@ -1,0 +1,16 @@
+import * as Alarm from "@hookstream/core/Alarm"
+import type { EnginePorts } from "@hookstream/core/EnginePorts"
+import { sqlOf } from "./sql.ts"
+
+/** A Durable Object as core's engines want it. */
+export const portsOf = (ctx: DurableObjectState): EnginePorts => ({
+  sql: sqlOf(ctx.storage),
+  // Not awaited: it is part of the implicit transaction of this turn, and the output gate waits for it.
+  alarm: Alarm.make(Date.now, (at) => void ctx.storage.setAlarm(at)),
+  timer: {
+    now: Date.now,
+    sleep: (ms, signal) => scheduler.wait(ms, signal === undefined ? {} : { signal })
+  },
+  background: (work) => ctx.waitUntil(work),
+  log: ({ level, ...line }) => console[level](line)
+})
