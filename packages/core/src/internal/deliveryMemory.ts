@@ -2,16 +2,7 @@
 import * as Delivery from "../Delivery.ts"
 import * as Facts from "../DeliveryFacts.ts"
 import type { DeliveryStatus, DeliveryStore } from "../DeliveryJournal.ts"
-import {
-  ATTEMPT_SCAN,
-  attemptPage,
-  deadPage,
-  entriesIn,
-  goesOn,
-  progressOf,
-  type Row,
-  statusOf
-} from "./deliveryTelling.ts"
+import { attemptPage, deadPage, entriesIn, goesOn, progressOf, type Row, statusOf } from "./deliveryTelling.ts"
 
 /** A journal in memory, by the pure fold: for tests, and the oracle for the SQL store. */
 export const makeMemory = (): DeliveryStore => {
@@ -123,7 +114,7 @@ export const makeMemory = (): DeliveryStore => {
     },
     attempts: (filter, before, limit) => {
       const settled = journal.filter(({ n, fact }) => fact._tag === "WindowSettled" && n <= (before?.n ?? n))
-      return attemptPage(settled.reverse().slice(0, ATTEMPT_SCAN), filter, before, limit)
+      return attemptPage(settled.reverse(), filter, before, limit)
     },
     runOfAttempt: ({ n, seq }) => {
       const fact = journal[n - 1]?.fact
