@@ -44,6 +44,7 @@ const layerEventLog = (env: Env): Layer.Layer<EventLog> => {
         call<Packed>("the event log", () => log(route).list(before, limit)),
         (listed) => eventsOf(route, listed)
       ),
+    ids: (route, seqs) => call("the event log", () => log(route).ids(seqs)),
     stats: (route) => call("the event log", () => log(route).stats()),
     range: (route, from, to) => call("the event log", () => log(route).range(from, to))
   })

@@ -2,7 +2,7 @@
 import { DurableObject } from "cloudflare:workers"
 import type { NewEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
-import { routeOf, type SourceId } from "@hookstream/core/Ids"
+import { type EventId, routeOf, type SourceId } from "@hookstream/core/Ids"
 import * as LogKeeper from "@hookstream/core/LogKeeper"
 import type { PackedEvents } from "@hookstream/core/PackedEvents"
 import type { LogConfig } from "@hookstream/core/Registry"
@@ -207,6 +207,10 @@ export class SourceLog extends DurableObject<Env> {
   #ofOwner<A>(read: (events: EventLog.SqlEventLogStore) => A): A & Pick<Packed, "sourceId"> {
     const { events, keeper } = this.#require()
     return { ...read(events), sourceId: keeper.config()!.source.id }
+  }
+
+  ids(seqs: ReadonlyArray<number>): ReadonlyArray<EventId> {
+    return this.#require().events.ids(seqs)
   }
 
   stats(): EventLog.LogStats {
