@@ -1,6 +1,9 @@
 /** The event: one accepted request, immutable. */
 import * as Schema from "effect/Schema"
 import type * as Ids from "./Ids.ts"
+import { countValues, isUtf8 } from "./internal/jsonText.ts"
+
+export { MAX_JSON_DEPTH } from "./internal/jsonText.ts"
 
 /**
  * What the body is, decided once at ingest, so that encoders only splice:
@@ -13,8 +16,6 @@ export const BODY_KINDS: ReadonlyArray<BodyKind> = BodyKind.literals
 
 /** An accepted body is at most 10 MiB. */
 export const MAX_BODY_BYTES = 10 * 1024 * 1024
-/** Deeper JSON is text: recursive parsers downstream would not survive it. */
-export const MAX_JSON_DEPTH = 500
 
 /** Everything of an event but its body. */
 export const EventMeta = Schema.Struct({
@@ -47,41 +48,9 @@ export interface Event extends EventMeta {
   readonly bodyKind: BodyKind
 }
 
-// Keeps a byte order mark: a JSON text does not start with one, so such a body is text.
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-const depthWithin = (text: string, limit: number): boolean => {
-  // A text of 2n characters cannot nest deeper than n.
-  if (text.length <= limit * 2) return true
-  let depth = 0
-  let inString = false
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (inString) {
-      if (code === 0x5c) i++
-      else if (code === 0x22) inString = false
-    } else if (code === 0x22) inString = true
-    else if (code === 0x7b || code === 0x5b) {
-      if (++depth > limit) return false
-    } else if (code === 0x7d || code === 0x5d) depth--
-  }
-  return true
-}
-
 export const bodyKind = (body: Uint8Array): BodyKind => {
-  let text: string
-  try {
-    text = utf8.decode(body)
-  } catch {
-    return "binary"
-  }
-  if (!depthWithin(text, MAX_JSON_DEPTH)) return "utf8"
-  try {
-    JSON.parse(text)
-    return "json"
-  } catch {
-    return "utf8"
-  }
+  if (countValues(body) !== undefined) return "json"
+  return isUtf8(body) ? "utf8" : "binary"
 }
 
 export const newEvent = ({ method, headers, query, contentType, sourceIp }: EventMeta, body: Uint8Array): NewEvent => ({

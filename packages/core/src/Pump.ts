@@ -12,6 +12,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Delivery from "./Delivery.ts"
 import * as Facts from "./DeliveryFacts.ts"
 import { DeliveryJournal } from "./DeliveryJournal.ts"
+import { PayloadTooLarge } from "./Errors.ts"
 import type { Event } from "./Event.ts"
 import { EventLog } from "./EventLog.ts"
 import * as EventPath from "./EventPath.ts"
@@ -107,8 +108,11 @@ const fresh = (settings: Settings, intake: Intake, event: Event): Item => {
     const rule = failedRule(intake, view)
     if (rule === undefined) key = keyOf(settings, intake, view)
     else decided = { _tag: "Filtered", rule }
-  } catch {
-    decided = failed("Malformed", "the connection's filter or ordering key failed on it")
+  } catch (error) {
+    decided =
+      error instanceof PayloadTooLarge
+        ? failed("TooLarge", error.message)
+        : failed("Malformed", "the connection's filter or ordering key failed on it")
   }
   return { seq: event.seq, event, key, spent: 0, restarts: 0, since: null, alone: false, decided }
 }
@@ -197,6 +201,10 @@ const send = Effect.fnUntraced(function* (settings: Settings, batch: ReadonlyArr
     }),
     Effect.catchCause((cause) => {
       if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
+      const error = Cause.squash(cause)
+      if (error instanceof PayloadTooLarge) {
+        return Effect.succeed(batch.length > 1 ? "split" : all(failed("TooLarge", error.message)))
+      }
       const outcome = failed("Malformed", "the sink could not handle this event; the gateway's log has the cause")
       return Effect.as(Effect.logError("a sink driver died", cause), batch.length > 1 ? "split" : all(outcome))
     })

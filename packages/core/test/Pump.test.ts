@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import * as Delivery from "@hookstream/core/Delivery"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { PayloadTooLarge } from "@hookstream/core/Errors"
 import { newEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
 import * as Pump from "@hookstream/core/Pump"
@@ -261,6 +262,23 @@ describe("the pump", () => {
         "dead",
         "delivered"
       ])
+    })
+  )
+  it.effect("a body too large for the filter's path is a dead letter that names the limit, and harms no other", () =>
+    Effect.gen(function* () {
+      const large = new PayloadTooLarge({ message: "too many values" })
+      const filter: Pump.ConnectionSettings["filter"] = ({ event }) => {
+        if (event.seq === 2) throw large
+        return undefined
+      }
+      const sink = (outbound: OutboundEvent) => (outbound.event.seq === 4 ? Effect.die(large) : ok())
+      const { run, journal } = given(5, sink, defaultPolicy, 1, {}, { filter, rules: 1, orderingKey: undefined }, 3)
+      yield* run
+      expect(journal.deadLetters(null, 9).letters.map(({ seq, reason, detail }) => [seq, reason, detail])).toEqual([
+        [4, "TooLarge", "too many values"],
+        [2, "TooLarge", "too many values"]
+      ])
+      expect(journal.summary()).toMatchObject({ pending: 0, connections: [{ delivered: 3 }] })
     })
   )
   it.effect("keeps to its rate, and says when it goes on", () =>
