@@ -17,6 +17,8 @@ import type { Event } from "./Event.ts"
 import { EventLog } from "./EventLog.ts"
 import * as EventPath from "./EventPath.ts"
 import * as Filter from "./Filter.ts"
+import { partsOf } from "./internal/deliveryTelling.ts"
+import * as Log from "./Log.ts"
 import { failed, type OutboundEvent, type Outcome, type SinkDriver } from "./Sink.ts"
 
 /** What a connection does with an event before it is sent, compiled once for each version of the config. */
@@ -206,7 +208,11 @@ const send = Effect.fnUntraced(function* (settings: Settings, batch: ReadonlyArr
         return Effect.succeed(batch.length > 1 ? "split" : all(failed("TooLarge", error.message)))
       }
       const outcome = failed("Malformed", "the sink could not handle this event; the gateway's log has the cause")
-      return Effect.as(Effect.logError("a sink driver died", cause), batch.length > 1 ? "split" : all(outcome))
+      const { destinationId: destination } = settings
+      return Effect.as(
+        Log.write(Log.line("error", "a sink driver died", { destination }, cause)),
+        batch.length > 1 ? "split" : all(outcome)
+      )
     })
   )
   return { answer, latency: (yield* Clock.currentTimeMillis) - startedAt }
@@ -531,9 +537,11 @@ export const run = Effect.fn("Pump.run")(function* (current: Effect.Effect<Setti
     if (step._tag === "Wait") return step.until
 
     const done = yield* carryOut(settings, view, step, startedAt + RUN_BUDGET).pipe(
-      Effect.catchTag("UnavailableError", (error) =>
-        Effect.as(Effect.logWarning("a log could not be read", { ...error }), false)
-      )
+      Effect.catchTag("UnavailableError", (error) => {
+        const id = step._tag === "Recover" ? step.window.run : step.run.id
+        const fields = { destination: settings.destinationId, ...partsOf(id) }
+        return Effect.as(Log.write(Log.line("warn", "a log could not be read", fields, error)), false)
+      })
     )
     if (!done) return now + LOG_RETRY
     if (step._tag === "Read" || step._tag === "Retry") lastServed = step.run.id

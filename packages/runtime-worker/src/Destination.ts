@@ -4,13 +4,16 @@ import type { RedriveFilter } from "@hookstream/core/Deliveries"
 import * as Delivery from "@hookstream/core/Delivery"
 import type { Fact } from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import * as DeliveryLog from "@hookstream/core/DeliveryLog"
 import { type ReplayId, routeOf, type SourceId } from "@hookstream/core/Ids"
+import { line } from "@hookstream/core/Log"
 import * as Pump from "@hookstream/core/Pump"
 import type { DestinationConfig } from "@hookstream/core/Registry"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
 import { type Alarm, makeAlarm } from "./internal/alarm.ts"
 import { NotClaimed } from "./internal/errors.ts"
+import { print } from "./internal/print.ts"
 import { makeSettings, policyOf } from "./internal/settings.ts"
 import { isClaimed, sqlOf } from "./internal/sql.ts"
 import { runtimeOf } from "./Layers.ts"
@@ -33,6 +36,8 @@ interface Stores {
 
 export class Destination extends DurableObject<Env> {
   #stores: Stores | undefined
+  /** For what is logged; known with the first config. */
+  #id = ""
   readonly #alarm: Alarm
   #running: Promise<void> | undefined
   /** Something came while a run was ending: it runs once more. */
@@ -53,12 +58,14 @@ export class Destination extends DurableObject<Env> {
 
   #open(): Stores {
     const sql = sqlOf(this.ctx.storage)
-    const journal = DeliveryJournal.makeStore(sql)
+    const journal = DeliveryLog.logged(DeliveryJournal.makeStore(sql), () => this.#id, print)
     sql.exec(
       "CREATE TABLE IF NOT EXISTS destination_config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)"
     )
     const row = sql.exec("SELECT config FROM destination_config")[0]
-    return { journal, config: row === undefined ? undefined : JSON.parse(row["config"] as string) }
+    const config: DestinationConfig | undefined = row === undefined ? undefined : JSON.parse(row["config"] as string)
+    this.#id = config?.destination.id ?? ""
+    return { journal, config }
   }
 
   /** When there is something to do, in milliseconds since 1970: now or later, `null` when nothing is known of. */
@@ -76,6 +83,7 @@ export class Destination extends DurableObject<Env> {
    */
   configure(config: DestinationConfig, heads: Readonly<Record<SourceId, number>>): void {
     this.#stores ??= this.#open()
+    this.#id = config.destination.id
     const { journal } = this.#stores
     const facts = Delivery.configure(journal.control(), journal.runs(), {
       version: config.version,
@@ -129,7 +137,7 @@ export class Destination extends DurableObject<Env> {
     try {
       await this.#refreshHeads()
     } catch (error) {
-      console.warn({ message: "a log did not say how far it is", error })
+      print(line("warn", "a log did not say how far it is", { destination: this.#id }, error))
     }
     return this.#stores.journal.summary()
   }
@@ -240,7 +248,7 @@ export class Destination extends DurableObject<Env> {
         await this.#refreshHeads()
         next = await this.#pump()
       } catch (error) {
-        console.error({ message: "a delivery run failed; it is tried again", error })
+        print(line("error", "a delivery run failed; it is tried again", { destination: this.#id }, error))
         next = Date.now() + AFTER_FAILURE
       }
       // What the logs did not tell while nothing could be read is asked for once the rest is done.
@@ -300,7 +308,7 @@ export class Destination extends DurableObject<Env> {
         this.#alarm.atLatest(Date.now() + SAFETY_NET)
     } catch (error) {
       // An alarm that fails six times is deleted for good: nothing is thrown out of here.
-      console.error({ message: "the destination's alarm failed; it rings again", error })
+      print(line("error", "a destination's alarm failed; it rings again", { destination: this.#id }, error))
       this.#alarm.atLatest(Date.now() + AFTER_FAILURE)
     }
     await this.#run()

@@ -13,10 +13,10 @@ import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import type { Env } from "./Env.ts"
 import { call } from "./internal/call.ts"
+import { layerLogger } from "./internal/print.ts"
 import { fromReply, type Reply } from "./internal/reply.ts"
 import { sinks } from "./Sinks.ts"
 import type { Packed } from "./SourceLog.ts"
@@ -126,7 +126,7 @@ const layer = (env: Env) =>
     SinkRegistry.layer(sinks),
     Layer.succeed(Deployment, deploymentOf(env)),
     layerHttpClient,
-    Logger.layer([Logger.consoleJson])
+    layerLogger
   )
 
 const makeRuntime = (env: Env) => ManagedRuntime.make(layer(env))

@@ -3,12 +3,14 @@ import { DurableObject } from "cloudflare:workers"
 import type { NewEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
 import { type EventId, routeOf, type SourceId } from "@hookstream/core/Ids"
+import { line, shown } from "@hookstream/core/Log"
 import * as LogKeeper from "@hookstream/core/LogKeeper"
 import type { PackedEvents } from "@hookstream/core/PackedEvents"
 import type { LogConfig } from "@hookstream/core/Registry"
 import type { Env } from "./Env.ts"
 import { type Alarm, makeAlarm } from "./internal/alarm.ts"
 import { NotClaimed } from "./internal/errors.ts"
+import { print } from "./internal/print.ts"
 import { isClaimed, sqlOf } from "./internal/sql.ts"
 
 export type AppendReply =
@@ -273,7 +275,8 @@ export class SourceLog extends DurableObject<Env> {
             if (rest > 0) this.#resting.set(id, Date.now() + rest)
           } catch (error) {
             failed.add(id)
-            console.warn({ message: "a destination could not be woken; the alarm tries again", destination: id, error })
+            const fields = { source: shown(sourceId), destination: id }
+            print(line("warn", "a destination could not be woken; the alarm tries again", fields, error))
           }
         })
       )
@@ -293,7 +296,8 @@ export class SourceLog extends DurableObject<Env> {
       const expiry = await this.#expire()
       if (expiry !== null) this.#alarm.atLatest(expiry)
     } catch (error) {
-      console.error({ message: "the log's alarm failed", error })
+      const source = shown(keeper.config()?.source.id ?? "")
+      print(line("error", "a log's alarm failed; it rings again", { source }, error))
       this.#alarm.atLatest(Date.now() + EXPIRE_AGAIN)
     } finally {
       const done = keeper.behind(events.head()).length === 0

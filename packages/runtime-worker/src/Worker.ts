@@ -4,10 +4,12 @@ import { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
 import { KeyRingError } from "@hookstream/core/Errors"
 import * as Ids from "@hookstream/core/Ids"
+import { line } from "@hookstream/core/Log"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
 import { ingest, targetOf } from "./Ingest.ts"
+import { print } from "./internal/print.ts"
 import { runtimeOf } from "./Layers.ts"
 
 export { Destination } from "./Destination.ts"
@@ -50,7 +52,7 @@ export default {
         : await ingest(request, target, env, gateway.deployment.idKeys)
     } catch (error) {
       const requestId = Ids.random("req")
-      console.error({ message: "a request could not be answered", request_id: requestId, error })
+      print(line("error", "a request could not be answered", { request_id: requestId }, error))
       const shown = error instanceof KeyRingError ? error.message : "an error inside the gateway; its log has the cause"
       return errorResponse(500, shown, { requestId })
     }

@@ -3,11 +3,13 @@ import { DurableObject } from "cloudflare:workers"
 import type { Connection } from "@hookstream/core/Connection"
 import { ConflictError, NotFoundError, UnavailableError } from "@hookstream/core/Errors"
 import { routeOf } from "@hookstream/core/Ids"
+import { line, shown } from "@hookstream/core/Log"
 import * as Registry from "@hookstream/core/Registry"
 import * as Result from "effect/Result"
 import type { Env } from "./Env.ts"
 import { type Alarm, makeAlarm } from "./internal/alarm.ts"
 import { NotClaimed } from "./internal/errors.ts"
+import { print } from "./internal/print.ts"
 import { failure, ok, type Reply } from "./internal/reply.ts"
 import { isClaimed, sqlOf } from "./internal/sql.ts"
 
@@ -112,7 +114,8 @@ export class Workspace extends DurableObject<Env> {
         store.acknowledged(sent)
       } catch (error) {
         reached = false
-        console.warn({ message: "a change could not be told; the alarm tries again", target: sent.target, error })
+        const fields = { target: shown(sent.target) }
+        print(line("warn", "a change could not be told; the alarm tries again", fields, error))
       }
     }
     return reached

@@ -14,7 +14,8 @@ import type {
 
 const nothing = { attempt: null, latency: null, receipt: null, reason: null, detail: null, rule: null, nextAt: null }
 
-const partsOf = (run: Facts.RunId) => {
+/** The connection of a run, and its replay; `null`: the live run. */
+export const partsOf = (run: Facts.RunId) => {
   const [connection, replay] = run.split(":")
   return { connection: connection!, replay: replay ?? null }
 }
