@@ -7,6 +7,7 @@ import { line, shown } from "@hookstream/core/Log"
 import * as LogKeeper from "@hookstream/core/LogKeeper"
 import type { PackedEvents } from "@hookstream/core/PackedEvents"
 import type { LogConfig } from "@hookstream/core/Registry"
+import { settingsOf } from "./DeploymentSettings.ts"
 import type { Env } from "./Env.ts"
 import { type Alarm, makeAlarm } from "./internal/alarm.ts"
 import { NotClaimed } from "./internal/errors.ts"
@@ -35,8 +36,6 @@ const TELL_AGAIN_MAX = 60_000
 const DAY = 24 * 3_600_000
 /** Milliseconds until events that some destination still needs, though their retention has passed, are looked at again. */
 const EXPIRE_AGAIN = 3_600_000
-/** An object holds 10 GB; what is left is room for what the log must still write. */
-const STORAGE_MAX = 8e9
 
 /** A group of events is written when it has so many, or so many bytes; else at the next turn. One that comes alone waits for none. */
 const GROUP_EVENTS = 256
@@ -175,7 +174,7 @@ export class SourceLog extends DurableObject<Env> {
   /** Whether there is no room left. The size is asked for, which is as dear as an append, when half of the room may be used up. */
   #isFull(): boolean {
     if (this.#room > 0) return false
-    const limit = Number(this.env.HOOKSTREAM_LOG_MAX_BYTES ?? STORAGE_MAX)
+    const limit = settingsOf(this.env).HOOKSTREAM_LOG_MAX_BYTES
     this.#room = (limit - this.ctx.storage.sql.databaseSize) / 2
     return this.#room <= 0
   }
