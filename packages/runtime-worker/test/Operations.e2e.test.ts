@@ -65,7 +65,8 @@ describe("the log of a gateway", () => {
     log()
       .split("\n")
       .filter((line) => line.includes(`{"message":"${message}"`))
-      .map((line) => JSON.parse(line.slice(line.indexOf("{"))))
+      // Around those of warn and error wrangler puts a mark of its own.
+      .map((line) => JSON.parse(line.slice(line.indexOf("{"), line.lastIndexOf("}") + 1)))
 
   it("is healthy", async () => {
     expect((await apiClient(rig.gateway.url, {}).call("GET", "/v1/health")).body).toEqual({ status: "ok" })
