@@ -8,7 +8,7 @@ import * as EventLog from "@hookstream/core/EventLog"
 import * as Pump from "@hookstream/core/Pump"
 import { defaultPolicy } from "@hookstream/core/RetryPolicy"
 import { delivered, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/Sink"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 
 const WINDOW = { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES }
@@ -76,6 +76,11 @@ const given = (
     settings
   }
 }
+/** What is given to the logger. */
+const logger = () => {
+  const lines: Array<unknown> = []
+  return { lines, layer: Logger.layer([Logger.make(({ message }) => lines.push(message))]) }
+}
 const ok = () => Effect.succeed(delivered({}))
 const down = () => Effect.fail(new SinkError({ reason: "Unavailable", detail: "down" }))
 
@@ -114,7 +119,10 @@ describe("the pump", () => {
   it.effect("a sink that dies harms only the event it died of", () =>
     Effect.gen(function* () {
       const { run, journal } = given(3, ({ event }) => (event.seq === 2 ? Effect.die("poison") : ok()))
-      yield* run
+      const { lines, layer } = logger()
+      yield* run.pipe(Effect.provide(layer))
+      const error = { name: "string", message: "poison", retryable: false, overloaded: false }
+      expect(lines).toEqual([["a sink driver died", { destination: "dst_1", error }]])
       expect(journal.statuses(log.sourceId, [1, 2, 3]).map(({ status }) => status)).toEqual([
         "delivered",
         "dead",
@@ -226,9 +234,14 @@ describe("the pump", () => {
   it.effect("a log that cannot be read is asked again soon, and nothing is skipped", () =>
     Effect.gen(function* () {
       const { journal, settings } = given(3, ok)
-      const noLogs = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map()))
+      const { lines, layer } = logger()
+      const noLogs = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map()), layer)
       expect(yield* Pump.run(Effect.succeed(settings)).pipe(Effect.provide(noLogs))).toBe(1000)
       expect(journal.view(0).runs[0]!.cursor).toBe(0)
+      const message = "there is no log 0123abcde"
+      const error = { name: "UnavailableError", message, retryable: false, overloaded: false }
+      const fields = { destination: "dst_1", connection: "conn_1", replay: null, error }
+      expect(lines).toEqual([["a log could not be read", fields]])
     })
   )
 
