@@ -1,4 +1,7 @@
-/** What a destination logs: the facts that its operator wants to hear of as they are committed. Pure but for who takes the lines. */
+/**
+ * What a destination logs: the facts that its operator wants to hear of as they are committed. Pure but for who takes
+ * the lines.
+ */
 import { type Control, evolveControl, type Fact, isOutage, type Settlement } from "./DeliveryFacts.ts"
 import type { DeliveryStore } from "./DeliveryJournal.ts"
 import type { DestinationId } from "./Ids.ts"

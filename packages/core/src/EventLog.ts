@@ -81,7 +81,10 @@ export class EventLog extends Context.Service<
       before: number,
       limit: number
     ) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
-    /** The ids of those of the named sequences that the log still holds, in order: what `get` costs, without the bodies. */
+    /**
+     * The ids of those of the named sequences that the log still holds, in order: what `get` costs, without the
+     * bodies.
+     */
     readonly ids: (route: Route, seqs: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<EventId>, UnavailableError>
     readonly stats: (route: Route) => Effect.Effect<LogStats, UnavailableError>
     /** The events that were accepted from `from` and before `to` (milliseconds since 1970). */

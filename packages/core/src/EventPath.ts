@@ -1,6 +1,6 @@
 /**
- * Paths into an event: `payload.a.b.0`, `headers.<name>` (any case), `query.<name>`, `method`, `content_type`, `source_ip`.
- * A path that leads nowhere is `undefined`.
+ * Paths into an event: `payload.a.b.0`, `headers.<name>` (any case), `query.<name>`, `method`, `content_type`,
+ * `source_ip`. A path that leads nowhere is `undefined`.
  */
 import { PayloadTooLarge } from "./Errors.ts"
 import type { Event } from "./Event.ts"
@@ -14,8 +14,8 @@ export interface EventView {
 }
 
 /**
- * A body is parsed for a path when it has at most so many JSON values: each costs some 60 bytes however short it is, and an isolate has
- * 128 MB. A text of 10 MiB may have five million.
+ * A body is parsed for a path when it has at most so many JSON values: each costs some 60 bytes however short it is,
+ * and an isolate has 128 MB. A text of 10 MiB may have five million.
  */
 export const MAX_PAYLOAD_VALUES = 200_000
 

@@ -1,11 +1,13 @@
 /**
- * What the gateway logs: lines with a message that stays the same and fields that say of what. `docs/logs.md` lists them. No line has a
- * secret, nor a whole source id: whoever knows one may write to the source.
+ * What the gateway logs: lines with a message that stays the same and fields that say of what. `docs/logs.md` lists
+ * them. No line has a secret, nor a whole source id: whoever knows one may write to the source.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 
-/** An error is none of these: it goes through {@link line}, which makes a value of it that keeps what it says as JSON. */
+/**
+ * An error is none of these: it goes through {@link line}, which makes a value of it that keeps what it says as JSON.
+ */
 export type LogValue = string | number | boolean | null | ReadonlyArray<LogValue> | LogFields
 export interface LogFields {
   readonly [name: string]: LogValue

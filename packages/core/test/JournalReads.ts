@@ -1,6 +1,7 @@
 /**
- * What the journal reads to tell of one event must not grow with what it holds of others. A journal is filled like that of a
- * destination after an outage: segments with windows read from a log, and with retries whose windows span most of what is pending.
+ * What the journal reads to tell of one event must not grow with what it holds of others. A journal is filled like that
+ * of a destination after an outage: segments with windows read from a log, and with retries whose windows span most of
+ * what is pending.
  */
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import type { Fact, Settlement } from "@hookstream/core/FactSchema"

@@ -1,4 +1,6 @@
-/** The check of a body for JSON against the platform's own decoder and parser, which it must agree with on every text. */
+/**
+ * The check of a body for JSON against the platform's own decoder and parser, which it must agree with on every text.
+ */
 import { execFileSync } from "node:child_process"
 import { describe, expect, it } from "@effect/vitest"
 import { PayloadTooLarge } from "@hookstream/core/Errors"
@@ -34,7 +36,8 @@ const objects =
   '{} {"a":1} {"a":1,} {"a"} {"a":} {a:1} {1:1} {"a":1,,"b":2} {"a":1,"a":2} {"":0} {"__proto__":1} {"a\\u0000":1} ' +
   '{"a":{"b":[{"c":[]}]}} {"a":1}} {"a":1 {"a":[} {,} {"a":1;"b":2} ["a":1] {"a",1} {"a":tru}'
 const strings =
-  '"" " "a \'a\' "\\" "\\"" "\\\\" "\\/\\b\\f\\n\\r\\t" "\\a" "\\u12" "\\u12G4" "\\u00e9" "\\U0041" "\\ud800" "\\udc00\\ud800" ' +
+  '"" " "a \'a\' "\\" "\\"" "\\\\" "\\/\\b\\f\\n\\r\\t" "\\a" "\\u12" "\\u12G4" "\\u00e9" "\\U0041" "\\ud800" ' +
+  '"\\udc00\\ud800" ' +
   '"\\ud83d\\ude00" "😀" "\u{fffd}\u{ffff}\u{10ffff}" "\u0000" "\u001f" "\u007f" "\u2028\u2029" "\u{feff}" "a""b"'
 const spaced = [
   "",
@@ -61,7 +64,10 @@ const spaced = [
 ]
 const texts = [numbers, words, lists, objects, strings].flatMap((all) => all.split(" ")).concat(spaced)
 
-/** Parts of UTF-8 that no text has: bytes that stand alone, overlong forms, halves of surrogates, what is above U+10FFFF. */
+/**
+ * Parts of UTF-8 that no text has: bytes that stand alone, overlong forms, halves of surrogates, what is above
+ * U+10FFFF.
+ */
 const sequences = [
   "80",
   "bf",

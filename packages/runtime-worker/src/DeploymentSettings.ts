@@ -1,6 +1,7 @@
 /**
- * What the person who runs the gateway has set, decoded in one place. A further setting is a line of {@link SETTINGS}. While one is
- * missing or wrong the gateway answers nothing but what is wrong with it: a bound that is not what was meant must not be gone by.
+ * What the person who runs the gateway has set, decoded in one place. A further setting is a line of {@link SETTINGS}.
+ * While one is missing or wrong the gateway answers nothing but what is wrong with it: a bound that is not what was
+ * meant must not be gone by.
  */
 import * as IdKeys from "@hookstream/core/IdKeys"
 import * as KeyRing from "@hookstream/core/KeyRing"
@@ -88,7 +89,10 @@ const read = (input: SettingsInput): DeploymentSettings => {
 
 const known = new WeakMap<SettingsInput, DeploymentSettings>()
 
-/** The settings of this env. An empty one counts as not set. Throws `SettingsError`, which names all that are missing or wrong. */
+/**
+ * The settings of this env. An empty one counts as not set. Throws `SettingsError`, which names all that are missing or
+ * wrong.
+ */
 export const settingsOf = (env: SettingsInput): DeploymentSettings => {
   let settings = known.get(env)
   if (settings === undefined) {

@@ -126,8 +126,8 @@ const makeRuntime = (env: Env) => ManagedRuntime.make(layer(env, settingsOf(env)
 const runtimes = new WeakMap<Env, ReturnType<typeof makeRuntime>>()
 
 /**
- * The runtime of this env: built once, synchronously. Throws `SettingsError` while settings of the deployment are missing or
- * wrong; a request asks again, so nothing of the failure is remembered.
+ * The runtime of this env: built once, synchronously. Throws `SettingsError` while settings of the deployment are
+ * missing or wrong; a request asks again, so nothing of the failure is remembered.
  */
 export const runtimeOf = (env: Env): ReturnType<typeof makeRuntime> => {
   const known = runtimes.get(env)

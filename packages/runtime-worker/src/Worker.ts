@@ -47,7 +47,10 @@ const gatewayOf = (env: Env): Gateway => {
 
 let isUnsetTold = false
 
-/** What any request is answered while settings are missing or wrong: senders repeat. The log tells of it once for each isolate. */
+/**
+ * What any request is answered while settings are missing or wrong: senders repeat. The log tells of it once for each
+ * isolate.
+ */
 const unset = (error: SettingsError, requestId: string): Response => {
   if (!isUnsetTold) {
     print(line("error", "settings are missing or wrong", { settings: error.issues.map(({ path }) => path) }, error))

@@ -1,6 +1,7 @@
 /**
- * The journal itself over SQL: facts in segments, and how those of one event are found. What is read to tell of an event does not
- * grow with what the journal holds of others: a window read from a log is found by its range, a later try by a row for its event.
+ * The journal itself over SQL: facts in segments, and how those of one event are found. What is read to tell of an
+ * event does not grow with what the journal holds of others: a window read from a log is found by its range, a later
+ * try by a row for its event.
  */
 import * as Facts from "../DeliveryFacts.ts"
 import type { AttemptPosition } from "../DeliveryJournal.ts"
@@ -8,9 +9,15 @@ import type { Sql, SqlRow } from "../Sql.ts"
 import type { MaybeRow, Row } from "./deliveryTelling.ts"
 import { FACT_VERSION, readFact } from "./factUpcast.ts"
 
-/** The journal is kept in segments, which are dropped whole: that costs nothing, where deleting costs a row for each row. */
+/**
+ * The journal is kept in segments, which are dropped whole: that costs nothing, where deleting costs a row for each
+ * row.
+ */
 const SEGMENT_MILLIS = 24 * 3_600_000
-/** A segment ends after so many facts at the latest (of up to some 50 KB), and so many are kept at most: 8 GB, where 10 are allowed. */
+/**
+ * A segment ends after so many facts at the latest (of up to some 50 KB), and so many are kept at most: 8 GB, where 10
+ * are allowed.
+ */
 const SEGMENT_FACTS = 5000
 const SEGMENTS_MAX = 32
 const RETENTION_MILLIS = Facts.JOURNAL_DAYS * 24 * 3_600_000

@@ -1,12 +1,14 @@
 /**
- * Checks bytes for being one JSON text (RFC 8259) in UTF-8, without making anything of them: `JSON.parse` of ten million bytes takes
- * twenty times as much memory, where an isolate has 128 MB.
+ * Checks bytes for being one JSON text (RFC 8259) in UTF-8, without making anything of them: `JSON.parse` of ten
+ * million bytes takes twenty times as much memory, where an isolate has 128 MB.
  */
 
 /** Deeper JSON is text: recursive parsers downstream would not survive it. */
 export const MAX_JSON_DEPTH = 500
 
-/** What each open bracket is, from 1: a JSON text is checked in one synchronous step, so that one list serves them all. */
+/**
+ * What each open bracket is, from 1: a JSON text is checked in one synchronous step, so that one list serves them all.
+ */
 const isObject = new Uint8Array(MAX_JSON_DEPTH + 1)
 
 const QUOTE = 0x22
@@ -19,7 +21,10 @@ const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 const MINUS = 0x2d
 
-/** The position behind a character outside of ASCII that begins at `i`; -1 where the bytes are no UTF-8 (Unicode 3.9, table 3-7). */
+/**
+ * The position behind a character outside of ASCII that begins at `i`; -1 where the bytes are no UTF-8 (Unicode 3.9,
+ * table 3-7).
+ */
 const afterCharacter = (bytes: Uint8Array, i: number): number => {
   const first = bytes[i]!
   const second = bytes[i + 1]!
@@ -131,8 +136,8 @@ const afterName = (bytes: Uint8Array, from: number): number => {
 }
 
 /**
- * How many values the JSON text has (objects and lists, and all that is in them); `undefined` when the bytes are none, or nest
- * deeper than {@link MAX_JSON_DEPTH}. It takes what `JSON.parse` takes of the decoded text.
+ * How many values the JSON text has (objects and lists, and all that is in them); `undefined` when the bytes are none,
+ * or nest deeper than {@link MAX_JSON_DEPTH}. It takes what `JSON.parse` takes of the decoded text.
  */
 export const countValues = (bytes: Uint8Array): number | undefined => {
   let i = 0
