@@ -5,6 +5,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
+import { ServiceUnavailable } from "./ApiError.ts"
 import { ApiKeysApi, WorkspacesApi } from "./AuthApi.ts"
 import { SchemaErrors } from "./Authorization.ts"
 import { ConnectionsApi } from "./ConnectionsApi.ts"
@@ -15,7 +16,13 @@ import { ReplaysApi } from "./ReplaysApi.ts"
 import { SourcesApi } from "./SourcesApi.ts"
 
 class SystemApi extends HttpApiGroup.make("system").add(
-  HttpApiEndpoint.get("health", "/v1/health", { success: Schema.Struct({ status: Schema.Literal("ok") }) })
+  HttpApiEndpoint.get("health", "/v1/health", {
+    success: Schema.Struct({ status: Schema.Literal("ok") }),
+    error: ServiceUnavailable
+  }).annotate(
+    OpenApi.Description,
+    "Needs no key. 503 while settings of the deployment are missing or wrong: `issues` names each, and what it must be."
+  )
 ) {}
 
 export class Api extends HttpApi.make("hookstream")

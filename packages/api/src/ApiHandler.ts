@@ -2,9 +2,11 @@
 import type { Deliveries } from "@hookstream/core/Deliveries"
 import type { EventLog } from "@hookstream/core/EventLog"
 import * as Ids from "@hookstream/core/Ids"
+import * as Log from "@hookstream/core/Log"
 import type { Registry } from "@hookstream/core/Registry"
 import type { SecretVault } from "@hookstream/core/SecretVault"
 import type { SinkRegistry } from "@hookstream/core/SinkRegistry"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { FileSystem } from "effect/FileSystem"
@@ -12,6 +14,7 @@ import type { Generator } from "effect/http/Etag"
 import type * as HttpClient from "effect/http/HttpClient"
 import type { HttpPlatform } from "effect/http/HttpPlatform"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as Layer from "effect/Layer"
@@ -102,10 +105,18 @@ const withBody = (request: Request): Request => {
  */
 const layerNoFiles = Layer.empty as Layer.Layer<FileSystem | Generator | HttpPlatform | Path>
 
+/** The answer to a defect says only that there was one: what it was stands here, under the same `request_id`. */
+const logDefect = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
+  // The router dies of a path that leads nowhere: that is an answer like others.
+  if (HttpServerError.causeResponseStripped(cause)[0].status < 500) return
+  const { requestId } = yield* RequestInfo
+  yield* Log.write(Log.line("error", "a request could not be answered", { request_id: requestId }, cause))
+})
+
 /** Builds the router: some milliseconds, so call it once per isolate and only when a management request comes. */
 export const make = (services: Context.Context<Services>): ((request: Request) => Promise<Response>) => {
   const app = routes.pipe(Layer.provide(Layer.succeedContext(services)), Layer.provide(layerNoFiles))
-  const { handler } = HttpRouter.toWebHandler(app, { disableLogger: true })
+  const { handler } = HttpRouter.toWebHandler(app, { disableLogger: true, middleware: Effect.tapCause(logDefect) })
   return async (request) => {
     const requestId = Ids.random("req")
     const { origin } = new URL(request.url)

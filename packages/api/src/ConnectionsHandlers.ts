@@ -1,4 +1,5 @@
 import type { Connection } from "@hookstream/core/Connection"
+import { PayloadTooLarge } from "@hookstream/core/Errors"
 import type { Event } from "@hookstream/core/Event"
 import * as EventPath from "@hookstream/core/EventPath"
 import * as Filter from "@hookstream/core/Filter"
@@ -8,7 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Api } from "./Api.ts"
-import { ofChange, ofList, ofRead } from "./ApiError.ts"
+import { badRequest, ofChange, ofList, ofRead } from "./ApiError.ts"
 import { Caller } from "./Authorization.ts"
 import type { SampleEvent } from "./ConnectionsApi.ts"
 import { time, withUntold } from "./Fields.ts"
@@ -92,9 +93,16 @@ export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
     )
     .handle("remove", ({ params, query }) => remove("connection", params.id, query).pipe(Effect.catchTags(ofRead)))
     .handle("test", ({ payload }) =>
-      Effect.sync(() => {
-        const failed = Filter.compile(payload.filter_rules)(EventPath.viewOf(sample(payload.event)))
-        return { passes: failed === undefined, failed_rule: failed ?? null }
-      })
+      Effect.try({
+        try: () => Filter.compile(payload.filter_rules)(EventPath.viewOf(sample(payload.event))),
+        catch: (error) => error
+      }).pipe(
+        Effect.map((failed) => ({ passes: failed === undefined, failed_rule: failed ?? null })),
+        Effect.catch((error) =>
+          error instanceof PayloadTooLarge
+            ? badRequest(error.message, [{ path: "event.payload", message: error.message }])
+            : Effect.die(error)
+        )
+      )
     )
 )

@@ -1,6 +1,6 @@
 import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
 import { Deliveries, type RedriveFilter } from "@hookstream/core/Deliveries"
-import type { Summary } from "@hookstream/core/DeliveryJournal"
+import type { DeadLetter, Summary } from "@hookstream/core/DeliveryJournal"
 import type { Destination, Ordering } from "@hookstream/core/Destination"
 import * as DestinationDriver from "@hookstream/core/DestinationDriver"
 import * as Ids from "@hookstream/core/Ids"
@@ -20,9 +20,9 @@ import { badRequest, type Issue, issuesOf, ofChange, ofList, ofRead, summaryOf }
 import { Caller } from "./Authorization.ts"
 import { Deployment } from "./Deployment.ts"
 import { DestinationInput, DestinationPatch } from "./DestinationsApi.ts"
-import { eventIdOf } from "./EventsHandlers.ts"
 import { DEFAULT_LIMIT, slugOf, time, timeOrNull, withUntold } from "./Fields.ts"
 import { find, idempotency, inTime, page, remove } from "./internal/entities.ts"
+import { eventIdsOf } from "./internal/eventIds.ts"
 
 /** Where the test record says it is from: no log has this name. */
 const TEST_ROUTE = "000000000"
@@ -327,24 +327,17 @@ const deadLetters = Effect.fn("Destinations.deadLetters")(function* (
   const before = from === null ? null : { run: from[1]!, seq: Number(from[2]) }
   const { letters, next } = yield* deliveries.deadLetters(id, before, limit)
   const sources = new Map(connections.map((connection) => [connection.id, connection]))
-  const views = yield* Effect.forEach(
-    letters,
-    Effect.fnUntraced(function* ({ connection, replay, seq, attempt, reason, detail }) {
-      const { sourceId, route } = sources.get(connection)!
-      return {
-        event_id: yield* eventIdOf(route, seq),
-        ...{
-          connection_id: connection,
-          replay_id: replay,
-          source_id: sourceId,
-          attempts: attempt,
-          reason,
-          error: detail
-        }
-      }
-    }),
-    { concurrency: 8 }
-  )
+  const placeOf = ({ connection, seq }: DeadLetter) => ({ route: sources.get(connection)!.route, seq })
+  const eventIdOf = yield* eventIdsOf(letters.map(placeOf))
+  const views = letters.map((letter) => ({
+    event_id: eventIdOf(placeOf(letter)),
+    connection_id: letter.connection,
+    replay_id: letter.replay,
+    source_id: sources.get(letter.connection)!.sourceId,
+    attempts: letter.attempt,
+    reason: letter.reason,
+    error: letter.detail
+  }))
   return {
     dead_letters: views,
     cursor: next === null ? null : `${next.run}.${next.seq}`,

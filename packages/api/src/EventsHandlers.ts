@@ -12,6 +12,7 @@ import { badRequest, conflict, gone, notFound, ofList, ofRead } from "./ApiError
 import { Caller } from "./Authorization.ts"
 import { DEFAULT_LIMIT, time, timeOrNull } from "./Fields.ts"
 import { find } from "./internal/entities.ts"
+import { eventIdsOf } from "./internal/eventIds.ts"
 import * as MergeCursor from "./internal/mergeCursor.ts"
 
 /** Without `source_id` a list merges the sources' logs, up to this many. */
@@ -231,13 +232,6 @@ const retry = Effect.fn("Events.retry")(function* (id: string) {
   return { retried }
 })
 
-/** The id of an event by its place in a log; `null` when it is no longer stored. */
-export const eventIdOf = Effect.fnUntraced(function* (route: Ids.Route, seq: number) {
-  const log = yield* EventLog
-  const event = (yield* log.list(route, seq + 1, 1))[0]
-  return event?.seq === seq ? event.id : null
-})
-
 interface AttemptQuery {
   readonly cursor?: string
   readonly limit?: number
@@ -280,12 +274,9 @@ const attemptsOfDestination = Effect.fnUntraced(function* (id: string, query: At
   const { entries, next } = yield* deliveries.attempts(id, filter, before, query.limit ?? DEFAULT_LIMIT)
   const { connections } = yield* deliveries.summary(id)
   const routes = new Map(connections.map(({ connection, route }) => [connection, route]))
-  const attempts = yield* Effect.forEach(
-    entries,
-    (entry) =>
-      Effect.map(eventIdOf(routes.get(entry.connection)!, entry.seq), (eventId) => attemptView(id, entry, eventId)),
-    { concurrency: 8 }
-  )
+  const placeOf = ({ connection, seq }: Entry) => ({ route: routes.get(connection)!, seq })
+  const eventIdOf = yield* eventIdsOf(entries.map(placeOf))
+  const attempts = entries.map((entry) => attemptView(id, entry, eventIdOf(placeOf(entry))))
   return { attempts, cursor: next === null ? null : `${next.n}.${next.seq}`, has_more: next !== null }
 })
 

@@ -55,6 +55,10 @@ export const Preview = Schema.Struct({
   total: Schema.Int.annotate({ description: "Events in the range" }),
   scanned: Schema.Int.annotate({ description: "Of these, how many were looked at" }),
   matching: Schema.Int.annotate({ description: "Of these, how many pass the filters" }),
+  unreadable: Schema.Int.annotate({
+    description:
+      "Of these, how many have a body too large for the filters' paths: sent, each is a dead letter, `TooLarge`"
+  }),
   is_complete: Schema.Boolean.annotate({ description: "Whether all were looked at" }),
   first_event_ids: Schema.Array(EventId)
 })

@@ -1,5 +1,6 @@
 import { Deliveries } from "@hookstream/core/Deliveries"
 import type { Run } from "@hookstream/core/DeliveryFacts"
+import { PayloadTooLarge } from "@hookstream/core/Errors"
 import { EventLog } from "@hookstream/core/EventLog"
 import * as EventPath from "@hookstream/core/EventPath"
 import * as Filter from "@hookstream/core/Filter"
@@ -70,7 +71,7 @@ const preview = Effect.fnUntraced(function* (
   parts: ReadonlyArray<{ readonly run: Run; readonly after: number; readonly through: number }>
 ) {
   const log = yield* EventLog
-  let [scanned, matching] = [0, 0]
+  let [scanned, matching, unreadable] = [0, 0, 0]
   const first: Array<string> = []
   for (const { run, after, through } of parts) {
     const connection = yield* find("connection", run.connection)
@@ -84,7 +85,13 @@ const preview = Effect.fnUntraced(function* (
       const own = events.filter(({ seq }) => seq <= through)
       for (const event of own) {
         scanned++
-        if (passes(EventPath.viewOf(event)) !== undefined) continue
+        try {
+          if (passes(EventPath.viewOf(event)) !== undefined) continue
+        } catch (error) {
+          if (!(error instanceof PayloadTooLarge)) throw error
+          unreadable++
+          continue
+        }
         matching++
         if (first.length < NAMED_MAX) first.push(event.id)
       }
@@ -93,7 +100,7 @@ const preview = Effect.fnUntraced(function* (
     }
   }
   const total = parts.reduce((sum, { after, through }) => sum + through - after, 0)
-  return { total, scanned, matching, is_complete: scanned === total, first_event_ids: first }
+  return { total, scanned, matching, unreadable, is_complete: scanned === total, first_event_ids: first }
 })
 
 const create = Effect.fn("Replays.create")(function* (

@@ -14,6 +14,7 @@ import * as Delivery from "./Delivery.ts"
 import * as Commands from "./DeliveryCommands.ts"
 import type { Fact } from "./DeliveryFacts.ts"
 import * as DeliveryJournal from "./DeliveryJournal.ts"
+import * as DeliveryLog from "./DeliveryLog.ts"
 import * as DeliveryLoop from "./DeliveryLoop.ts"
 import * as DestinationDriver from "./DestinationDriver.ts"
 import { policyOf, settingsOf } from "./DestinationSettings.ts"
@@ -22,6 +23,7 @@ import { NotClaimed, UnavailableError } from "./Errors.ts"
 import type { EventLog } from "./EventLog.ts"
 import type { ConnectionId, ReplayId, SourceId } from "./Ids.ts"
 import { within } from "./internal/deadline.ts"
+import { line } from "./Log.ts"
 import * as Pump from "./Pump.ts"
 import * as Redrive from "./Redrive.ts"
 import type { DestinationConfig } from "./Registry.ts"
@@ -109,8 +111,13 @@ export interface DeliveryEngine {
 export const make = (ports: DeliveryPorts): DeliveryEngine => {
   const { sql, alarm, timer, peers } = ports
 
+  /** For what is logged: known with the first config. */
+  const id = (): string => stores?.config?.destination.id ?? ""
+  const told = (level: "warn" | "error", message: string, error: unknown): void =>
+    ports.log(line(level, message, { destination: id() }, error))
+
   const open = (): Stores => {
-    const journal = DeliveryJournal.makeStore(sql)
+    const journal = DeliveryLog.logged(DeliveryJournal.makeStore(sql), id, ports.log)
     sql.exec(
       "CREATE TABLE IF NOT EXISTS destination_config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)"
     )
@@ -150,7 +157,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       known.add(source)
       return true
     } catch (error) {
-      ports.log({ level: "warn", message: "a log did not say how far it is; it is asked again", error })
+      told("warn", "a log did not say how far it is", error)
       return false
     }
   }
@@ -228,7 +235,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
         headsKnown: headsKnown(all)
       }
     } catch (error) {
-      ports.log({ level: "error", message: "a delivery run failed; it is tried again", error })
+      told("error", "a delivery run failed; it is tried again", error)
       const now = timer.now()
       return {
         next: now + AFTER_FAILURE,
@@ -363,7 +370,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
         if (!headsKnown(stores) || (due !== null && due <= timer.now())) alarm.atLatest(timer.now() + SAFETY_NET)
       } catch (error) {
         // An alarm that fails six times is deleted for good: nothing is thrown out of here.
-        ports.log({ level: "error", message: "the destination's alarm failed; it fires again", error })
+        told("error", "a destination's alarm failed; it rings again", error)
         alarm.atLatest(timer.now() + AFTER_FAILURE)
       }
       if (loop._tag === "Resting") start(stores)

@@ -1,5 +1,6 @@
 /** What an engine needs of the object it lives in. A Durable Object binds them; the simulation puts its own in their place. */
 import type { Alarm } from "./Alarm.ts"
+import type { Line } from "./Log.ts"
 import type { Sql } from "./Sql.ts"
 
 export interface Timer {
@@ -12,18 +13,11 @@ export interface Timer {
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
 }
 
-/** A line of the log of the deployment: what happened, with the ids that matter and never a secret. */
-export interface LogLine {
-  readonly level: "info" | "warn" | "error"
-  readonly message: string
-  readonly [field: string]: unknown
-}
-
 export interface EnginePorts {
   readonly sql: Sql
   readonly alarm: Alarm
   readonly timer: Timer
   /** Keeps the object in memory until `work` is settled. `work` never rejects. */
   readonly background: (work: Promise<void>) => void
-  readonly log: (line: LogLine) => void
+  readonly log: (line: Line) => void
 }

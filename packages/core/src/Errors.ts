@@ -18,6 +18,11 @@ export class ForbiddenHost extends Schema.TaggedError<ForbiddenHost>()("Forbidde
   message: Schema.String
 }) {}
 
+/** A body has more JSON values than are read to follow a path into it. */
+export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()("PayloadTooLarge", {
+  message: Schema.String
+}) {}
+
 /** An object could not be reached; the caller may ask again. */
 export class UnavailableError extends Schema.TaggedError<UnavailableError>()("UnavailableError", {
   message: Schema.String,

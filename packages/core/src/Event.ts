@@ -1,11 +1,14 @@
 /** The event: one accepted request, immutable. */
 import * as Schema from "effect/Schema"
 import type * as Ids from "./Ids.ts"
+import * as Json from "./internal/jsonText.ts"
+
+export { MAX_JSON_DEPTH, MAX_JSON_NAME, MAX_JSON_NUMBER } from "./internal/jsonText.ts"
 
 /**
  * What the body is, decided once at ingest, so that encoders only splice: `json` one valid JSON text in UTF-8, at most
  * {@link MAX_JSON_DEPTH} deep; `utf8` other text; `binary` the rest; `long_json` such a JSON text with a number of more than
- * {@link MAX_JSON_NUMBER} or a name of more than {@link MAX_JSON_NAME} characters: common readers refuse it.
+ * {@link MAX_JSON_NUMBER} characters or a name of more than {@link MAX_JSON_NAME} bytes: common readers refuse it.
  */
 export const BodyKind = Schema.Literals(["json", "utf8", "binary", "long_json"])
 export type BodyKind = typeof BodyKind.Type
@@ -14,14 +17,6 @@ export const BODY_KINDS: ReadonlyArray<BodyKind> = BodyKind.literals
 
 /** An accepted body is at most 10 MiB. */
 export const MAX_BODY_BYTES = 10 * 1024 * 1024
-/** Deeper JSON is text: recursive parsers downstream would not survive it. */
-export const MAX_JSON_DEPTH = 500
-/**
- * Jackson reads no longer number (`StreamReadConstraints`), and no name of more than 50,000 bytes, which is three for a character at
- * most. Its limit of 20,000,000 characters for a string is above that of a body.
- */
-export const MAX_JSON_NUMBER = 1000
-export const MAX_JSON_NAME = 16_000
 
 /** Whether the body is JSON, whatever its numbers and names. */
 export const isJson = (kind: BodyKind): boolean => kind === "json" || kind === "long_json"
@@ -57,67 +52,10 @@ export interface Event extends EventMeta {
   readonly bodyKind: BodyKind
 }
 
-// Keeps a byte order mark: a JSON text does not start with one, so such a body is text.
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-
-/** What a number may be made of: `+ - .`, digits, `E e`. */
-const isInNumber = (code: number): boolean =>
-  (code >= 0x30 && code <= 0x39) || code === 0x2e || code === 0x2d || code === 0x2b || code === 0x65 || code === 0x45
-
-/** Whether the next character but white space is a colon. */
-const isName = (text: string, at: number): boolean => {
-  while (text.charCodeAt(at) <= 0x20) at++
-  return text.charCodeAt(at) === 0x3a
-}
-
-/** How deep a text nests and how long its numbers and names are, if it is JSON: whether it is, the parser says. */
-const shapeOf = (text: string): "plain" | "long" | "deep" => {
-  // A text of 2n characters cannot nest deeper than n.
-  if (text.length <= MAX_JSON_DEPTH * 2) return "plain"
-  let shape: "plain" | "long" = "plain"
-  let depth = 0
-  /** Where the present string, or number, began. */
-  let start = -1
-  let number = 0
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (start !== -1) {
-      if (code === BACKSLASH) i++
-      else if (code === QUOTE) {
-        if (i - start - 1 > MAX_JSON_NAME && isName(text, i + 1)) shape = "long"
-        start = -1
-      }
-    } else if (isInNumber(code)) {
-      if (++number > MAX_JSON_NUMBER) shape = "long"
-    } else {
-      number = 0
-      if (code === QUOTE) start = i
-      else if (code === 0x7b || code === 0x5b) {
-        if (++depth > MAX_JSON_DEPTH) return "deep"
-      } else if (code === 0x7d || code === 0x5d) depth--
-    }
-  }
-  return shape
-}
-
 export const bodyKind = (body: Uint8Array): BodyKind => {
-  let text: string
-  try {
-    text = utf8.decode(body)
-  } catch {
-    return "binary"
-  }
-  const shape = shapeOf(text)
-  if (shape === "deep") return "utf8"
-  try {
-    JSON.parse(text)
-    return shape === "long" ? "long_json" : "json"
-  } catch {
-    return "utf8"
-  }
+  const shape = Json.scan(body)
+  if (shape !== undefined) return shape.isLong ? "long_json" : "json"
+  return Json.isUtf8(body) ? "utf8" : "binary"
 }
 
 export const newEvent = ({ method, headers, query, contentType, sourceIp }: EventMeta, body: Uint8Array): NewEvent => ({

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { UnavailableError } from "./Errors.ts"
 import type { Event, NewEvent } from "./Event.ts"
-import type { Route, SourceId } from "./Ids.ts"
+import type { EventId, Route, SourceId } from "./Ids.ts"
 import { makeMemory as makeMemoryStore } from "./internal/eventLogMemory.ts"
 import { makeStore as makeSqlStore } from "./internal/eventLogSql.ts"
 import type { PackedEvents } from "./PackedEvents.ts"
@@ -81,6 +81,11 @@ export class EventLog extends Context.Service<
       before: number,
       limit: number
     ) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
+    /**
+     * The ids of those of the named sequences that the log still holds, in order: what `get` costs, without the
+     * bodies.
+     */
+    readonly ids: (route: Route, seqs: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<EventId>, UnavailableError>
     readonly stats: (route: Route) => Effect.Effect<LogStats, UnavailableError>
     /** The events that were accepted from `from` and before `to` (milliseconds since 1970). */
     readonly range: (route: Route, from: number, to: number) => Effect.Effect<LogRange, UnavailableError>
@@ -96,6 +101,8 @@ export interface EventLogStore {
   readonly get: (seqs: ReadonlyArray<number>, maxBytes: number) => Found
   /** Newest first, below `before`; bodies are left out (empty). */
   readonly list: (before: number, limit: number) => ReadonlyArray<Event>
+  /** Of those that are held, in order. */
+  readonly ids: (seqs: ReadonlyArray<number>) => ReadonlyArray<EventId>
   readonly head: () => number
   readonly stats: () => LogStats
   readonly range: (from: number, to: number) => LogRange
@@ -141,6 +148,7 @@ const service = (storeOf: (route: Route) => EventLogStore | undefined): EventLog
     read: (route, after, limits) => use(route, (store) => store.read(after, limits)),
     get: (route, seqs, maxBytes) => use(route, (store) => store.get(seqs, maxBytes)),
     list: (route, before, limit) => use(route, (store) => store.list(before, limit)),
+    ids: (route, seqs) => use(route, (store) => store.ids(seqs)),
     stats: (route) => use(route, (store) => store.stats()),
     range: (route, from, to) => use(route, (store) => store.range(from, to))
   }

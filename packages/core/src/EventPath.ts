@@ -1,24 +1,42 @@
 /**
- * Paths into an event: `payload.a.b.0`, `headers.<name>` (any case), `query.<name>`, `method`, `content_type`, `source_ip`.
- * A path that leads nowhere is `undefined`.
+ * Paths into an event: `payload.a.b.0`, `headers.<name>` (any case), `query.<name>`, `method`, `content_type`,
+ * `source_ip`. A path that leads nowhere is `undefined`.
  */
+import { PayloadTooLarge } from "./Errors.ts"
 import { type Event, isJson } from "./Event.ts"
+import { scan } from "./internal/jsonText.ts"
 
 /** An event whose body is parsed at most once, and only when a path asks for it. */
 export interface EventView {
   readonly event: Event
-  /** `undefined` where the body is no JSON. */
+  /** `undefined` where the body is no JSON. Throws `PayloadTooLarge` above {@link MAX_PAYLOAD_VALUES}. */
   readonly payload: () => unknown
 }
 
+/**
+ * A body is parsed for a path when it has at most so many JSON values: each costs some 60 bytes however short it is,
+ * and an isolate has 128 MB. A text of 10 MiB may have five million.
+ */
+export const MAX_PAYLOAD_VALUES = 200_000
+
 const decoder = new TextDecoder()
+
+const parse = ({ body }: Event): unknown => {
+  // A value takes a byte, and another to part it from the next.
+  if (body.length >= 2 * MAX_PAYLOAD_VALUES && (scan(body)?.values ?? 0) > MAX_PAYLOAD_VALUES) {
+    throw new PayloadTooLarge({
+      message: `the body has more than ${MAX_PAYLOAD_VALUES} JSON values, too many to read a payload path in it`
+    })
+  }
+  return JSON.parse(decoder.decode(body))
+}
 
 export const viewOf = (event: Event): EventView => {
   let parsed: { readonly value: unknown } | undefined
   return {
     event,
     payload: () => {
-      parsed ??= { value: isJson(event.bodyKind) ? JSON.parse(decoder.decode(event.body)) : undefined }
+      parsed ??= { value: isJson(event.bodyKind) ? parse(event) : undefined }
       return parsed.value
     }
   }

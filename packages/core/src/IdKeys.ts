@@ -21,6 +21,9 @@ export interface IdKeys {
   readonly parseApiKey: (text: string) => Promise<Ids.WorkspaceId | undefined>
 }
 
+/** A source id has one hex digit for the number of its key. */
+export const MAX_KEY_NUMBER = 15
+
 const SOURCE_ID = /^src_[0-9a-f]{32}$/
 const API_KEY = /^hs_(live|test)_([0-9a-f]{8})([0-9a-f]{48})([0-9a-f]{8})$/
 const VERIFIED_MAX = 4096
@@ -32,7 +35,7 @@ const encoder = new TextEncoder()
  * live for years. Throws `KeyRingError` when the text is no ring.
  */
 export const make = (ringText: string): IdKeys => {
-  const ring = parseKeyRing(ringText, "HOOKSTREAM_ID_KEY", { maxNumber: 15 })
+  const ring = parseKeyRing(ringText, "HOOKSTREAM_ID_KEY", { maxNumber: MAX_KEY_NUMBER })
   const imported = new Map<number, Promise<CryptoKey>>()
   const keyOf = (number: number): Promise<CryptoKey> | undefined => {
     const bytes = ring.keys.get(number)

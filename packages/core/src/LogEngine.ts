@@ -9,10 +9,11 @@ import type { EnginePorts } from "./EnginePorts.ts"
 import { NotClaimed } from "./Errors.ts"
 import type { NewEvent } from "./Event.ts"
 import * as EventLog from "./EventLog.ts"
-import { type DestinationId, routeOf, type SourceId } from "./Ids.ts"
+import { type DestinationId, type EventId, routeOf, type SourceId } from "./Ids.ts"
 import { within } from "./internal/deadline.ts"
 import * as GroupCommit from "./internal/groupCommit.ts"
 import * as WakeUps from "./internal/wakeUps.ts"
+import { line, shown } from "./Log.ts"
 import * as LogConfigStore from "./LogConfigStore.ts"
 import type { PackedEvents } from "./PackedEvents.ts"
 import type { LogConfig } from "./Registry.ts"
@@ -53,7 +54,7 @@ export interface LogPorts extends EnginePorts {
   /** Bytes that the database has now. */
   readonly databaseSize: () => number
   /** Bytes above which nothing more is accepted. */
-  readonly maxBytes: number
+  readonly maxBytes: () => number
 }
 
 /** Milliseconds after an append at which destinations that were not reached are woken again. */
@@ -82,6 +83,8 @@ export interface LogEngine {
   readonly read: (after: number, limits: EventLog.ReadLimits) => Packed & { readonly head: number }
   /** `undefined`: this is nobody's log. */
   readonly get: (seqs: ReadonlyArray<number>, maxBytes: number) => (Packed & { readonly through: number }) | undefined
+  /** The ids of these events, in order; an empty text where one is not held. */
+  readonly ids: (seqs: ReadonlyArray<number>) => ReadonlyArray<EventId>
   readonly list: (before: number, limit: number) => Packed
   readonly stats: () => EventLog.LogStats
   readonly range: (from: number, to: number) => EventLog.LogRange
@@ -103,6 +106,7 @@ export const make = (ports: LogPorts): LogEngine => {
       wakeUps: WakeUps.make({
         ports,
         head: events.head,
+        source: shown(sourceId),
         wake: (destination, head) => peers.wake(destination, sourceId, head)
       })
     }
@@ -122,7 +126,7 @@ export const make = (ports: LogPorts): LogEngine => {
   /** Whether there is no room left. Asking for the size costs as much as an append: once for each half of the room. */
   const isFull = (): boolean => {
     if (room > 0) return false
-    room = (ports.maxBytes - ports.databaseSize()) / 2
+    room = (ports.maxBytes() - ports.databaseSize()) / 2
     return room <= 0
   }
   /** Why an event is not accepted, `undefined` when it is. */
@@ -182,7 +186,8 @@ export const make = (ports: LogPorts): LogEngine => {
       const next = await expire()
       if (next !== null) alarm.atLatest(next)
     } catch (error) {
-      ports.log({ level: "error", message: "old events could not be dropped; the alarm tries again", error })
+      const source = shown(ownerOf(sql))
+      ports.log(line("error", "old events could not be dropped; the alarm tries again", { source }, error))
       alarm.atLatest(timer.now() + EXPIRE_AGAIN)
     }
   }
@@ -222,6 +227,7 @@ export const make = (ports: LogPorts): LogEngine => {
     read: (after, limits) => ofOwner(({ readPacked }) => readPacked(after, limits)),
     get: (seqs, maxBytes) => (stores === undefined ? undefined : ofOwner(({ getPacked }) => getPacked(seqs, maxBytes))),
     list: (before, limit) => ofOwner(({ listPacked }) => listPacked(before, limit)),
+    ids: (seqs) => need().events.ids(seqs),
     stats: () => need().events.stats(),
     range: (from, to) => need().events.range(from, to),
     alarm: async () => {

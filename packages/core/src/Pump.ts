@@ -12,12 +12,14 @@ import * as Semaphore from "effect/Semaphore"
 import * as Delivery from "./Delivery.ts"
 import * as Facts from "./DeliveryFacts.ts"
 import { DeliveryJournal } from "./DeliveryJournal.ts"
-import { UnavailableError } from "./Errors.ts"
+import { PayloadTooLarge, UnavailableError } from "./Errors.ts"
 import type { Event } from "./Event.ts"
 import { EventLog } from "./EventLog.ts"
 import * as EventPath from "./EventPath.ts"
 import * as Filter from "./Filter.ts"
+import { partsOf } from "./internal/deliveryTelling.ts"
 import { type Answer, type Item, makeQueue } from "./internal/sendQueue.ts"
+import * as Log from "./Log.ts"
 import { failed, type OutboundEvent, type Outcome, type SinkDriver } from "./Sink.ts"
 
 /** What a connection does with an event before it is sent, compiled once for each version of the config. */
@@ -110,8 +112,11 @@ const fresh = (settings: Settings, intake: Intake, event: Event): Item => {
     const rule = failedRule(intake, view)
     if (rule === undefined) key = keyOf(settings, intake, view)
     else decided = { _tag: "Filtered", rule }
-  } catch {
-    decided = failed("Malformed", "the connection's filter or ordering key failed on it")
+  } catch (error) {
+    decided =
+      error instanceof PayloadTooLarge
+        ? failed("TooLarge", error.message)
+        : failed("Malformed", "the connection's filter or ordering key failed on it")
   }
   return { seq: event.seq, event, key, spent: 0, restarts: 0, since: null, alone: false, decided }
 }
@@ -209,8 +214,16 @@ const send = Effect.fnUntraced(function* (settings: Settings, batch: ReadonlyArr
     }),
     Effect.catchCause((cause) => {
       if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
+      const error = Cause.squash(cause)
+      if (error instanceof PayloadTooLarge) {
+        return Effect.succeed(rest(batch.length > 1 ? "split" : failed("TooLarge", error.message)))
+      }
       const outcome = failed("Malformed", "the sink could not handle this event; the gateway's log has the cause")
-      return Effect.as(Effect.logError("a sink driver died", cause), rest(batch.length > 1 ? "split" : outcome))
+      const { destinationId: destination } = settings
+      return Effect.as(
+        Log.write(Log.line("error", "a sink driver died", { destination }, cause)),
+        rest(batch.length > 1 ? "split" : outcome)
+      )
     })
   )
   return { answers, latency: (yield* Clock.currentTimeMillis) - startedAt }
@@ -461,9 +474,11 @@ export const run = Effect.fn("Pump.run")(function* <R>(current: Effect.Effect<Se
     }
 
     const done = yield* carryOut(settings, view, step, startedAt + RUN_BUDGET).pipe(
-      Effect.catchTag("UnavailableError", (error) =>
-        Effect.as(Effect.logWarning("a log could not be read", { ...error }), false)
-      )
+      Effect.catchTag("UnavailableError", (error) => {
+        const id = step._tag === "Recover" ? step.window.run : step.run.id
+        const fields = { destination: settings.destinationId, ...partsOf(id) }
+        return Effect.as(Log.write(Log.line("warn", "a log could not be read", fields, error)), false)
+      })
     )
     if (!done) {
       if (step._tag === "Recover") return now + LOG_RETRY

@@ -14,6 +14,8 @@ import { parseKeyRing } from "./KeyRing.ts"
 
 const FORMAT = 1
 
+export const MAX_KEY_NUMBER = 1_000_000
+
 export const SealedSecret = Schema.Struct({
   v: Schema.Literal(FORMAT),
   /** Number of the ring key that wraps the data key. */
@@ -68,7 +70,7 @@ const associatedData = ({ workspace, object, field }: SecretPlace) =>
 
 /** Throws `KeyRingError` when the ring text is malformed. */
 export const make = (ringText: string): SecretVault["Service"] => {
-  const ring = parseKeyRing(ringText, "HOOKSTREAM_KEYS", { maxNumber: 1_000_000 })
+  const ring = parseKeyRing(ringText, "HOOKSTREAM_KEYS", { maxNumber: MAX_KEY_NUMBER })
   return {
     seal: (place, secret) =>
       Effect.promise(async () => {

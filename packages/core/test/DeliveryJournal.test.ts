@@ -7,6 +7,7 @@ import { cases } from "@hookstream/core/testing/DeliveryJournalSuite"
 import { Schema } from "effect"
 import v1 from "./fixtures/journal-v1.json" with { type: "json" }
 import v2 from "./fixtures/journal-v2.json" with { type: "json" }
+import segments from "./fixtures/journal-v2-segments.json" with { type: "json" }
 import { restore } from "./fixtures.ts"
 import { nodeSql } from "./NodeSql.ts"
 
@@ -213,6 +214,37 @@ describe("a journal that an older version wrote", () => {
       400
     )
     expect(makeStore(sql).control()).toMatchObject({ configVersion: 5, repairedIn: 5 })
+  })
+})
+
+describe("a journal whose segments have no rows for later tries", () => {
+  const day = 24 * 3_600_000
+  const told = (store: DeliveryStore, seq: number) => store.timeline("src_1", seq).map(({ type, at }) => [type, at])
+
+  it("is told as before, and goes on in a segment that has them: version 2", () => {
+    const sql = restore(segments)
+    const store = makeStore(sql)
+    const before = [
+      ["failed", 200],
+      ["failed", 500],
+      ["delivered", day + 900]
+    ]
+    expect(told(store, 2)).toEqual(before)
+    expect(told(store, 4)).toEqual([
+      ["dead", 200],
+      ["redriven", day + 400]
+    ])
+    const statuses = (one: DeliveryStore) => one.statuses("src_1", [1, 2, 3, 4, 5, 6]).map(({ status }) => status)
+    const expected = ["delivered", "delivered", "filtered", "retrying", "delivered", "retrying"]
+    expect(statuses(store)).toEqual(expected)
+    expect(store.attempts({}, null, 3).entries.map(({ seq }) => seq)).toEqual([6, 2, 6])
+    store.commit([{ _tag: "Redriven", run: "conn_1", seqs: [6], at: day + 1000 }], day + 1000)
+    for (const one of [store, makeStore(sql)]) {
+      expect(told(one, 6).at(-1)).toEqual(["redriven", day + 1000])
+      expect(told(one, 2)).toEqual(before)
+      expect(statuses(one)).toEqual(expected)
+      expect(one.facts()).toHaveLength(segments.rows.journal_1.length + segments.rows.journal_2.length + 1)
+    }
   })
 })
 

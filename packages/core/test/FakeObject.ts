@@ -3,7 +3,8 @@
  * gone, what was committed and the alarm stay.
  */
 import * as Alarm from "@hookstream/core/Alarm"
-import type { EnginePorts, LogLine } from "@hookstream/core/EnginePorts"
+import type { EnginePorts } from "@hookstream/core/EnginePorts"
+import type { Line } from "@hookstream/core/Log"
 import { objectSql } from "./ObjectSql.ts"
 
 interface Sleeper {
@@ -24,7 +25,7 @@ export const fakeObject = (startAt = 1_000_000) => {
   /** An instance that was killed hears nothing more. */
   let instance = 0
   let open = 0
-  const lines: Array<LogLine> = []
+  const lines: Array<Line> = []
 
   /** The ports of a new instance. */
   const ports = (): EnginePorts => {

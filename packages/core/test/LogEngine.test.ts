@@ -50,7 +50,7 @@ const setUp = (
     LogEngine.make({
       ...object.ports(),
       databaseSize: () => size,
-      maxBytes: 1000,
+      maxBytes: () => 1000,
       peers: {
         wake: (destination, source, head) => {
           woken.push([destination, head])
@@ -162,7 +162,7 @@ describe("a wake-up", () => {
     }
     expect(pauses).toEqual([2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000])
     expect(woken).toHaveLength(9)
-    expect(object.lines[0]).toMatchObject({ level: "warn", destination: "dst_1" })
+    expect(object.lines[0]).toMatchObject({ level: "warn", fields: { destination: "dst_1" } })
   })
   it("that was lost with the process is repeated by the alarm of the next one", async () => {
     const { engine, object, open, woken } = setUp(["dst_1"], () => new Promise(() => {}))
@@ -272,7 +272,7 @@ describe("a log that nobody has claimed", () => {
     const engine = LogEngine.make({
       ...object.ports(),
       databaseSize: () => 0,
-      maxBytes: 1000,
+      maxBytes: () => 1000,
       peers: { wake: async () => 0, lowWatermark: async () => null }
     })
     expect(engine.get([1], 10)).toBeUndefined()

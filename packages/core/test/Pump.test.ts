@@ -3,12 +3,13 @@ import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import * as Delivery from "@hookstream/core/Delivery"
 import type * as Facts from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { PayloadTooLarge } from "@hookstream/core/Errors"
 import { newEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
 import * as Pump from "@hookstream/core/Pump"
 import { defaultPolicy } from "@hookstream/core/RetryPolicy"
 import { delivered, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/Sink"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 
 const WINDOW = { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES }
@@ -76,6 +77,11 @@ const given = (
     settings
   }
 }
+/** What is given to the logger. */
+const logger = () => {
+  const lines: Array<unknown> = []
+  return { lines, layer: Logger.layer([Logger.make(({ message }) => lines.push(message))]) }
+}
 const ok = () => Effect.succeed(delivered({}))
 const down = () => Effect.fail(new SinkError({ reason: "Unavailable", detail: "down" }))
 
@@ -114,7 +120,10 @@ describe("the pump", () => {
   it.effect("a sink that dies harms only the event it died of", () =>
     Effect.gen(function* () {
       const { run, journal } = given(3, ({ event }) => (event.seq === 2 ? Effect.die("poison") : ok()))
-      yield* run
+      const { lines, layer } = logger()
+      yield* run.pipe(Effect.provide(layer))
+      const error = { name: "string", message: "poison", retryable: false, overloaded: false }
+      expect(lines).toEqual([["a sink driver died", { destination: "dst_1", error }]])
       expect(journal.statuses(log.sourceId, [1, 2, 3]).map(({ status }) => status)).toEqual([
         "delivered",
         "dead",
@@ -226,9 +235,14 @@ describe("the pump", () => {
   it.effect("a log that cannot be read is asked again soon, and nothing is skipped", () =>
     Effect.gen(function* () {
       const { journal, settings } = given(3, ok)
-      const noLogs = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map()))
+      const { lines, layer } = logger()
+      const noLogs = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map()), layer)
       expect(yield* Pump.run(Effect.succeed(settings)).pipe(Effect.provide(noLogs))).toBe(1000)
       expect(journal.view(0).runs[0]!.cursor).toBe(0)
+      const message = "there is no log 0123abcde"
+      const error = { name: "UnavailableError", message, retryable: false, overloaded: false }
+      const fields = { destination: "dst_1", connection: "conn_1", replay: null, error }
+      expect(lines).toEqual([["a log could not be read", fields]])
     })
   )
 
@@ -262,6 +276,23 @@ describe("the pump", () => {
         "dead",
         "delivered"
       ])
+    })
+  )
+  it.effect("a body too large for the filter's path is a dead letter that names the limit, and harms no other", () =>
+    Effect.gen(function* () {
+      const large = new PayloadTooLarge({ message: "too many values" })
+      const filter: Pump.ConnectionSettings["filter"] = ({ event }) => {
+        if (event.seq === 2) throw large
+        return undefined
+      }
+      const sink = (outbound: OutboundEvent) => (outbound.event.seq === 4 ? Effect.die(large) : ok())
+      const { run, journal } = given(5, sink, defaultPolicy, 1, {}, { filter, rules: 1, orderingKey: undefined }, 3)
+      yield* run
+      expect(journal.deadLetters(null, 9).letters.map(({ seq, reason, detail }) => [seq, reason, detail])).toEqual([
+        [4, "TooLarge", "too many values"],
+        [2, "TooLarge", "too many values"]
+      ])
+      expect(journal.summary()).toMatchObject({ pending: 0, connections: [{ delivered: 3 }] })
     })
   )
   it.effect("keeps to its rate, and says when it goes on", () =>

@@ -165,6 +165,13 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(seqs(store.list(12, 100)), [11, 10, 9])
     equal(store.range(0, 6 * DAY), { after: 8, through: 10 })
   },
+  "names the events that it holds, over the days, and no others": (store) => {
+    const events = [1, 2, 3, 4].map((day) => append(store, "x", { now: day * DAY }))
+    const idsOf = (...all: ReadonlyArray<number>) => all.map((seq) => events[seq - 1]!.id)
+    equal(store.ids([1, 3, 4, 9]), idsOf(1, 3, 4))
+    store.drop(3 * DAY, 2)
+    equal([store.ids([1, 2, 3, 4]), store.ids([]), store.ids([0, 5])], [idsOf(3, 4), [], []])
+  },
   "goes on with its sequence and its time after everything is dropped": (store) => {
     append(store, "x", { now: 5 * DAY })
     append(store, "y", { now: 5 * DAY })

@@ -1,20 +1,11 @@
-/** The bindings of `wrangler.jsonc` and the secrets of a deployment. */
+/** The bindings of `wrangler.jsonc` and the settings of a deployment. */
+import type { SettingsInput } from "./DeploymentSettings.ts"
 import type { Destination } from "./Destination.ts"
 import type { SourceLog } from "./SourceLog.ts"
 import type { Workspace } from "./Workspace.ts"
 
-export interface Env {
+export interface Env extends SettingsInput {
   readonly WORKSPACE: DurableObjectNamespace<Workspace>
   readonly SOURCE_LOG: DurableObjectNamespace<SourceLog>
   readonly DESTINATION: DurableObjectNamespace<Destination>
-  /** Makes workspaces and their first keys. */
-  readonly HOOKSTREAM_ROOT_KEY?: string
-  /** Key ring of the checksums of ids and API keys. */
-  readonly HOOKSTREAM_ID_KEY?: string
-  /** Key ring that seals stored secrets. */
-  readonly HOOKSTREAM_KEYS?: string
-  /** "true" opens destinations on private networks and by plain http. */
-  readonly HOOKSTREAM_ALLOW_PRIVATE_NETWORKS?: string
-  /** Bytes of one source's log above which it accepts nothing more. Default: 8000000000, of the 10 GB that an object holds. */
-  readonly HOOKSTREAM_LOG_MAX_BYTES?: string
 }

@@ -6,9 +6,11 @@ import { errorResponse } from "@hookstream/api/ErrorResponse"
 import { MAX_BODY_BYTES, type NewEvent, newEvent } from "@hookstream/core/Event"
 import type { IdKeys } from "@hookstream/core/IdKeys"
 import * as Ids from "@hookstream/core/Ids"
+import { line, shown } from "@hookstream/core/Log"
 import type { AppendReply } from "@hookstream/core/LogEngine"
 import type { Env } from "./Env.ts"
 import { isRetryable } from "./internal/call.ts"
+import { print } from "./internal/print.ts"
 
 const PREFIX = "/v1/ingest/"
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -65,7 +67,7 @@ const append = async (env: Env, route: string, sourceId: string, event: NewEvent
     try {
       return await env.SOURCE_LOG.getByName(route).append({ sourceId, event, token, repeated: attempt > 1 })
     } catch (error) {
-      console.warn({ message: "the log did not answer an append", source: sourceId, attempt, error })
+      print(line("warn", "the log did not answer an append", { source: shown(sourceId), attempt }, error))
       if (!isRetryable(error)) return undefined
       await scheduler.wait(PAUSE_MS * attempt)
     }

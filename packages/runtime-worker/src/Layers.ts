@@ -1,7 +1,7 @@
 /** Bindings → Layers: core's services over Durable Objects, and one runtime for each env. */
 import { Deployment } from "@hookstream/api/Deployment"
 import { Deliveries } from "@hookstream/core/Deliveries"
-import { type ConflictError, KeyRingError, type NotFoundError } from "@hookstream/core/Errors"
+import type { ConflictError, NotFoundError } from "@hookstream/core/Errors"
 import { EventLog } from "@hookstream/core/EventLog"
 import * as IdKeys from "@hookstream/core/IdKeys"
 import type { Route } from "@hookstream/core/Ids"
@@ -14,10 +14,11 @@ import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import { type DeploymentSettings, settingsOf } from "./DeploymentSettings.ts"
 import type { Env } from "./Env.ts"
 import { call } from "./internal/call.ts"
+import { layerLogger } from "./internal/print.ts"
 import { fromReply, type Reply } from "./internal/reply.ts"
 import { sinks } from "./Sinks.ts"
 
@@ -44,6 +45,7 @@ const layerEventLog = (env: Env): Layer.Layer<EventLog> => {
         call<Packed>("the event log", () => log(route).list(before, limit)),
         (listed) => eventsOf(route, listed)
       ),
+    ids: (route, seqs) => call("the event log", () => log(route).ids(seqs)),
     stats: (route) => call("the event log", () => log(route).stats()),
     range: (route, from, to) => call("the event log", () => log(route).range(from, to))
   })
@@ -99,19 +101,6 @@ const layerRegistry = (env: Env): Layer.Layer<Registry> => {
   })
 }
 
-const setting = (env: Env, name: "HOOKSTREAM_ROOT_KEY" | "HOOKSTREAM_ID_KEY" | "HOOKSTREAM_KEYS"): string => {
-  const value = env[name]
-  if (value !== undefined && value !== "") return value
-  throw new KeyRingError({ setting: name, message: `${name} is not set: see "Deploy" in the README` })
-}
-
-/** What a person sets; throws `KeyRingError`, which names what is missing or malformed. */
-const deploymentOf = (env: Env): Deployment["Service"] => ({
-  rootKey: setting(env, "HOOKSTREAM_ROOT_KEY"),
-  idKeys: IdKeys.make(setting(env, "HOOKSTREAM_ID_KEY")),
-  allowPrivateNetworks: env.HOOKSTREAM_ALLOW_PRIVATE_NETWORKS === "true"
-})
-
 /** No redirects, and no trace headers of ours on other people's servers. */
 const layerHttpClient = Layer.mergeAll(
   FetchHttpClient.layer,
@@ -120,25 +109,29 @@ const layerHttpClient = Layer.mergeAll(
   Layer.succeed(HttpClient.TracerDisabledWhen, () => true)
 )
 
-const layer = (env: Env) =>
+const layer = (env: Env, settings: DeploymentSettings) =>
   Layer.mergeAll(
     layerEventLog(env),
     layerDeliveries(env),
     layerRegistry(env),
-    SecretVault.layer(setting(env, "HOOKSTREAM_KEYS")),
+    SecretVault.layer(settings.HOOKSTREAM_KEYS),
     SinkRegistry.layer(sinks),
-    Layer.succeed(Deployment, deploymentOf(env)),
+    Layer.succeed(Deployment, {
+      rootKey: settings.HOOKSTREAM_ROOT_KEY,
+      idKeys: IdKeys.make(settings.HOOKSTREAM_ID_KEY),
+      allowPrivateNetworks: settings.HOOKSTREAM_ALLOW_PRIVATE_NETWORKS
+    }),
     layerHttpClient,
-    Logger.layer([Logger.consoleJson])
+    layerLogger
   )
 
-const makeRuntime = (env: Env) => ManagedRuntime.make(layer(env))
+const makeRuntime = (env: Env) => ManagedRuntime.make(layer(env, settingsOf(env)))
 
 const runtimes = new WeakMap<Env, ReturnType<typeof makeRuntime>>()
 
 /**
- * The runtime of this env: built once, synchronously. Throws `KeyRingError` while the deployment's secrets are missing or
- * malformed; a request asks again, so nothing of the failure is remembered.
+ * The runtime of this env: built once, synchronously. Throws `SettingsError` while settings of the deployment are
+ * missing or wrong; a request asks again, so nothing of the failure is remembered.
  */
 export const runtimeOf = (env: Env): ReturnType<typeof makeRuntime> => {
   const known = runtimes.get(env)

@@ -1,14 +1,12 @@
 /** The Durable Object of a source's event log, named by its route: a shell over core's `LogEngine`. */
 import { DurableObject } from "cloudflare:workers"
 import type * as EventLog from "@hookstream/core/EventLog"
-import type { SourceId } from "@hookstream/core/Ids"
+import type { EventId, SourceId } from "@hookstream/core/Ids"
 import * as LogEngine from "@hookstream/core/LogEngine"
 import type { LogConfig } from "@hookstream/core/Registry"
+import { settingsOf } from "./DeploymentSettings.ts"
 import type { Env } from "./Env.ts"
 import { portsOf } from "./internal/ports.ts"
-
-/** An object holds 10 GB; what is left is room for what the log must still write. */
-const STORAGE_MAX = 8e9
 
 export class SourceLog extends DurableObject<Env> {
   readonly #engine: LogEngine.LogEngine
@@ -18,7 +16,7 @@ export class SourceLog extends DurableObject<Env> {
     this.#engine = LogEngine.make({
       ...portsOf(ctx),
       databaseSize: () => ctx.storage.sql.databaseSize,
-      maxBytes: Number(env.HOOKSTREAM_LOG_MAX_BYTES ?? STORAGE_MAX),
+      maxBytes: () => settingsOf(env).HOOKSTREAM_LOG_MAX_BYTES,
       peers: {
         wake: (destination, source, head) => env.DESTINATION.getByName(destination).wake(source, head),
         lowWatermark: (destination, source) => env.DESTINATION.getByName(destination).lowWatermark(source)
@@ -40,6 +38,9 @@ export class SourceLog extends DurableObject<Env> {
   }
   get(seqs: ReadonlyArray<number>, maxBytes: number): (LogEngine.Packed & { readonly through: number }) | undefined {
     return this.#engine.get(seqs, maxBytes)
+  }
+  ids(seqs: ReadonlyArray<number>): ReadonlyArray<EventId> {
+    return this.#engine.ids(seqs)
   }
   list(before: number, limit: number): LogEngine.Packed {
     return this.#engine.list(before, limit)

@@ -2,17 +2,22 @@
 import * as ApiHandler from "@hookstream/api/ApiHandler"
 import { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
-import { KeyRingError } from "@hookstream/core/Errors"
 import * as Ids from "@hookstream/core/Ids"
+import { line } from "@hookstream/core/Log"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
 import { ingest, targetOf } from "./Ingest.ts"
+import { SettingsError } from "./internal/errors.ts"
+import { print } from "./internal/print.ts"
 import { runtimeOf } from "./Layers.ts"
 
 export { Destination } from "./Destination.ts"
 export { SourceLog } from "./SourceLog.ts"
 export { Workspace } from "./Workspace.ts"
+
+/** Seconds. Settings are mended by a person. */
+const UNSET_RETRY_AFTER = 60
 
 interface Gateway {
   readonly deployment: Deployment["Service"]
@@ -40,6 +45,21 @@ const gatewayOf = (env: Env): Gateway => {
   return gateway
 }
 
+let isUnsetTold = false
+
+/**
+ * What any request is answered while settings are missing or wrong: senders repeat. The log tells of it once for each
+ * isolate.
+ */
+const unset = (error: SettingsError, requestId: string): Response => {
+  if (!isUnsetTold) {
+    print(line("error", "settings are missing or wrong", { settings: error.issues.map(({ path }) => path) }, error))
+  }
+  isUnsetTold = true
+  const { issues, message } = error
+  return errorResponse(503, message, { requestId, issues, retryAfterSeconds: UNSET_RETRY_AFTER })
+}
+
 export default {
   async fetch(request, env): Promise<Response> {
     try {
@@ -50,9 +70,9 @@ export default {
         : await ingest(request, target, env, gateway.deployment.idKeys)
     } catch (error) {
       const requestId = Ids.random("req")
-      console.error({ message: "a request could not be answered", request_id: requestId, error })
-      const shown = error instanceof KeyRingError ? error.message : "an error inside the gateway; its log has the cause"
-      return errorResponse(500, shown, { requestId })
+      if (error instanceof SettingsError) return unset(error, requestId)
+      print(line("error", "a request could not be answered", { request_id: requestId }, error))
+      return errorResponse(500, "an error inside the gateway; its log has the cause", { requestId })
     }
   }
 } satisfies ExportedHandler<Env>

@@ -4,6 +4,7 @@ import type { Alarm } from "@hookstream/core/Alarm"
 import type { Connection } from "@hookstream/core/Connection"
 import { ConflictError, NotClaimed, NotFoundError } from "@hookstream/core/Errors"
 import { routeOf } from "@hookstream/core/Ids"
+import { line } from "@hookstream/core/Log"
 import * as Outbox from "@hookstream/core/Outbox"
 import * as Registry from "@hookstream/core/Registry"
 import type { ReplayJob } from "@hookstream/core/ReplayJob"
@@ -12,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Env } from "./Env.ts"
 import { portsOf } from "./internal/ports.ts"
+import { print } from "./internal/print.ts"
 import { failure, ok, type Reply } from "./internal/reply.ts"
 import { sqlOf } from "./internal/sql.ts"
 import { runtimeOf } from "./Layers.ts"
@@ -136,7 +138,7 @@ export class Workspace extends DurableObject<Env> {
       isDone = (await this.#flush(null)).length === 0
     } catch (error) {
       // An alarm that fails six times is deleted for good: nothing is thrown out of here.
-      console.error({ message: "the workspace's alarm failed; it rings again", error })
+      print(line("error", "a workspace's alarm failed; it rings again", {}, error))
     }
     if (isDone) return
     this.#alarm.atLatest(Date.now() + this.#delay)

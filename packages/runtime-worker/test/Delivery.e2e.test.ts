@@ -364,7 +364,7 @@ describe("a replay", () => {
     }
     const { preview } = await rig.client.need("POST", "/v1/replay", { ...asked, dry_run: true })
     expect(preview).toEqual({
-      ...{ total: 6, scanned: 6, matching: 4, is_complete: true, first_event_ids: ids.slice(2) }
+      ...{ total: 6, scanned: 6, matching: 4, unreadable: 0, is_complete: true, first_event_ids: ids.slice(2) }
     })
     const before = rig.emulator.records(TOPIC).length
     const { job } = await rig.client.need("POST", "/v1/replay", asked)

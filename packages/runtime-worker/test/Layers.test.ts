@@ -1,9 +1,9 @@
-import { KeyRingError } from "@hookstream/core/Errors"
 import { Registry } from "@hookstream/core/Registry"
 import type { Env } from "@hookstream/runtime-worker/Env"
 import { runtimeOf } from "@hookstream/runtime-worker/Layers"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
+import { SettingsError } from "../src/internal/errors.ts"
 
 const ring = `1:${Buffer.alloc(32).toString("base64")}`
 
@@ -31,9 +31,9 @@ describe("the runtime of an isolate", () => {
 
   it("does not remember that a setting was missing", () => {
     const { env } = countedEnv()
-    const settings: { HOOKSTREAM_ID_KEY?: string } = env
+    const settings: { HOOKSTREAM_ID_KEY?: string | number | boolean } = env
     delete settings.HOOKSTREAM_ID_KEY
-    expect(() => runtimeOf(env)).toThrow(KeyRingError)
+    expect(() => runtimeOf(env)).toThrow(SettingsError)
     settings.HOOKSTREAM_ID_KEY = ring
     expect(runtimeOf(env).runSync(Effect.as(Registry, true))).toBe(true)
   })

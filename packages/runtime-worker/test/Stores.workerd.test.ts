@@ -3,6 +3,7 @@ import { cases as eventLog } from "@hookstream/core/testing/EventLogSuite"
 import { cases as registry } from "@hookstream/core/testing/RegistrySuite"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { createTestHarness } from "wrangler"
+import { questions } from "../../core/test/JournalReads.ts"
 import { count, prepare, runTurn, type Script, scripts, turnsOf } from "../../core/test/ObjectScript.ts"
 import { objectSql } from "../../core/test/ObjectSql.ts"
 
@@ -24,6 +25,18 @@ describe.each(Object.entries({ EventLog: eventLog, DeliveryJournal: deliveryJour
     })
   }
 )
+
+describe("the rows that a journal reads do not grow with what it holds of other events", () => {
+  const rowsFor = async (question: string, perSegment: number) => {
+    const query = new URLSearchParams({ question, perSegment: String(perSegment) })
+    return (await (await server.fetch(`/?${query}`)).json()) as number
+  }
+  it.each(Object.keys(questions))("%s", async (question) => {
+    const [few, many] = [await rowsFor(question, 40), await rowsFor(question, 120)]
+    expect(few).toBeGreaterThan(0)
+    expect(many).toBeLessThanOrEqual(1.2 * few)
+  })
+})
 
 describe("the storage that the simulation runs on", () => {
   const onFake = async (script: Script) => {

@@ -1,5 +1,6 @@
 /** The Kafka sink: records to a topic through the Confluent REST Proxy v3. */
 import { checkUrl } from "@hookstream/core/HostGuard"
+import * as Log from "@hookstream/core/Log"
 import * as Sink from "@hookstream/core/Sink"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -119,10 +120,13 @@ const driver = Effect.fnUntraced(function* (
     })
     const why = yield* readReceipts(response.stream, receipts)
     if (receipts.surplus() > 0) {
-      yield* Effect.logWarning("the proxy answered with more receipts than there were records", {
-        records: batch.length,
-        surplus: receipts.surplus()
-      })
+      yield* Log.write(
+        Log.line("warn", "the proxy answered with more receipts than there were records", {
+          destination: batch[0]!.destinationId,
+          records: batch.length,
+          surplus: receipts.surplus()
+        })
+      )
     }
     return receipts.outcomes(why)
   })

@@ -3,7 +3,6 @@ import * as Delivery from "../Delivery.ts"
 import * as Facts from "../DeliveryFacts.ts"
 import type { DeliveryStatus, DeliveryStore } from "../DeliveryJournal.ts"
 import {
-  ATTEMPT_SCAN,
   attemptPage,
   deadPage,
   entriesIn,
@@ -136,7 +135,7 @@ export const makeMemory = (): DeliveryStore => {
     },
     attempts: (filter, before, limit) => {
       const settled = journal.filter(({ n, fact }) => fact._tag === "WindowSettled" && n <= (before?.n ?? n))
-      return attemptPage(settled.reverse().slice(0, ATTEMPT_SCAN), filter, before, limit)
+      return attemptPage(settled.reverse(), filter, before, limit)
     },
     runOfAttempt: ({ n, seq }) => {
       const fact = journal[n - 1]?.fact

@@ -4,47 +4,20 @@ import * as Facts from "../DeliveryFacts.ts"
 import type { DeliveryStatus, DeliveryStore } from "../DeliveryJournal.ts"
 import { MAX_SEQUENCE } from "../Ids.ts"
 import type { Reason } from "../Sink.ts"
-import { migrate, type Sql, type SqlRow } from "../Sql.ts"
+import { migrate, type Sql } from "../Sql.ts"
 import { project, toDead, toPending, toRun } from "./deliveryProjection.ts"
 import {
-  ATTEMPT_SCAN,
   attemptPage,
   deadPage,
   entriesIn,
+  filteredIn,
   goesOn,
   isCancelledIn,
   isRaised,
   progressOf,
-  type Row,
   statusOf
 } from "./deliveryTelling.ts"
-import { FACT_VERSION, readFact } from "./factUpcast.ts"
-
-/** The journal is kept in segments, which are dropped whole: that costs nothing, where deleting costs a row for each row. */
-const SEGMENT_MILLIS = 24 * 3_600_000
-/** A segment ends after so many facts at the latest (of up to some 50 KB), and so many are kept at most: 8 GB, where 10 are allowed. */
-const SEGMENT_FACTS = 5000
-const SEGMENTS_MAX = 32
-const RETENTION_MILLIS = Facts.JOURNAL_DAYS * 24 * 3_600_000
-
-/** The sequences that a fact is about, so that an event's facts are found without reading them all. */
-const rangeOf = (fact: Facts.Fact): readonly [lo: number | null, hi: number | null] => {
-  if (fact._tag === "WindowSettled") return [fact.lo, fact.hi]
-  if (fact._tag === "RunCancelled") return [fact.after + 1, fact.through]
-  return fact._tag === "Redriven" ? [Math.min(...fact.seqs), Math.max(...fact.seqs)] : [null, null]
-}
-
-/** Windows read from a log never overlap, so the one of an event is the first of its run that ends at or after it. */
-const segmentIndexes = (n: number) => [
-  `CREATE INDEX journal_reads_${n} ON journal_${n} (run, hi) WHERE is_read = 1`,
-  `CREATE INDEX journal_retries_${n} ON journal_${n} (run, lo) WHERE is_read = 0 AND lo IS NOT NULL`
-]
-const newSegment = (n: number) => [
-  `CREATE TABLE journal_${n} (
-     n INTEGER PRIMARY KEY, at INTEGER NOT NULL, v INTEGER NOT NULL, type TEXT NOT NULL,
-     run TEXT, lo INTEGER, hi INTEGER, is_read INTEGER NOT NULL, fact TEXT NOT NULL)`,
-  ...segmentIndexes(n)
-]
+import * as JournalSql from "./journalSql.ts"
 
 const MIGRATIONS = [
   [
@@ -84,7 +57,7 @@ const MIGRATIONS = [
     `ALTER TABLE journal RENAME TO journal_1`,
     `ALTER TABLE journal_1 RENAME COLUMN connection TO run`,
     `DROP INDEX journal_reads`,
-    ...segmentIndexes(1),
+    ...JournalSql.segmentIndexes(1),
     `CREATE TABLE journal_segments (n INTEGER PRIMARY KEY, first INTEGER NOT NULL, since INTEGER)`,
     `INSERT INTO journal_segments VALUES (1, 1, (SELECT min(at) FROM journal_1))`
   ]
@@ -92,12 +65,6 @@ const MIGRATIONS = [
 
 const LIVE = "SELECT id FROM runs WHERE deleted = 0"
 const ENABLED = "SELECT id FROM runs WHERE enabled = 1 AND deleted = 0"
-
-const toRow = (row: SqlRow): Row => ({
-  n: Number(row["n"]),
-  at: Number(row["at"]),
-  fact: readFact(Number(row["v"]), row["fact"] as string)
-})
 
 /** Opens the journal in `sql`, making its tables when they are missing. */
 export const makeStore = (sql: Sql): DeliveryStore => {
@@ -128,46 +95,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
   }
   const numberOrNull = (value: unknown) => (value === null || value === undefined ? null : Number(value))
 
-  /** Numbers of the segments, oldest first. */
-  const segments = () => sql.exec("SELECT n FROM journal_segments ORDER BY n").map(({ n }) => Number(n))
-  const newest = () => {
-    const row = sql.exec("SELECT n, first, since FROM journal_segments ORDER BY n DESC LIMIT 1")[0]!
-    return { n: Number(row["n"]), first: Number(row["first"]), since: numberOrNull(row["since"]) }
-  }
-  // Asked once for each instance: every commit needs it.
-  let current = newest()
-  let next = Number(sql.exec(`SELECT max(n) AS n FROM journal_${current.n}`)[0]!["n"] ?? current.first - 1) + 1
-
-  /** Begins a new segment when the present one is old or large, and drops those that are no longer kept. */
-  const rotate = (now: number): void => {
-    if (current.since === null) sql.exec("UPDATE journal_segments SET since = ? WHERE n = ?", now, current.n)
-    else {
-      if (now - current.since < SEGMENT_MILLIS && next - current.first < SEGMENT_FACTS) return
-      for (const statement of newSegment(current.n + 1)) sql.exec(statement)
-      sql.exec("INSERT INTO journal_segments VALUES (?, ?, ?)", current.n + 1, next, now)
-      // A segment ends where the next one begins.
-      const old = sql.exec(
-        `SELECT n FROM journal_segments AS one WHERE n <= ? OR
-         (SELECT since FROM journal_segments AS two WHERE two.n = one.n + 1) < ?`,
-        current.n + 1 - SEGMENTS_MAX,
-        now - RETENTION_MILLIS
-      )
-      for (const { n } of old) {
-        sql.exec(`DROP TABLE journal_${n}`)
-        sql.exec("DELETE FROM journal_segments WHERE n = ?", n!)
-      }
-    }
-    current = newest()
-  }
-  const append = (fact: Facts.Fact, now: number): void => {
-    const isRead = fact._tag === "WindowSettled" && fact.seqs === null
-    sql.exec(
-      `INSERT INTO journal_${current.n} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...[next, now, FACT_VERSION, fact._tag, "run" in fact ? fact.run : null],
-      ...[...rangeOf(fact), isRead ? 1 : 0, JSON.stringify(fact)]
-    )
-    next++
-  }
+  const journal = JournalSql.open(sql)
 
   /** Due events, each followed by those that wait behind its key, as far as none of the key is due later. */
   const due = (now: number): ReadonlyArray<Facts.Pending> => {
@@ -196,13 +124,12 @@ export const makeStore = (sql: Sql): DeliveryStore => {
   return {
     control,
     commit: (facts, now) => {
-      const before = { current, next }
       try {
         state = sql.transaction(() => {
-          rotate(now)
+          journal.rotate(now)
           let after = state
           for (const fact of facts) {
-            append(fact, now)
+            journal.append(fact, now)
             project(sql, fact, after)
             after = Facts.evolveControl(after, fact)
           }
@@ -212,8 +139,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
           return after
         })
       } catch (error) {
-        current = before.current
-        next = before.next
+        journal.reread()
         throw error
       }
     },
@@ -284,45 +210,40 @@ export const makeStore = (sql: Sql): DeliveryStore => {
         .map(toPending),
     runs,
     timeline: (sourceId, seq) =>
-      segments()
-        .flatMap((n) =>
-          runs()
-            .filter((run) => run.sourceId === sourceId)
-            .flatMap(({ id }) => [
-              ...sql.exec(
-                `SELECT n, at, v, fact FROM journal_${n} WHERE is_read = 1 AND run = ? AND hi >= ? ORDER BY hi LIMIT 1`,
-                id,
-                seq
-              ),
-              ...sql.exec(
-                `SELECT n, at, v, fact FROM journal_${n}
-                 WHERE is_read = 0 AND lo IS NOT NULL AND run = ? AND lo <= ? AND hi >= ?`,
-                ...[id, seq, seq]
-              )
-            ])
-        )
-        .map(toRow)
+      runs()
+        .filter((run) => run.sourceId === sourceId && run.after < seq && (run.replay === null || seq <= run.head))
+        .flatMap(({ id }) => journal.ofEvent(id, seq))
         .sort((a, b) => a.n - b.n)
         .flatMap((row) => entriesIn(row, seq, isCancelled)),
     statuses: (sourceId, seqs) =>
       live()
         .filter((run) => run.sourceId === sourceId)
-        .flatMap((run) =>
-          seqs.flatMap((seq): ReadonlyArray<DeliveryStatus> => {
-            const { id } = run
-            const isFiltered = () =>
-              segments().some((n) =>
-                sql
-                  .exec(
-                    `SELECT n, at, v, fact FROM journal_${n} WHERE is_read = 1 AND run = ? AND hi >= ? ORDER BY hi LIMIT 1`,
-                    ...[id, seq]
-                  )
-                  .some((row) => entriesIn(toRow(row), seq, isCancelled)[0]?.type === "filtered")
-              )
-            const status = statusOf(run, seq, (table) => has(table, id, seq), isFiltered)
+        .flatMap((run) => {
+          const { id, after, cursor } = run
+          const own = seqs.filter((seq) => seq > after)
+          const among = (table: "pending" | "dead") =>
+            new Set(
+              sql
+                .exec(
+                  `SELECT seq FROM ${table} WHERE run = ? AND seq IN (SELECT value FROM json_each(?))`,
+                  id,
+                  JSON.stringify(own)
+                )
+                .map(({ seq }) => Number(seq))
+            )
+          const open = { pending: among("pending"), dead: among("dead") }
+          const done = own.filter((seq) => seq <= cursor && !open.pending.has(seq) && !open.dead.has(seq))
+          const filtered = filteredIn(journal.windowsOf(id, done))
+          return own.flatMap((seq): ReadonlyArray<DeliveryStatus> => {
+            const status = statusOf(
+              run,
+              seq,
+              (table) => open[table].has(seq),
+              () => filtered.has(seq)
+            )
             return status === undefined ? [] : [{ connection: id, seq, status }]
           })
-        ),
+        }),
     deadLetters: (before, limit) => {
       const rows = sql.exec(
         `SELECT * FROM dead WHERE (run, seq) < (?, ?) ORDER BY run DESC, seq DESC LIMIT ?`,
@@ -344,28 +265,11 @@ export const makeStore = (sql: Sql): DeliveryStore => {
         lastError: last === undefined ? null : { reason: last["reason"] as Reason, detail: last["detail"] as string }
       }
     },
-    attempts: (filter, before, limit) => {
-      const rows: Array<Row> = []
-      for (const n of segments().reverse()) {
-        if (rows.length >= ATTEMPT_SCAN) break
-        rows.push(
-          ...sql
-            .exec(
-              `SELECT n, at, v, fact FROM journal_${n} WHERE type = 'WindowSettled' AND n <= ? ORDER BY n DESC LIMIT ?`,
-              ...[before?.n ?? Number.MAX_SAFE_INTEGER, ATTEMPT_SCAN - rows.length]
-            )
-            .map(toRow)
-        )
-      }
-      return attemptPage(rows, filter, before, limit)
+    attempts: (filter, before, limit) => attemptPage(journal.settled(before, filter.connection), filter, before, limit),
+    runOfAttempt: ({ n, seq }) => {
+      const fact = journal.fact(n)
+      return fact?._tag === "WindowSettled" && fact.settled.some((one) => one.seq === seq) ? fact.run : undefined
     },
-    runOfAttempt: ({ n: number, seq }) =>
-      segments()
-        .flatMap((n) => sql.exec(`SELECT n, at, v, fact FROM journal_${n} WHERE n = ?`, number))
-        .map(toRow)
-        .flatMap(({ fact }) =>
-          fact._tag === "WindowSettled" && fact.settled.some((one) => one.seq === seq) ? [fact.run] : []
-        )[0],
     isOpen: (run, seq) => runById(run)?.deleted === false && (has("pending", run, seq) || has("dead", run, seq)),
     replay: (replay) =>
       progressOf(
@@ -381,10 +285,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
         })
       return marks.length === 0 ? null : Math.min(...marks)
     },
-    facts: () =>
-      segments().flatMap((n) =>
-        sql.exec(`SELECT n, at, v, fact FROM journal_${n} ORDER BY n`).map((row) => toRow(row).fact)
-      ),
+    facts: journal.all,
     state: () => ({
       control: control(),
       runs: new Map(runs().map((run) => [run.id, run])),

@@ -14,7 +14,8 @@ import type {
 
 const nothing = { attempt: null, latency: null, receipt: null, reason: null, detail: null, rule: null, nextAt: null }
 
-const partsOf = (run: Facts.RunId) => {
+/** The connection of a run, and its replay; `null`: the live run. */
+export const partsOf = (run: Facts.RunId) => {
   const [connection, replay] = run.split(":")
   return { connection: connection!, replay: replay ?? null }
 }
@@ -44,6 +45,9 @@ export interface Row {
   readonly fact: Facts.Fact
 }
 
+/** A fact that nobody asked for is left out. */
+export type MaybeRow = Omit<Row, "fact"> & { readonly fact: Facts.Fact | undefined }
+
 /** What a fact tells of event `seq`. `isCancelled`: what became of it with its run. */
 export const entriesIn = (
   { n, at, fact }: Row,
@@ -65,19 +69,31 @@ export const entriesIn = (
 const isTry = (entry: Entry): entry is Entry & { readonly type: AttemptStatus } =>
   ["delivered", "failed", "unknown", "dead"].includes(entry.type)
 
-/** Facts that one page of tries looks through at most. */
-export const ATTEMPT_SCAN = 200
+/** The events that these windows filtered out. */
+export const filteredIn = (rows: ReadonlyArray<Row>): ReadonlySet<number> =>
+  new Set(
+    rows.flatMap(({ fact }) =>
+      fact._tag === "WindowSettled" ? fact.settled.flatMap((one) => (one._tag === "Filtered" ? one.seq : [])) : []
+    )
+  )
 
-/** The tries in `rows` (newest first, at most {@link ATTEMPT_SCAN}) below a position. */
+/** Windows that one page of tries looks through at most. */
+const ATTEMPT_SCAN = 200
+
+/** The tries in `rows` (newest first) below a position. No more rows are taken than the page needs. */
 export const attemptPage = (
-  rows: ReadonlyArray<Row>,
+  rows: Iterable<MaybeRow>,
   filter: AttemptFilter,
   before: AttemptPosition | null,
   limit: number
 ): AttemptPage => {
   const entries: Array<Entry> = []
+  let [scanned, last] = [0, 0]
   for (const { n, at, fact } of rows) {
-    if (fact._tag !== "WindowSettled") continue
+    // Of the last window nothing is left.
+    if (++scanned > ATTEMPT_SCAN) return { entries, next: { n: last, seq: 0 } }
+    last = n
+    if (fact?._tag !== "WindowSettled") continue
     for (const one of fact.settled.toSorted((a, b) => b.seq - a.seq)) {
       if (before !== null && before.n === n && one.seq >= before.seq) continue
       const entry = entryOf(n, fact.run, at, one)
@@ -91,8 +107,7 @@ export const attemptPage = (
       entries.push(entry)
     }
   }
-  const last = rows.at(-1)
-  return { entries, next: rows.length < ATTEMPT_SCAN || last === undefined ? null : { n: last.n, seq: 0 } }
+  return { entries, next: null }
 }
 
 /** How far a replay is, from its runs. `counts`: pending events and dead letters of a run. */

@@ -41,6 +41,7 @@ export const makeMemory = (log: LogOwner): EventLogStore => {
       return { events, head: rows.length }
     },
     get: (seqs, maxBytes) => takeBytes(seqs, maxBytes, (seq) => (seq > dropped ? rows[seq - 1]?.event : undefined)),
+    ids: (seqs) => seqs.flatMap((seq) => (seq > dropped ? (rows[seq - 1]?.event.id ?? []) : [])),
     list: (before, limit) =>
       rows
         .slice(dropped, Math.max(dropped, before - 1))

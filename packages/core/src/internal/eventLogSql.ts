@@ -311,6 +311,17 @@ export const makeStore = (sql: Sql, log: LogOwner): SqlEventLogStore => {
       const { packed, through } = getPacked(seqs, maxBytes)
       return { events: unpack(packed, log), through }
     },
+    ids: (seqs) =>
+      [...Map.groupBy(seqs, (seq) => segmentOf(seq)?.n)].flatMap(([n, own]) =>
+        n === undefined
+          ? []
+          : sql
+              .exec(
+                `SELECT seq, at FROM events_${n} WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq`,
+                JSON.stringify(own)
+              )
+              .map(({ seq, at }) => appended(Number(seq), Number(at)).id)
+      ),
     list: (before, limit) => unpack(listPacked(before, limit).packed, log),
     stats: () => {
       const { seq, at } = newest

@@ -1,6 +1,7 @@
 /** Wakes the destinations of a log: each by itself, one call at a time, so that a slow destination delays no other. */
 import type { EnginePorts } from "../EnginePorts.ts"
 import type { DestinationId } from "../Ids.ts"
+import { line } from "../Log.ts"
 import { within } from "./deadline.ts"
 
 /** Milliseconds after which a call that has not answered counts as failed, so that another can follow. */
@@ -17,11 +18,13 @@ export interface WakeUps {
 
 export const make = (options: {
   readonly ports: Pick<EnginePorts, "timer" | "background" | "log">
+  /** The log's source, as it may be logged. */
+  readonly source: string
   readonly head: () => number
   /** Answers the milliseconds for which the destination needs no further wake-up, 0 when it wants each. */
   readonly wake: (destination: DestinationId, head: number) => Promise<number>
 }): WakeUps => {
-  const { ports, head, wake } = options
+  const { ports, source, head, wake } = options
   const { timer } = ports
   const told = new Map<DestinationId, number>()
   const restsUntil = new Map<DestinationId, number>()
@@ -39,12 +42,8 @@ export const make = (options: {
       if (rest > 0) restsUntil.set(id, timer.now() + rest)
       return true
     } catch (error) {
-      ports.log({
-        level: "warn",
-        message: "a destination could not be woken; the alarm tries again",
-        destination: id,
-        error
-      })
+      const fields = { source, destination: id }
+      ports.log(line("warn", "a destination could not be woken; the alarm tries again", fields, error))
       return false
     }
   }

@@ -69,7 +69,7 @@ export const makeGateway = (
       LogEngine.make({
         ...life.ports,
         databaseSize: () => 0,
-        maxBytes: 8e9,
+        maxBytes: () => 8e9,
         peers: {
           wake: (id, source, head) => call(life, destinationOf(id), (one) => one.wake(source, head)),
           lowWatermark: (id, source) => call(life, destinationOf(id), (one) => one.lowWatermark(source))
@@ -106,6 +106,7 @@ export const makeGateway = (
           ask(route, (log) => log.list(before, limit)),
           (listed) => eventsOf(route, listed)
         ),
+      ids: (route, seqs) => ask(route, (log) => log.ids(seqs)),
       stats: (route) => ask(route, (log) => log.stats()),
       range: (route, from, to) => ask(route, (log) => log.range(from, to))
     }

@@ -103,8 +103,8 @@ export const makeWorld = (weather: Weather) => {
             sleep: timerSleep
           },
           background: () => {},
-          log: ({ level, message, error }) => {
-            if (level === "error" && isAlive() && isFair) throw new Error(`${name}: ${message}`, { cause: error })
+          log: ({ level, message, fields }) => {
+            if (level === "error" && isAlive() && isFair) throw new Error(`${name}: ${message}`, { cause: fields })
           }
         }
       })

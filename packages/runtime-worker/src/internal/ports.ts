@@ -1,5 +1,6 @@
 import * as Alarm from "@hookstream/core/Alarm"
 import type { EnginePorts } from "@hookstream/core/EnginePorts"
+import { print } from "./print.ts"
 import { sqlOf } from "./sql.ts"
 
 /** A Durable Object as core's engines want it. */
@@ -12,5 +13,5 @@ export const portsOf = (ctx: DurableObjectState): EnginePorts => ({
     sleep: (ms, signal) => scheduler.wait(ms, signal === undefined ? {} : { signal })
   },
   background: (work) => ctx.waitUntil(work),
-  log: ({ level, ...line }) => console[level](line)
+  log: print
 })

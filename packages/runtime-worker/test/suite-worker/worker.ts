@@ -7,6 +7,7 @@ import type { Sql } from "@hookstream/core/Sql"
 import * as DeliveryJournalCases from "@hookstream/core/testing/DeliveryJournalSuite"
 import * as EventLogCases from "@hookstream/core/testing/EventLogSuite"
 import * as RegistryCases from "@hookstream/core/testing/RegistrySuite"
+import { fill, questions } from "../../../core/test/JournalReads.ts"
 import { count, prepare, runTurn, type Script, turnsOf } from "../../../core/test/ObjectScript.ts"
 import { sqlOf } from "../../src/internal/sql.ts"
 
@@ -27,6 +28,25 @@ export class Suites extends DurableObject {
     } catch (error) {
       return error instanceof Error ? `${error.message}\n${error.stack}` : String(error)
     }
+  }
+
+  /** Rows that SQLite reads to answer a question of a journal with `perSegment` windows in each segment. */
+  rowsRead(question: string, perSegment: number): number {
+    const own = sqlOf(this.ctx.storage)
+    const last = fill(own, perSegment)
+    let rows = 0
+    const store = DeliveryJournal.makeStore({
+      ...own,
+      exec: (query, ...params) => {
+        const cursor = this.ctx.storage.sql.exec(query, ...params)
+        const answer = cursor.toArray() as ReturnType<Sql["exec"]>
+        rows += cursor.rowsRead
+        return answer
+      }
+    })
+    rows = 0
+    questions[question]!(store, last)
+    return rows
   }
 
   prepare(): void {
@@ -57,6 +77,11 @@ export default {
           .catch(() => undefined)
       }
       return Response.json(await env.SUITES.getByName(name).count())
+    }
+    const reads = new URL(request.url).searchParams
+    if (reads.has("question")) {
+      const [question, perSegment] = [reads.get("question")!, Number(reads.get("perSegment"))]
+      return Response.json(await env.SUITES.getByName(`${question} ${perSegment}`).rowsRead(question, perSegment))
     }
     const [, name, one] = new URL(request.url).pathname.split("/").map(decodeURIComponent)
     // An object of its own for each case.
