@@ -95,10 +95,10 @@ describe("receipts", () => {
       { _tag: "Failed", reason: "Unknown", detail: "missing" }
     ])
   })
-  it("beyond the records are counted and change nothing", () => {
+  it("beyond the records are counted", () => {
     const reader = ReceiptReader.make({ count: 1 })
     expect(reader.push(bytes(`${receipt("1")}${receipt("2")} {"error_code":400}`))).toBe(false)
-    expect([reasons(reader.outcomes("")), reader.surplus()]).toEqual([["1"], 2])
+    expect([reasons(reader.outcomes("")), reader.surplus()]).toEqual([["Unknown"], 2])
   })
   it("are waited for no longer than until the last record has its own", () => {
     const reader = ReceiptReader.make({ count: 2 })
@@ -133,6 +133,48 @@ describe("receipts", () => {
     expect(reader.push(bytes('{"message":"'))).toBe(true)
     const taken = Array.from({ length: 10 }, () => reader.push(piece))
     expect(taken.slice(-2)).toEqual([false, false])
+  })
+
+  // A record must never take the receipt of another: it would be called delivered on its proof, and be lost.
+  const THROTTLED = '{"error_code":429,"message":"slow"}'
+  const own = [receipt("1"), receipt("2"), THROTTLED, receipt("4")]
+  const wanted4 = ["1", "2", "Throttled", "4"]
+  const unknownFrom = (place: number) => wanted4.map((one, i) => (i < place ? one : "Unknown"))
+  const odd = {
+    "is empty": "{}",
+    "has a code that is no number": '{"error_code":"200","offset":9}',
+    "is no JSON": '{"error_code":200,,"offset":9}',
+    "ends in the middle": '{"error_code":200,"partition_id":{',
+    "ends inside a word": '{"error_code":200,"off'
+  }
+  const places = [0, 1, 3]
+  it.each(Object.entries(odd).flatMap(([what, text]) => places.map((place) => [what, place, text] as const)))(
+    "of which one %s, at place %i, leave its record and those behind it unknown",
+    (_, place, text) => {
+      for (const lengths of [[Number.POSITIVE_INFINITY], [7], [1]]) {
+        expect(reasons(read(own.with(place, text).join("\r\n"), 4, lengths))).toEqual(unknownFrom(place))
+        expect(reasons(read(own.with(place, text).join(""), 4, lengths))).toEqual(unknownFrom(place))
+      }
+    }
+  )
+  it.each([0, 1, 2, 3])("that end after %i leave the records without one unknown", (place) => {
+    expect(reasons(read(own.slice(0, place).join("\r\n"), 4))).toEqual(unknownFrom(place))
+  })
+  it.each([...places, 4])("of which one is too many, at place %i, prove nothing: each may be another's", (place) => {
+    expect(reasons(read(own.toSpliced(place, 0, receipt("9")).join("\r\n"), 4))).toEqual(unknownFrom(0))
+  })
+  it("behind the failure of the stream are not read, and it is none too many", () => {
+    const failure = JSON.stringify({ error_code: 400, message: "Bad Request: Error processing message: idle" })
+    for (const place of places) {
+      expect(reasons(read(own.toSpliced(place, 0, failure).join("\r\n"), 4))).toEqual(unknownFrom(place))
+    }
+    expect(reasons(read([...own, failure].join("\r\n"), 4))).toEqual(wanted4)
+  })
+  it("belong to the record at their place, whatever partition and topic they name", () => {
+    const other = receipt("7").replace('"partition_id":3', '"partition_id":8').replace('"t"', '"elsewhere"')
+    expect(read(receipt("1") + other, 2)[1]).toMatchObject({
+      receipt: { topic: "elsewhere", partition: 8, offset: "7" }
+    })
   })
   it("of throttling wait as long as the response asked", () => {
     const reader = ReceiptReader.make({ count: 2, retryAfter: 7000 })
