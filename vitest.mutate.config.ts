@@ -1,0 +1,16 @@
+import { defineConfig } from "vitest/config"
+
+// The unit tests that answer in milliseconds: one mutant runs dozens of them. The simulation and the large backlog would take
+// seconds for each mutant that the others let through.
+export default defineConfig({
+  test: {
+    include: ["**/test/**/*.test.ts"],
+    exclude: [
+      "**/*.workerd.test.ts",
+      "**/*.e2e.test.ts",
+      "**/node_modules/**",
+      "**/Simulation.test.ts",
+      "**/Backlog.test.ts"
+    ]
+  }
+})
