@@ -1,0 +1,75 @@
+/** What a destination is delivered by: its own settings, its connections, and what its sink asks for. Pure. */
+import type { Connection } from "./Connection.ts"
+import * as Delivery from "./Delivery.ts"
+import type { Destination } from "./Destination.ts"
+import * as EventPath from "./EventPath.ts"
+import * as Filter from "./Filter.ts"
+import type * as Pump from "./Pump.ts"
+import type { DestinationConfig } from "./Registry.ts"
+import type { SinkDriver } from "./Sink.ts"
+
+/** Requests of one connection that a window has: reading and settling cost the same for few as for many. */
+const WINDOW_REQUESTS = 4
+/** A window is held in memory while it is sent. */
+const WINDOW_EVENTS_MAX = 3000
+const WINDOW_BYTES_MAX = 8 * 1024 * 1024
+
+type Settings = Pick<Destination, "ordering" | "retry" | "breaker" | "ratePerSecond" | "maxPending" | "maxInFlight">
+
+/** By its own settings, for a sink that asks for nothing. */
+export const policyOf = ({ ordering, retry, breaker, ratePerSecond, maxPending }: Settings): Delivery.Policy => ({
+  ordering,
+  retry,
+  breaker,
+  limits: { ...Delivery.unlimited, requests: ratePerSecond },
+  maxPending,
+  window: { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES }
+})
+
+const smaller = (a: number | null, b: number | undefined): number | null =>
+  a === null || b === undefined ? (b ?? a) : Math.min(a, b)
+
+/**
+ * With what the sink asks for: of two rates the smaller one counts, and a window has several requests for each that may be on its
+ * way, but is bounded (3000 events, 8 MiB).
+ */
+const policyFor = (settings: Settings, { batch, limits }: Pick<SinkDriver, "batch" | "limits">): Delivery.Policy => {
+  const policy = policyOf(settings)
+  const requests = settings.maxInFlight * WINDOW_REQUESTS
+  const between = (least: number, wanted: number, most: number) => Math.min(Math.max(least, wanted), most)
+  return {
+    ...policy,
+    limits: {
+      requests: smaller(policy.limits.requests, limits?.requestsPerSecond),
+      records: limits?.recordsPerSecond ?? null,
+      bytes: limits?.bytesPerSecond ?? null
+    },
+    window: {
+      events: between(Delivery.WINDOW_EVENTS, batch.maxEvents * requests, WINDOW_EVENTS_MAX),
+      bytes:
+        batch.maxEvents === 1
+          ? Delivery.WINDOW_BYTES
+          : between(Delivery.WINDOW_BYTES, batch.maxBytes * requests, WINDOW_BYTES_MAX)
+    }
+  }
+}
+
+const connectionSettings = ({ filterRules, orderingKey }: Connection): Pump.ConnectionSettings => ({
+  filter: Filter.compile(filterRules),
+  rules: filterRules.length,
+  orderingKey: orderingKey === null ? undefined : EventPath.compile(orderingKey)
+})
+
+/** What the pump of a destination works by, with the driver of its sink. */
+export const settingsOf = (
+  { version, destination, connections }: DestinationConfig,
+  driver: SinkDriver
+): Pump.Settings => ({
+  destinationId: destination.id,
+  configVersion: version,
+  driver,
+  policy: policyFor(destination, driver),
+  timeoutMs: destination.timeoutMs,
+  maxInFlight: destination.maxInFlight,
+  connections: new Map(connections.map(({ connection }) => [connection.id, connectionSettings(connection)]))
+})
