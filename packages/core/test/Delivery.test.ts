@@ -120,6 +120,43 @@ describe("plan", () => {
   })
 })
 
+describe("plan of a probe", () => {
+  const open = (probes: number, until = NOW) => control({ breaker: { state: "open", since: 1, until, probes } })
+  const behind = connection("conn_2", { cursor: 5, head: 9 })
+  const candidates = { runs: [connection("conn_1"), behind], oldest: [pending(1), pending(2)] }
+  it("asks with each event in turn, the next of a log too, so that none that always fails keeps the circuit open", () => {
+    const asked = [0, 1, 2, 3, 4, 5].map((probes) => plan(view({ ...candidates, control: open(probes) })))
+    const one = { allowed: { requests: 1, records: 1 }, probe: true }
+    const first = { _tag: "Retry", items: [pending(1)], ...one }
+    const second = { _tag: "Retry", items: [pending(2)], ...one }
+    const next = { _tag: "Read", run: behind, maxEvents: 1, ...one }
+    expect(asked).toMatchObject([first, second, next, first, second, next])
+  })
+  it("waits for its time, and for something to ask with", () => {
+    const waiting = plan(view({ ...candidates, control: open(0, NOW + 7) }))
+    expect(waiting).toEqual({ _tag: "Wait", until: NOW + 7, because: "circuit open" })
+    const idle = { _tag: "Wait", until: null, because: "idle" }
+    expect(plan(view({ control: open(0) }))).toEqual(idle)
+    expect(plan(view({ control: open(0, NOW + 7) }))).toEqual(idle)
+  })
+  it("that fails makes the next one ask with another event, a period later, and does not make the outage younger", () => {
+    const before = control({ breaker: { state: "half_open", since: 1, until: NOW, probes: 3 } })
+    const facts = settle([{ seq: 1, spent: 0, result: failed("Unavailable", "") }], { control: before })
+    expect(facts.slice(1)).toEqual([{ _tag: "BreakerOpened", at: NOW, until: NOW + 60_000, probes: 4 }])
+    expect(facts.reduce(Facts.evolveControl, before).breaker).toEqual({
+      state: "open",
+      since: 1,
+      until: NOW + 60_000,
+      probes: 4
+    })
+  })
+  it("that asked nothing lets the next one go at once", () => {
+    const before = control({ breaker: { state: "half_open", since: 1, until: NOW, probes: 3 } })
+    const facts = settle([{ seq: 1, spent: 0, result: { _tag: "Filtered", rule: 0 } }], { control: before })
+    expect(facts.slice(1)).toEqual([{ _tag: "BreakerOpened", at: NOW, until: NOW, probes: 4 }])
+  })
+})
+
 describe("plan of a replay", () => {
   it("takes its turn with the live run, at its own rate", () => {
     const live = connection("conn_1", { head: 9 })

@@ -76,6 +76,8 @@ const given = (
     settings
   }
 }
+const noJitter = { ...defaultPolicy, jitter: false }
+const noBreaker = { ...defaultSettings, enabled: false }
 const ok = () => Effect.succeed(delivered({}))
 const down = () => Effect.fail(new SinkError({ reason: "Unavailable", detail: "down" }))
 
@@ -279,14 +281,66 @@ describe("the pump", () => {
   )
 })
 
+describe("what is due again", () => {
+  it.effect(
+    "comes back at different times where it failed at one, so that it does not fall upon the sink at once",
+    () =>
+      Effect.gen(function* () {
+        const { run, journal } = given(40, down, defaultPolicy, 1, { breaker: noBreaker })
+        yield* run
+        const dues = [...journal.state().pending.values()].map(({ due }) => due!)
+        expect(dues).toHaveLength(40)
+        expect(new Set(dues).size).toBeGreaterThan(20)
+        expect(Math.min(...dues)).toBeGreaterThanOrEqual(27_000)
+        expect(Math.max(...dues)).toBeLessThanOrEqual(33_000)
+        expect(Math.max(...dues) - Math.min(...dues)).toBeGreaterThan(2000)
+      })
+  )
+})
+
+describe("a change from outside", () => {
+  it.effect.each(["read", "get"] as const)(
+    "that comes between the loading of events (%s) and their sending holds",
+    (how) =>
+      Effect.gen(function* () {
+        const { run, journal, settings, store, sent } = given(3, down, noJitter, 1, { breaker: noBreaker })
+        if (how === "get") {
+          yield* run
+          yield* TestClock.adjust("30 seconds")
+        }
+        const before = sent.length
+        const pause = (): void => {
+          const user = { _tag: "Paused", reason: "user", detail: "", probeAt: null } as const
+          journal.commit([{ _tag: "ConfigChanged", version: 1 }, user], 0)
+        }
+        const pausing: EventLog.EventLogStore = {
+          ...store,
+          read: (...args) => {
+            if (how === "read") pause()
+            return store.read(...args)
+          },
+          get: (...args) => {
+            if (how === "get") pause()
+            return store.get(...args)
+          }
+        }
+        const layer = Layer.mergeAll(
+          DeliveryJournal.layer(journal),
+          EventLog.layerStores(new Map([[log.route, pausing]]))
+        )
+        expect(yield* Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer))).toBeNull()
+        expect(sent).toHaveLength(before)
+        expect(journal.control()).toMatchObject({ pause: { reason: "user" }, window: null })
+      })
+  )
+})
+
 /** Events whose key is their sequence modulo `keys`. */
 const byModulo = (keys: number): Pump.ConnectionSettings => ({
   filter: () => undefined,
   rules: 0,
   orderingKey: ({ event }) => event.seq % keys
 })
-const noJitter = { ...defaultPolicy, jitter: false }
-const noBreaker = { ...defaultSettings, enabled: false }
 const seqOf = (sent: string) => Number(sent.split("#")[0])
 
 describe("order", () => {
@@ -460,6 +514,55 @@ describe("a change that comes while a window is on its way", () => {
         ["failed", 1],
         ["delivered", 2]
       ])
+    })
+  )
+})
+
+describe("a window that a stopped process left open", () => {
+  /** Nothing is sent but what was lost: the process ends again at the first send. */
+  const lost = Effect.fnUntraced(function* (facts: ReadonlyArray<Facts.Fact>, lo: number) {
+    const policy = { ordering: "key" } as const
+    const { run, journal, sent } = given(6, () => Effect.interrupt, noJitter, 1, policy, byModulo(2))
+    journal.commit(facts, 0)
+    const window = { run: "conn_1", lo, hi: 6, seqs: null }
+    journal.commit([{ _tag: "WindowPlanned", ...window, configVersion: 0, rates: null }], 0)
+    yield* Effect.exit(run)
+    return { pending: [...journal.state().pending.values()].sort((a, b) => a.seq - b.seq), sent, journal }
+  })
+  it.effect("is sent again with one event of each key first, the others behind it", () =>
+    Effect.gen(function* () {
+      const { pending, sent } = yield* lost([], 1)
+      expect(pending.map(({ seq, due, restarts }) => [seq, due, restarts])).toEqual([
+        [1, 0, 1],
+        [2, 0, 1],
+        [3, null, 1],
+        [4, null, 1],
+        [5, null, 1],
+        [6, null, 1]
+      ])
+      expect(sent.map(seqOf).every((seq) => seq < 3)).toBe(true)
+    })
+  )
+  it.effect("goes behind what has become pending of its key since, but is told as unknown: it may have been sent", () =>
+    Effect.gen(function* () {
+      const letter = { seq: 1, attempt: 1, latency: 0, reason: "Rejected", detail: "", key: "1" } as const
+      const window = { run: "conn_1", lo: 1, hi: 1, seqs: null, at: 0, seen: [], rates: null, rest: null }
+      const { pending, journal } = yield* lost(
+        [
+          { _tag: "WindowSettled", ...window, settled: [{ _tag: "Dead", ...letter }] },
+          { _tag: "Redriven", run: "conn_1", seqs: [1], at: 9000 }
+        ],
+        2
+      )
+      expect(pending.map(({ seq, due, restarts }) => [seq, due, restarts])).toEqual([
+        [1, 9000, 0],
+        [2, 0, 1],
+        [3, null, 1],
+        [4, null, 1],
+        [5, null, 1],
+        [6, null, 1]
+      ])
+      expect(journal.timeline(log.sourceId, 3)).toMatchObject([{ type: "unknown", reason: "Unknown" }])
     })
   )
 })
@@ -674,6 +777,21 @@ describe("several events in a request", () => {
       expect(journal.summary()).toMatchObject({ pending: 1, dead: 0 })
     })
   )
+  it.effect("are as many as the rate of bytes lets out, and say when it goes on", () =>
+    Effect.gen(function* () {
+      const limits = { ...Delivery.unlimited, bytes: 10 }
+      const { run, requests, journal } = batched(6, ok, 2, { limits }, undefined, 4)
+      // The request that passes the limit is made whole: 12 bytes of 10.
+      expect(yield* run).toBe(300)
+      expect(requests).toEqual([[1, 2], [3]])
+      expect(journal.control().rates).toMatchObject({ bytes: 1200 })
+      yield* TestClock.adjust("299 millis")
+      expect(yield* run).toBe(300)
+      yield* TestClock.adjust("1 millis")
+      expect(yield* run).toBe(700)
+      expect(requests.slice(2)).toEqual([[4]])
+    })
+  )
   it.effect("count as one request for the rate", () =>
     Effect.gen(function* () {
       const limits = { requests: 2, records: 15, bytes: null }
@@ -756,14 +874,16 @@ describe("a replay", () => {
   )
   it.effect("goes by its own filter too, and sends no more than it may", () =>
     Effect.gen(function* () {
-      const { run, journal, sent } = given(30, ok)
+      const threeRules = { filter: () => undefined, rules: 3, orderingKey: undefined }
+      const { run, journal, sent } = given(30, ok, defaultPolicy, 1, {}, threeRules)
       yield* run
       const filterRules = [{ field: "method", op: "eq", value: "GET" }] as const
       start(journal, 0, 30, { filterRules })
       expect(yield* run).toBeNull()
       expect(sent).toHaveLength(30)
       expect(journal.replay("rpl_1")).toMatchObject({ status: "finished", filtered: 30, delivered: 0 })
-      expect(journal.timeline(log.sourceId, 1).at(-1)).toMatchObject({ type: "filtered", rule: 0 })
+      // Its rules are counted after those of the connection.
+      expect(journal.timeline(log.sourceId, 1).at(-1)).toMatchObject({ type: "filtered", rule: 3 })
       const limited = given(30, ok)
       yield* limited.run
       start(limited.journal, 0, 30, { maxEvents: 4 })

@@ -67,6 +67,12 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(append(store, "z", { token: "unseen", repeated: true }).seq, 3)
     equal(store.head(), 3)
   },
+  "an append is asked for again behind thousands of others, and makes no second event all the same": (store) => {
+    const first = append(store, "x", { token: "t" })
+    store.append(Array.from({ length: 4990 }, (_, i) => ({ event: eventOf("y"), token: `other-${i}`, now: 1000 })))
+    equal(append(store, "x", { token: "t", repeated: true }).id, first.id)
+    equal(store.head(), 4991)
+  },
   "appends a group in order, a repeat among them once, even of one in the same group": (store) => {
     append(store, "x", { token: "old" })
     const one = (body: string, token: string, repeated = false) => ({
