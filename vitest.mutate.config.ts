@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config"
 // seconds for each mutant that the others let through.
 export default defineConfig({
   test: {
+    // A run is a process of its own, and loading Effect for each file would take most of it.
+    isolate: false,
     include: ["**/test/**/*.test.ts"],
     exclude: [
       "**/*.workerd.test.ts",

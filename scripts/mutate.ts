@@ -32,10 +32,13 @@ try {
     concurrency: Number(values.workers),
     tempDirName: copy,
     ignorePatterns: ["dist", "build", ".wrangler", ".hookstream", "packages/bench/results"],
+    // What neither the code nor its tests have changed since is not tried again.
+    incremental: true,
+    incrementalFile: `node_modules/.cache/hookstream-mutate/${name}.json`,
     // It rewrites tsconfig.json by an API that TypeScript 7 does not have; nothing here needs it.
     tsconfigFile: "none.json",
     timeoutMS: 5000,
-    reporters: ["clear-text"],
+    reporters: ["clear-text", "progress-append-only"],
     clearTextReporter: { logTests: false, reportTests: false },
     allowEmpty: false
   }).runMutationTest()
