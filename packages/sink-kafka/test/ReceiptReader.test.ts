@@ -84,6 +84,42 @@ describe("receipts", () => {
       { _tag: "Delivered", receipt: { partition: null, offset: null, timestamp: null } }
     ])
   })
+  it("of failure are told by their code alone, whatever else is in them", () => {
+    expect(read('{"error_code":50003,"offset":5,"partition_id":1}', 1)).toEqual([
+      { _tag: "Failed", reason: "Unknown", detail: "receipt 50003" }
+    ])
+    expect(read('{"error_code":500,"message":"Bad Request: Error processing message"}', 1)).toMatchObject([
+      { reason: "Unavailable" }
+    ])
+    expect(read('{"error_code":500,"message":{"no":"text"}}', 1)).toMatchObject([{ detail: "receipt 500" }])
+  })
+  it("of success show nothing that has another type than a proxy gives it", () => {
+    const shown = { _tag: "Delivered", receipt: { partition: null, offset: null, timestamp: null } }
+    expect(read('{"error_code":200,"cluster_id":7,"topic_name":{},"offset":["5"],"partition_id":"1"}', 1)).toEqual([
+      shown
+    ])
+    // Beside a long number each value is looked at: an offset that is a text already stays as it is.
+    const [outcome] = read('{"error_code":200,"offset":"12","n":12345678901234567890}', 1)
+    expect(outcome).toMatchObject({ receipt: { offset: "12" } })
+  })
+  it("keep the proxy's words, wherever they are cut into chunks", () => {
+    const body = '{"error_code":40002,"message":"é漢😀"}'
+    for (let length = 1; length < 9; length++) {
+      expect(read(body, 1, [length])).toMatchObject([{ detail: "receipt 40002: é漢😀" }])
+    }
+  })
+  it("that cannot be read are told so, and nothing is read on", () => {
+    const reader = ReceiptReader.make({ count: 3 })
+    expect(reader.push(bytes(`${receipt("1")}{}`))).toBe(false)
+    expect(reader.push(bytes(receipt("2")))).toBe(false)
+    expect(reader.outcomes("missing").slice(1)).toEqual([
+      { _tag: "Failed", reason: "Unknown", detail: "the proxy's receipt could not be read" },
+      { _tag: "Failed", reason: "Unknown", detail: "missing" }
+    ])
+    const page = ReceiptReader.make({ count: 1 })
+    expect([page.push(bytes(" <html>")), page.push(bytes(receipt("1")))]).toEqual([false, false])
+    expect(page.outcomes("missing")).toMatchObject([{ detail: "missing" }])
+  })
   it("belong to their records by position", () => {
     expect(reasons(read(`${receipt("1")} {"error_code":429,"message":"slow"} ${receipt("2")}`, 3))).toEqual([
       ...["1", "Throttled", "2"]
@@ -161,7 +197,10 @@ describe("receipts", () => {
     expect(reasons(read(own.slice(0, place).join("\r\n"), 4))).toEqual(unknownFrom(place))
   })
   it.each([...places, 4])("of which one is too many, at place %i, prove nothing: each may be another's", (place) => {
-    expect(reasons(read(own.toSpliced(place, 0, receipt("9")).join("\r\n"), 4))).toEqual(unknownFrom(0))
+    const outcomes = read(own.toSpliced(place, 0, receipt("9")).join("\r\n"), 4)
+    expect(reasons(outcomes)).toEqual(unknownFrom(0))
+    const detail = "the proxy answered with more receipts than records: which is whose cannot be told"
+    expect(outcomes[0]).toMatchObject({ detail })
   })
   it("behind the failure of the stream are not read, and it is none too many", () => {
     const failure = JSON.stringify({ error_code: 400, message: "Bad Request: Error processing message: idle" })
