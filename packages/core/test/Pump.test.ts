@@ -5,6 +5,7 @@ import type * as Facts from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import { newEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
+import type * as EventPath from "@hookstream/core/EventPath"
 import * as Pump from "@hookstream/core/Pump"
 import { defaultPolicy } from "@hookstream/core/RetryPolicy"
 import { delivered, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/Sink"
@@ -78,6 +79,7 @@ const given = (
 }
 const noJitter = { ...defaultPolicy, jitter: false }
 const noBreaker = { ...defaultSettings, enabled: false }
+const seqOf = (sent: string) => Number(sent.split("#")[0])
 const ok = () => Effect.succeed(delivered({}))
 const down = () => Effect.fail(new SinkError({ reason: "Unavailable", detail: "down" }))
 
@@ -281,7 +283,118 @@ describe("the pump", () => {
   )
 })
 
+describe("what is told of a try", () => {
+  const told = Effect.fnUntraced(function* (send: Pump.Settings["driver"]["send"], maxEvents = 1, events = 1) {
+    const { runWith, settings, journal } = given(events, ok, noJitter, 1, { breaker: noBreaker }, undefined, maxEvents)
+    const fiber = yield* Effect.forkChild(runWith({ ...settings, driver: { ...settings.driver, send } }))
+    yield* TestClock.adjust("10 seconds")
+    yield* Fiber.join(fiber)
+    return Array.from({ length: events }, (_, i) => journal.timeline(log.sourceId, i + 1))
+  })
+  it.effect("is that the sink said nothing, where it answered for fewer events than it was given", () =>
+    Effect.gen(function* () {
+      const [first, second] = yield* told((batch) => Effect.succeed(batch.slice(1).map(() => delivered({}))), 2, 2)
+      expect(first).toMatchObject([{ type: "delivered" }])
+      expect(second).toMatchObject([{ reason: "Unknown", detail: "the sink said nothing about this event" }])
+    })
+  )
+  it.effect("is how long it took, and the setting that ended it", () =>
+    Effect.gen(function* () {
+      const slow = yield* told((batch) =>
+        Effect.as(
+          Effect.sleep(70),
+          batch.map(() => delivered({ offset: "7" }))
+        )
+      )
+      expect(slow[0]).toMatchObject([{ type: "delivered", attempt: 1, latency: 70, receipt: { offset: "7" } }])
+      const hanging = yield* told(() => Effect.never)
+      const detail = "no answer within 5000 ms (timeout_ms)"
+      expect(hanging[0]).toMatchObject([{ reason: "TimedOut", latency: 5000, detail }])
+    })
+  )
+  it.effect("is where to look for the cause, when the sink's own code failed", () =>
+    Effect.gen(function* () {
+      const [story] = yield* told(() => Effect.die(new TypeError("with a secret in it")))
+      const detail = "the sink could not handle this event; the gateway's log has the cause"
+      expect(story).toMatchObject([{ type: "dead", reason: "Malformed", detail }])
+    })
+  )
+  it.effect("is what the sink was given: the destination, the connection, the number of the try", () =>
+    Effect.gen(function* () {
+      const seen: Array<Omit<OutboundEvent, "event">> = []
+      const { run } = given(1, ({ event: _, ...rest }) => (seen.push(rest) === 1 ? down() : ok()), noJitter)
+      yield* run
+      yield* TestClock.adjust("30 seconds")
+      yield* run
+      const one = { destinationId: "dst_1", connectionId: "conn_1", replayId: null }
+      expect(seen).toEqual([
+        { ...one, attempt: 1 },
+        { ...one, attempt: 2 }
+      ])
+    })
+  )
+})
+
+describe("a destination", () => {
+  it.effect("that is gone sends nothing, and asks for no further run", () =>
+    Effect.gen(function* () {
+      const { layer, sent } = given(3, ok)
+      expect(yield* Pump.run(Effect.succeed(undefined)).pipe(Effect.provide(layer))).toBeNull()
+      expect(sent).toEqual([])
+    })
+  )
+  it.effect("gives each of its connections a turn", () =>
+    Effect.gen(function* () {
+      const served: Array<string> = []
+      const answer = ({ connectionId }: OutboundEvent) => {
+        if (served.at(-1) !== connectionId) served.push(connectionId)
+        return ok()
+      }
+      const { run, journal } = given(30, answer, defaultPolicy, 1, { window: { events: 10, bytes: 1e6 } })
+      for (const connection of ["conn_2", "conn_3"]) {
+        journal.commit([{ _tag: "ConnectionStarted", connection, ...log, after: 0 }], 0)
+      }
+      journal.raiseHead(log.sourceId, 30)
+      yield* run
+      const round = ["conn_1", "conn_2", "conn_3"]
+      expect(served).toEqual([...round, ...round, ...round])
+    })
+  )
+  it.effect("whose log has less than was said asks again soon", () =>
+    Effect.gen(function* () {
+      const { run, journal, sent } = given(2, ok)
+      journal.raiseHead(log.sourceId, 5)
+      expect(yield* run).toBe(1000)
+      expect(sent).toEqual(["1#1", "2#1"])
+      expect(journal.view(0).runs[0]!.cursor).toBe(2)
+    })
+  )
+  it.effect("spends the rate of what was sent, not of what was planned", () =>
+    Effect.gen(function* () {
+      const refused = () => Effect.fail(new SinkError({ reason: "Unauthorized", detail: "401" }))
+      const limits = { requests: 100, records: 100, bytes: 100 }
+      const { runWith, settings, journal } = given(50, refused, noJitter, 2, { limits })
+      yield* runWith({ ...settings, maxInFlight: 1 })
+      expect(journal.control().rates).toEqual({ requests: 10, records: 10, bytes: 20 })
+    })
+  )
+})
+
 describe("what is due again", () => {
+  it.effect("shares a request once more, unless it failed with others of it", () =>
+    Effect.gen(function* () {
+      let reason: SinkError["reason"] = "Throttled"
+      const refused = () => Effect.fail(new SinkError({ reason, detail: "" }))
+      const { run, requests } = given(4, refused, noJitter, 1, { breaker: noBreaker }, undefined, 4)
+      yield* run
+      reason = "Unavailable"
+      yield* TestClock.adjust("1 second")
+      yield* run
+      yield* TestClock.adjust("30 seconds")
+      yield* run
+      expect(requests).toEqual([[1, 2, 3, 4], [1, 2, 3, 4], [1], [2], [3], [4]])
+    })
+  )
   it.effect(
     "comes back at different times where it failed at one, so that it does not fall upon the sink at once",
     () =>
@@ -341,7 +454,6 @@ const byModulo = (keys: number): Pump.ConnectionSettings => ({
   rules: 0,
   orderingKey: ({ event }) => event.seq % keys
 })
-const seqOf = (sent: string) => Number(sent.split("#")[0])
 
 describe("order", () => {
   it.effect("by key: an event waits while an earlier one of its key is pending, others flow", () =>
@@ -362,6 +474,42 @@ describe("order", () => {
       yield* TestClock.adjust("30 seconds")
       expect(yield* run).toBeNull()
       expect(sent.slice(7)).toEqual(["3#2", "6#1", "9#1"])
+    })
+  )
+  it.effect(
+    "by key: by the sink's own where the connection has none, each value its own, all without one together",
+    () =>
+      Effect.gen(function* () {
+        const values = ["a", "b", 1, "1", undefined, "a", 1, undefined, null]
+        const { runWith, settings, requests, journal } = given(9, ok, noJitter, 1, { ordering: "key" }, undefined, 9)
+        const driver = { ...settings.driver, orderingKey: ({ event }: EventPath.EventView) => values[event.seq - 1] }
+        yield* runWith({ ...settings, driver, maxInFlight: 1 })
+        expect(requests).toEqual([
+          [1, 2, 3, 4, 5, 9],
+          [6, 7, 8]
+        ])
+        expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
+        const other = given(3, ok, noJitter, 1, { ordering: "key" }, undefined, 9)
+        yield* other.run
+        expect(other.requests).toEqual([[1], [2], [3]])
+      })
+  )
+  it.effect("by key: what is filtered out is told so, though its key waits", () =>
+    Effect.gen(function* () {
+      const filtering = {
+        ...byModulo(2),
+        filter: ({ event }: EventPath.EventView) => (event.seq === 3 ? 0 : undefined),
+        rules: 1
+      }
+      const policy = { ordering: "key", breaker: noBreaker } as const
+      const { run, journal, append } = given(2, down, noJitter, 1, policy, filtering)
+      yield* run
+      for (let seq = 3; seq <= 5; seq++) append()
+      yield* run
+      const story = (seq: number) => journal.timeline(log.sourceId, seq)
+      expect(story(1)).toMatchObject([{ type: "failed" }])
+      expect(story(3)).toMatchObject([{ type: "filtered", rule: 0 }])
+      expect(story(5)).toMatchObject([{ type: "held" }])
     })
   )
   it.effect("by key: a dead letter lets the next of its key go", () =>
@@ -563,6 +711,52 @@ describe("a window that a stopped process left open", () => {
         [6, null, 1]
       ])
       expect(journal.timeline(log.sourceId, 3)).toMatchObject([{ type: "unknown", reason: "Unknown" }])
+    })
+  )
+})
+
+describe("a window left open by a run", () => {
+  const left = (window: Facts.Window): Facts.Fact => ({
+    _tag: "WindowPlanned",
+    ...window,
+    configVersion: 0,
+    rates: null
+  })
+  it.effect("that has ended since is closed, and nothing of it is sent", () =>
+    Effect.gen(function* () {
+      const { run, journal, sent } = given(4, ok)
+      journal.commit([left({ run: "conn_1", lo: 1, hi: 4, seqs: null })], 0)
+      journal.commit([{ _tag: "ConnectionChanged", connection: "conn_1", enabled: true, deleted: true }], 0)
+      expect(yield* run).toBeNull()
+      expect(sent).toEqual([])
+      expect(journal.control().window).toBeNull()
+      expect(journal.runs()[0]).toMatchObject({ cursor: 0, delivered: 0 })
+    })
+  )
+  it.effect("of retries is closed when they are no longer pending, and sends those that are", () =>
+    Effect.gen(function* () {
+      const { run, journal, sent } = given(4, ({ event }) => (event.seq < 3 ? down() : ok()), noJitter)
+      yield* run
+      journal.commit([left({ run: "conn_1", lo: 3, hi: 4, seqs: [3, 4] })], 0)
+      yield* run
+      expect(sent).toHaveLength(4)
+      expect(journal.control().window).toBeNull()
+      journal.commit([left({ run: "conn_1", lo: 1, hi: 3, seqs: [1, 3] })], 0)
+      yield* run
+      expect(sent.slice(4)).toEqual(["1#2"])
+      expect(journal.timeline(log.sourceId, 1).map(({ type }) => type)).toEqual(["failed", "unknown", "failed"])
+    })
+  )
+  it.effect("is taken up in parts where it holds more bytes than a window", () =>
+    Effect.gen(function* () {
+      const { run, journal, sent } = given(6, ok, noJitter, 10, { window: { events: 9, bytes: 20 } })
+      journal.commit([left({ run: "conn_1", lo: 1, hi: 6, seqs: null })], 0)
+      yield* run
+      expect(sent.map(seqOf).sort()).toEqual([1, 2, 3, 4, 5, 6])
+      for (let seq = 1; seq <= 6; seq++) {
+        const story = journal.timeline(log.sourceId, seq).map(({ type }) => type)
+        expect(story, `of ${seq}`).toEqual(["unknown", "delivered"])
+      }
     })
   )
 })
