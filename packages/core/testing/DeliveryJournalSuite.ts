@@ -61,6 +61,104 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     )
     equal(store.statuses("src_2", [2]), [])
   },
+  "shows what is due, oldest first, and no more than a window holds": (store) => {
+    const all = Array.from({ length: 150 }, (_, i) => retry(i + 1, 1000 - i))
+    store.commit([started("conn_1"), settled(1, 150, ...all)], 100)
+    const { due, nextDue, pendingCount } = store.view(950)
+    equal([due.length, due[0]!.seq, due.at(-1)!.seq], [100, 150, 51])
+    equal([nextDue, pendingCount], [951, 150])
+    const later = store.view(850)
+    equal([later.due.length, later.nextDue], [0, 851])
+    equal([store.view(2000).due[0]!.due, store.view(2000).nextDue], [851, null])
+  },
+  "shows what waits behind the keys that are due, as far as a window holds it": (store) => {
+    const behind = (seq: number, key: string): Facts.Settlement => ({
+      _tag: "Waiting",
+      seq,
+      key,
+      spent: 0,
+      due: null,
+      restarts: 0
+    })
+    const keyed = (seq: number, due: number, key: string) => ({ ...retry(seq, due), key }) as Facts.Settlement
+    const many = Array.from({ length: 120 }, (_, i) => behind(i + 10, "a"))
+    store.commit(
+      [started("conn_1"), settled(1, 200, keyed(1, 500, "a"), keyed(2, 900, "b"), behind(3, "b"), ...many)],
+      100
+    )
+    const due = (now: number) => store.view(now).due.map(({ seq }) => seq)
+    equal(due(500), [1, ...Array.from({ length: 99 }, (_, i) => i + 10)])
+    equal(due(900).slice(0, 2), [1, 2])
+    equal(due(900).length, 100)
+  },
+  "shows what a probe may ask with only while the circuit is open: what has a time, of what is enabled, oldest first": (
+    store
+  ) => {
+    const behind: Facts.Settlement = { _tag: "Waiting", seq: 3, key: "k", spent: 0, due: null, restarts: 0 }
+    store.commit([started("conn_2"), { ...settled(9, 9, retry(9, 700)), run: "conn_2" } as Facts.Fact], 100)
+    const keyed = { ...retry(2, 500), key: "k" } as Facts.Settlement
+    store.commit([started("conn_1"), settled(1, 5, retry(5, 400), keyed, behind)], 100)
+    const oldest = () => store.view(9999).oldest.map(({ run, seq }) => [run, seq])
+    equal(oldest(), [])
+    store.commit([{ _tag: "BreakerOpened", at: 100, until: 200, probes: 0 }], 100)
+    equal(oldest(), [
+      ["conn_1", 2],
+      ["conn_1", 5],
+      ["conn_2", 9]
+    ])
+    store.commit([{ _tag: "BreakerHalfOpened" }], 100)
+    equal(oldest().length, 3)
+    store.commit([{ _tag: "ConnectionChanged", connection: "conn_2", enabled: false, deleted: false }], 100)
+    equal(oldest().length, 2)
+    store.commit([{ _tag: "BreakerClosed", at: 300 }], 300)
+    equal(oldest(), [])
+  },
+  "gives the tries of an outage back when the circuit opens, and only then": (store) => {
+    const spent = (seq: number, reason: "Unavailable" | "TimedOut" | "Unknown" | "Throttled") =>
+      ({ ...retry(seq, 500), reason, spent: 3 }) as Facts.Settlement
+    const outage = [spent(1, "Unavailable"), spent(2, "TimedOut"), spent(3, "Unknown"), spent(4, "Throttled")]
+    store.commit([started("conn_1"), settled(1, 4, ...outage)], 100)
+    const tries = () => store.view(500).due.map(({ spent }) => spent)
+    equal(tries(), [3, 3, 3, 3])
+    store.commit([{ _tag: "BreakerOpened", at: 100, until: 200, probes: 0 }], 100)
+    equal(tries(), [0, 0, 0, 3])
+    store.commit([{ ...settled(1, 1, spent(1, "Unknown")), seqs: [1] } as Facts.Fact], 200)
+    store.commit([{ _tag: "BreakerOpened", at: 200, until: 300, probes: 1 }], 200)
+    equal(tries(), [3, 0, 0, 3])
+  },
+  "keeps what is not its own apart: other runs, other sources": (store) => {
+    store.commit([started("conn_1"), started("conn_2", 0, "src_2")], 100)
+    store.commit([settled(1, 2, retry(1, 500), dead(2))], 100)
+    store.commit(
+      [{ ...settled(1, 3, { ...retry(1, 600), key: "k" } as Facts.Settlement), run: "conn_2" } as Facts.Fact],
+      100
+    )
+    equal(
+      store.pendingAmong("conn_1", [1, 2, 3]).map(({ run, seq }) => [run, seq]),
+      [["conn_1", 1]]
+    )
+    equal([store.blockedKeys("conn_1", ["k"]).size, store.blockedKeys("conn_2", ["k"]).size], [0, 1])
+    equal([store.isOpen("conn_1", 1), store.isOpen("conn_1", 2), store.isOpen("conn_2", 2)], [true, true, false])
+    equal([store.lowWatermark("src_1"), store.lowWatermark("src_2"), store.lowWatermark("src_3")], [0, 0, null])
+    store.raiseHead("src_2", 7)
+    equal(
+      store.view(0).runs.map(({ id, head, pending }) => [id, head, pending]),
+      [
+        ["conn_1", 0, 1],
+        ["conn_2", 7, 1]
+      ]
+    )
+    equal(store.timeline("src_2", 2), [])
+    equal(
+      store.statuses("src_2", [1, 2]).map(({ connection, status }) => [connection, status]),
+      [
+        ["conn_2", "retrying"],
+        ["conn_2", "delivered"]
+      ]
+    )
+    equal(store.deadLetters({ run: "conn_1", seq: 2 }, 9).letters, [])
+    equal(store.deadLetters({ run: "conn_1", seq: 3 }, 9).letters.length, 1)
+  },
   "tells every try of an event, in order": (store) => {
     store.commit([started("conn_1"), settled(1, 2, done(1), retry(2, 500))], 100)
     const again = (at: number, one: Facts.Settlement): Facts.Fact => ({
