@@ -5,7 +5,7 @@
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { parseArgs } from "node:util"
 import { Stryker } from "@stryker-mutator/core"
 
@@ -22,6 +22,7 @@ if (name === undefined || !/^[1-9]\d?$/.test(values.workers)) {
 const dir = `packages/${name}`
 const copy = mkdtempSync(join(tmpdir(), "hookstream-mutate-"))
 process.chdir(root)
+process.env["HOOKSTREAM_MUTATED"] = files.map((file) => basename(file).replace(/\.ts.*$/, "")).join(" ")
 try {
   await new Stryker({
     mutate: (files.length > 0 ? files : ["**/*.ts"]).map((file) => `${dir}/src/${file}`),
