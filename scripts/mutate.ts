@@ -1,9 +1,9 @@
 /**
- * `npm run mutate -- core Delivery.ts internal/deliverySql.ts`: puts one small fault after another into these files of a package's
- * `src` (all of them when none is named), in a copy of the tree, and runs the unit tests that reach it. What is listed as survived
- * no test has noticed. `docs/proofs.md` has the figures, and why each survivor there may live.
+ * `npm run mutate -- core Delivery.ts internal/deliverySql.ts:20-90`: puts one small fault after another into these files, or lines
+ * of them, of a package's `src` (all of it when none is named), in a copy of the tree, and runs the unit tests that reach it. What is
+ * listed as survived no test has noticed. `docs/proofs.md` has the figures, and why each survivor there may live.
  */
-import { mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { parseArgs } from "node:util"
@@ -15,11 +15,13 @@ const { values, positionals } = parseArgs({
   options: { workers: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) } }
 })
 const [name, ...files] = positionals
-if (name === undefined || !/^[1-9]\d?$/.test(values.workers)) {
-  console.error("npm run mutate -- <package> [file of its src …] [--workers n]")
+const dir = `packages/${name}`
+const missing = files.find((file) => !existsSync(join(root, dir, "src", file.replace(/:.*/, ""))))
+if (name === undefined || missing !== undefined || !/^[1-9]\d?$/.test(values.workers)) {
+  if (missing !== undefined) console.error(`${dir}/src has no ${missing}`)
+  console.error("npm run mutate -- <package> [file of its src, or file:line-line …] [--workers n]")
   process.exit(2)
 }
-const dir = `packages/${name}`
 const copy = mkdtempSync(join(tmpdir(), "hookstream-mutate-"))
 process.chdir(root)
 process.env["HOOKSTREAM_MUTATED"] = files.map((file) => basename(file).replace(/\.ts.*$/, "")).join(" ")
