@@ -40,7 +40,7 @@ const parse = (text: string): Receipt | undefined => {
     // A reviver sees every value, at several times the price.
     if (LONG_NUMBER.test(text)) return JSON.parse(text, exact as (key: string, value: unknown) => unknown)
     const receipt = JSON.parse(text)
-    return typeof receipt?.offset === "number" ? { ...receipt, offset: String(receipt.offset) } : receipt
+    return typeof receipt.offset === "number" ? { ...receipt, offset: String(receipt.offset) } : receipt
   } catch {
     return undefined
   }
