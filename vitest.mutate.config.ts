@@ -24,6 +24,8 @@ export default defineConfig({
   test: {
     // A run is a process of its own, and loading Effect for each file would take most of it.
     isolate: false,
+    // The run has its own time-out for each mutant.
+    testTimeout: 60_000,
     sequence: { sequencer: OwnTestsFirst },
     include: ["**/test/**/*.test.ts"],
     exclude: [

@@ -195,14 +195,23 @@ describe("the rates", () => {
 describe("plan of a probe", () => {
   const open = (probes: number, until = NOW) => control({ breaker: { state: "open", since: 1, until, probes } })
   const behind = connection("conn_2", { cursor: 5, head: 9 })
-  const candidates = { runs: [connection("conn_1"), behind], oldest: [pending(1), pending(2)] }
+  const candidates = { runs: [behind, connection("conn_1")], oldest: [pending(1), pending(2)] }
   it("asks with each event in turn, the next of a log too, so that none that always fails keeps the circuit open", () => {
     const asked = [0, 1, 2, 3, 4, 5].map((probes) => plan(view({ ...candidates, control: open(probes) })))
     const one = { allowed: { requests: 1, records: 1 }, probe: true }
-    const first = { _tag: "Retry", items: [pending(1)], ...one }
-    const second = { _tag: "Retry", items: [pending(2)], ...one }
+    const run = { id: "conn_1" }
+    const first = { _tag: "Retry", run, items: [pending(1)], ...one }
+    const second = { _tag: "Retry", run, items: [pending(2)], ...one }
     const next = { _tag: "Read", run: behind, maxEvents: 1, ...one }
     expect(asked).toMatchObject([first, second, next, first, second, next])
+    // Nothing is behind: the pending ones alone, in turn; nothing is pending: the log alone.
+    const alone = { runs: [connection("conn_1")], oldest: candidates.oldest }
+    expect([0, 1, 2].map((probes) => plan(view({ ...alone, control: open(probes) })))).toMatchObject([
+      first,
+      second,
+      first
+    ])
+    expect(plan(view({ runs: [behind], control: open(3) }))).toMatchObject(next)
   })
   it("waits for its time, and for something to ask with", () => {
     const waiting = plan(view({ ...candidates, control: open(0, NOW + 7) }))
@@ -388,7 +397,39 @@ describe("settle", () => {
   })
   it("while nothing passes, an event that has failed as often as opens a circuit is kept", () => {
     expect(lastTry(NOW - 150)).toMatchObject({ _tag: "Retry", spent: 5, due: NOW + 86_400_000 })
+    expect(lastTry(NOW - 100)).toMatchObject({ _tag: "Retry" })
+    expect(lastTry(NOW - 150, 6)).toMatchObject({ _tag: "Retry" })
     expect(lastTry(NOW - 150, 7)).toMatchObject({ _tag: "Dead" })
+  })
+  it("the last try is the last where the breaker is off, or another was answered beside it", () => {
+    const last = { seq: 1, spent: 5, since: NOW - 100, result: failed("Unavailable", "") } as const
+    const retry = { ...defaultPolicy, jitter: false }
+    const off = settle([last], { policy: { retry, breaker: { ...defaultSettings, enabled: false } } })
+    expect(settled(off)[0]).toMatchObject({ _tag: "Dead" })
+    for (const result of [delivered({}), failed("Rejected", "")]) {
+      expect(settled(settle([last, { seq: 2, spent: 0, result }]))[0]).toMatchObject({ _tag: "Dead" })
+    }
+    for (const result of [{ _tag: "Held" }, failed("TimedOut", "")] as const) {
+      expect(settled(settle([last, { seq: 2, spent: 0, result }]))[0]).toMatchObject({ _tag: "Retry" })
+    }
+  })
+  it("the circuit opens for its period, and one good answer in a window closes it", () => {
+    const down = failed("Unavailable", "")
+    const many = [1, 2, 3, 4, 5].map((seq) => ({ seq, spent: 0, result: down }))
+    expect(settle(many)[1]).toEqual({ _tag: "BreakerOpened", at: NOW, until: NOW + 60_000, probes: 0 })
+    const open = control({ breaker: { state: "half_open", since: 1, until: NOW, probes: 0 } })
+    const mixed = [many[0]!, { seq: 9, spent: 0, result: delivered({}) }]
+    expect(settle(mixed, { control: open }).slice(1)).toEqual([{ _tag: "BreakerClosed", at: NOW }])
+  })
+  it("of several throttlings the longest counts, and of a window one is enough", () => {
+    const facts = settle([
+      { seq: 1, spent: 0, result: failed("Throttled", "", 2000) },
+      { seq: 2, spent: 0, result: failed("Throttled", "", 8000) },
+      { seq: 3, spent: 0, result: failed("Throttled", "") },
+      { seq: 4, spent: 0, result: delivered({}) }
+    ])
+    expect(facts[1]).toEqual({ _tag: "ThrottledUntil", until: NOW + 12_000, streak: 0 })
+    expect(settled(facts)[0]).toMatchObject({ _tag: "Retry", due: NOW + 12_000, spent: 0 })
   })
   it("waits at least as long as a throttling sink asks, at most an hour", () => {
     const until = (retryAfter: number) => {
@@ -408,6 +449,16 @@ describe("settle", () => {
   })
 
   const paused = control({ pause: { reason: "Unauthorized", detail: "", probeAt: NOW } })
+  it("one delivered event of a window ends the pause", () => {
+    const facts = settle(
+      [
+        { seq: 1, spent: 0, result: failed("Unavailable", "") },
+        { seq: 2, spent: 0, result: delivered({}) }
+      ],
+      { control: paused }
+    )
+    expect(facts.slice(1)).toEqual([{ _tag: "Resumed" }])
+  })
   it("a probe that is delivered ends the pause, one that fails otherwise prolongs it", () => {
     const after = (result: Delivery.Settled["result"]) => settle([{ seq: 1, spent: 0, result }], { control: paused })[1]
     expect(after(delivered({}))).toEqual({ _tag: "Resumed" })
@@ -465,7 +516,10 @@ describe("settle", () => {
     expect(lost(1, 0)).toMatchObject({ ...again, spent: 0, restarts: 2, due: NOW })
     expect(lost(2, 0)).toMatchObject({ ...again, spent: 1, restarts: 3, due: NOW })
     expect(lost(0, 0, true)).toMatchObject({ ...again, spent: 0, restarts: 1, due: null })
-    expect(lost(3, 1)).toMatchObject({ _tag: "Dead", seq: 1, attempt: 2, reason: "Unknown" })
+    const detail = "hookstream was stopped before the outcome was known; the event is sent again"
+    expect(lost(3, 1)).toMatchObject({ _tag: "Dead", seq: 1, attempt: 2, reason: "Unknown", detail })
+    // However long nothing passes: it is the event that ends the process.
+    expect(lost(9, 7)).toMatchObject({ _tag: "Dead", attempt: 8 })
     expect(lost(0, 1)).toMatchObject({ ...again, attempt: 2, spent: 1 })
   })
   it("while the circuit is open a failed probe spends no try", () => {
@@ -515,6 +569,21 @@ describe("settle", () => {
         { state: "closed", failures, events: ["a", "b"] },
         defaultSettings
       )
+    const beside = Delivery.mustStop(
+      [failed("Unauthorized", ""), delivered({})].map((result, i) => ({
+        seq: i,
+        spent: 0,
+        restarts: 0,
+        since: null,
+        key: null,
+        request: 1,
+        latency: 1,
+        result
+      })),
+      { state: "closed", failures: 0, events: [] },
+      defaultSettings
+    )
+    expect(beside).toBe(true)
     const yes = [failed("Unauthorized", ""), failed("Misconfigured", ""), failed("Throttled", "")]
     const no = [delivered({}), failed("Rejected", ""), failed("Unavailable", ""), { _tag: "Held" } as const]
     expect(yes.map((result) => stops(result))).toEqual([true, true, true])
