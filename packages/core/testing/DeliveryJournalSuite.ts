@@ -159,6 +159,68 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     equal(store.deadLetters({ run: "conn_1", seq: 2 }, 9).letters, [])
     equal(store.deadLetters({ run: "conn_1", seq: 3 }, 9).letters.length, 1)
   },
+  "leaves the cursor where it is when it settles a retry": (store) => {
+    store.commit([started("conn_1"), settled(1, 9, retry(2, 500))], 100)
+    store.commit([{ ...settled(2, 2, done(2)), seqs: [2] } as Facts.Fact], 600)
+    equal([store.runs()[0]!.cursor, store.runs()[0]!.delivered, store.view(600).due], [9, 1, []])
+  },
+  "keeps a replay out of what a connection is told by, and counts the dead letters that limit it": (store) => {
+    const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: 3 }
+    const asked = (id: string, maxEvents: number | null): Facts.Fact => ({
+      _tag: "ReplayRequested",
+      connection: "conn_1",
+      replay: { ...replay, id, maxEvents },
+      after: 0,
+      through: 8
+    })
+    store.commit([started("conn_1"), settled(1, 3, done(1)), asked("rpl_1", 3), asked("rpl_2", null)], 100)
+    const dying = (id: string) => ({ ...settled(1, 2, dead(1), dead(2)), run: `conn_1:${id}` }) as Facts.Fact
+    store.commit([dying("rpl_1"), dying("rpl_2")], 100)
+    equal(
+      store.view(100).runs.map(({ id, dead }) => [id, dead]),
+      [
+        ["conn_1", 0],
+        ["conn_1:rpl_1", 2],
+        ["conn_1:rpl_2", 0]
+      ]
+    )
+    equal(
+      store.summary().connections.map(({ id }) => id),
+      ["conn_1"]
+    )
+    equal(
+      store.statuses("src_1", [1]).map(({ status }) => status),
+      ["delivered"]
+    )
+    equal(store.view(100).due, [])
+  },
+  "tells over the days: tries and redrives in order, what was filtered, the newest first": (store) => {
+    const day = 24 * 3_600_000
+    store.commit([started("conn_1"), settled(1, 5, dead(2), dead(5), { _tag: "Filtered", seq: 3, rule: 0 })], day)
+    store.commit([{ _tag: "Redriven", run: "conn_1", seqs: [5, 2], at: 3 * day }], 3 * day)
+    store.commit([{ ...settled(2, 2, done(2)), seqs: [2] } as Facts.Fact], 5 * day)
+    store.commit([settled(6, 6, done(6))], 7 * day)
+    const types = (seq: number) => store.timeline("src_1", seq).map(({ type, at }) => [type, at / day])
+    equal(types(2), [
+      ["dead", 1],
+      ["redriven", 3],
+      ["delivered", 5]
+    ])
+    equal(types(5), [
+      ["dead", 1],
+      ["redriven", 3]
+    ])
+    equal(types(4), [])
+    equal(
+      store.statuses("src_1", [3, 4, 6]).map(({ status }) => status),
+      ["filtered", "delivered", "delivered"]
+    )
+    equal(
+      store.attempts({}, null, 9).entries.map(({ seq }) => seq),
+      [6, 2, 5, 2]
+    )
+    equal(store.attempts({}, null, 9).next, null)
+  },
   "tells every try of an event, in order": (store) => {
     store.commit([started("conn_1"), settled(1, 2, done(1), retry(2, 500))], 100)
     const again = (at: number, one: Facts.Settlement): Facts.Fact => ({
