@@ -159,6 +159,32 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     equal(store.deadLetters({ run: "conn_1", seq: 2 }, 9).letters, [])
     equal(store.deadLetters({ run: "conn_1", seq: 3 }, 9).letters.length, 1)
   },
+  "shows once what waits behind several of its key": (store) => {
+    const keyed = (one: Facts.Settlement) => ({ ...one, key: "k" }) as Facts.Settlement
+    const behind: Facts.Settlement = { _tag: "Waiting", seq: 3, key: "k", spent: 0, due: null, restarts: 0 }
+    const other = { ...settled(3, 3, behind), run: "conn_2" } as Facts.Fact
+    const ahead = { ...settled(1, 1, keyed(retry(1, 500))), run: "conn_2" } as Facts.Fact
+    store.commit([started("conn_1"), settled(1, 3, keyed(retry(1, 500)), keyed(retry(2, 500)), behind)], 100)
+    store.commit([started("conn_2"), ahead, other], 100)
+    const due = store.view(500).due.map(({ run, seq }) => `${run}/${seq}`)
+    equal(due.toSorted(), ["conn_1/1", "conn_1/2", "conn_1/3", "conn_2/1", "conn_2/3"])
+  },
+  "tells of an event over several connections in the order in which it happened": (store) => {
+    store.commit([started("conn_1"), started("conn_2")], 100)
+    store.commit([settled(1, 1, retry(1, 500))], 200)
+    store.commit([{ ...settled(1, 1, retry(1, 500)), run: "conn_2" } as Facts.Fact], 300)
+    store.commit([{ ...settled(1, 1, done(1)), seqs: [1] } as Facts.Fact], 600)
+    store.commit([{ ...settled(1, 1, done(1)), seqs: [1], run: "conn_2" } as Facts.Fact], 700)
+    equal(
+      store.timeline("src_1", 1).map(({ connection, type }) => [connection, type]),
+      [
+        ["conn_1", "failed"],
+        ["conn_2", "failed"],
+        ["conn_1", "delivered"],
+        ["conn_2", "delivered"]
+      ]
+    )
+  },
   "leaves the cursor where it is when it settles a retry": (store) => {
     store.commit([started("conn_1"), settled(1, 9, retry(2, 500))], 100)
     store.commit([{ ...settled(2, 2, done(2)), seqs: [2] } as Facts.Fact], 600)
