@@ -211,7 +211,8 @@ describe("the pump", () => {
         0
       )
       yield* run
-      expect(journal.timeline(log.sourceId, 7).at(-1)).toMatchObject({ reason: "Rejected", type: "dead" })
+      const detail = "the event is no longer stored: its retention has passed"
+      expect(journal.timeline(log.sourceId, 7).at(-1)).toMatchObject({ reason: "Rejected", type: "dead", detail })
     })
   )
   it.effect("large events that are due together are sent in several windows, none taken for gone", () =>
@@ -261,6 +262,8 @@ describe("the pump", () => {
       }
       const { run, journal } = given(3, ok, defaultPolicy, 1, {}, throwing)
       yield* run
+      const detail = "the connection's filter or ordering key failed on it"
+      expect(journal.timeline(log.sourceId, 2)).toMatchObject([{ reason: "Malformed", detail }])
       expect(journal.statuses(log.sourceId, [1, 2, 3]).map(({ status }) => status)).toEqual([
         "delivered",
         "dead",
@@ -816,6 +819,7 @@ describe("the circuit breaker", () => {
         yield* run
       }
       expect(journal.control().breaker.state).toBe("closed")
+      expect(journal.facts().some(({ _tag }) => _tag === "BreakerHalfOpened")).toBe(true)
       expect(journal.summary().pending).toBeLessThanOrEqual(1)
     })
   )
@@ -989,6 +993,60 @@ describe("several events in a request", () => {
       yield* TestClock.adjust("1 millis")
       expect(yield* run).toBe(700)
       expect(requests.slice(2)).toEqual([[4]])
+    })
+  )
+  it.effect("make no more requests than the rate lets out, however small these are", () =>
+    Effect.gen(function* () {
+      const limits = { ...Delivery.unlimited, requests: 2 }
+      const { run, requests, journal } = batched(6, ok, 10, { limits }, undefined, 600)
+      expect(yield* run).toBe(500)
+      expect(requests).toEqual([[1], [2]])
+      // The others are where they were, not in doubt.
+      expect(journal.summary()).toMatchObject({ pending: 0, connections: [{ cursor: 2, delivered: 2 }] })
+    })
+  )
+  it.effect("are sent in halves to their end, though the rate is spent by then", () =>
+    Effect.gen(function* () {
+      const together = batched(8, ok, 4, { limits: { ...Delivery.unlimited, requests: 1 } })
+      const { journal, settings, requests } = together
+      const send: Pump.Settings["driver"]["send"] = (batch) =>
+        batch.length > 1
+          ? Effect.fail(new SinkError({ reason: "TooLarge", detail: "413" }))
+          : settings.driver.send(batch)
+      yield* together.runWith({ ...settings, maxInFlight: 1, driver: { ...settings.driver, send } })
+      expect(requests).toEqual([[1], [2], [3], [4]])
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 0, connections: [{ cursor: 4 }] })
+    })
+  )
+  it.effect("are written down by 500 at most", () =>
+    Effect.gen(function* () {
+      const { run, journal } = batched(1200, ok, 100, { window: { events: 2000, bytes: 1e9 }, maxPending: 5000 })
+      yield* run
+      const settled = journal.facts().flatMap((fact) => (fact._tag === "WindowSettled" ? [fact] : []))
+      expect(settled.map(({ lo, hi, settled }) => [lo, hi, settled.length])).toEqual([
+        [1, 500, 500],
+        [501, 1000, 500],
+        [1001, 1200, 200]
+      ])
+      expect(settled.map(({ rest }) => rest?.lo ?? null)).toEqual([501, 1001, null])
+    })
+  )
+  it.effect.each([
+    ["due at once", () => Effect.as(Effect.sleep(50), delivered({})), "postponed"],
+    ["behind the one that failed", () => Effect.andThen(Effect.sleep(50), down()), "held"]
+  ] as const)("that were not sent, among others that were, when sending stopped are %s", ([, first, told]) =>
+    Effect.gen(function* () {
+      const answer = ({ event }: OutboundEvent) => {
+        if (event.seq === 1) return first()
+        return event.seq === 4 ? Effect.fail(new SinkError({ reason: "Unauthorized", detail: "401" })) : ok()
+      }
+      const { run, journal, sent } = batched(6, answer, 1, { ordering: "key", breaker: noBreaker }, byModulo(2))
+      const fiber = yield* Effect.forkChild(run)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      expect(sent.map(seqOf)).toEqual([1, 2, 4])
+      expect(journal.timeline(log.sourceId, 3)).toMatchObject([{ type: told }])
+      expect(journal.runs()[0]).toMatchObject({ cursor: 4 })
     })
   )
   it.effect("count as one request for the rate", () =>
