@@ -8,13 +8,9 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-<<<<<<< HEAD
-          include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
-=======
           // A machine that does much at once is slow; a test that hangs fails all the same.
           testTimeout: 20_000,
-          include: ["packages/*/test/**/*.test.ts"],
->>>>>>> e0d8a71 (Run a thousand histories of the simulation in CI, and measure what is reachable instead of what is not collected yet)
+          include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
           exclude: ["**/*.workerd.test.ts", "**/*.e2e.test.ts"]
         }
       },

@@ -594,37 +594,3 @@ describe("settle", () => {
     expect(settle([{ seq: 1, spent: 0, result: failed("Unauthorized", "") }], { configVersion: 7 })).toHaveLength(1)
   })
 })
-  it("says nothing of what has not changed", () => {
-    const known = [connection("conn_1", { cursor: 7 }), connection("conn_2", { enabled: false, deleted: true })]
-    expect(tags(Delivery.configure(Facts.initialControl, known, wanted()))).toEqual(["ConfigChanged"])
-    const both = { id: "conn_2", enabled: false, deleted: true }
-    expect(tags(Delivery.configure(Facts.initialControl, known, wanted(both)))).toEqual(["ConfigChanged"])
-    expect(tags(Delivery.configure(Facts.initialControl, [], wanted({ deleted: true })))).toEqual(["ConfigChanged"])
-  })
-  it("takes over what has changed: a new connection that is disabled, one that is deleted", () => {
-    const changed = (enabled: boolean, deleted: boolean) => ({
-      _tag: "ConnectionChanged",
-      connection: "conn_1",
-      enabled,
-      deleted
-    })
-    const fresh = Delivery.configure(Facts.initialControl, [], wanted({ enabled: false }))
-    expect(fresh.slice(1)).toMatchObject([{ _tag: "ConnectionStarted", after: 41 }, changed(false, false)])
-    const known = [connection("conn_1", { cursor: 7 })]
-    expect(Delivery.configure(Facts.initialControl, known, wanted({ deleted: true })).slice(1)).toEqual([
-      changed(true, true)
-    ])
-  })
-  it("cancels no replay that never began, and pauses and resumes once", () => {
-    expect(tags(Delivery.configure(Facts.initialControl, [], replaying(2, true)))).not.toContain("ReplayCancelled")
-    const user = control({ pause: { reason: "user", detail: "", probeAt: null } })
-    expect(tags(Delivery.configure(user, [], wanted({ deleted: true }, 2, true)))).toEqual(["ConfigChanged"])
-    const refused = control({ pause: { reason: "Unauthorized", detail: "", probeAt: 5 } })
-    expect(tags(Delivery.configure(refused, [], wanted({ deleted: true })))).toEqual(["ConfigChanged"])
-    expect(Delivery.configure(refused, [], wanted({ deleted: true }, 2, true)).at(-1)).toEqual({
-      _tag: "Paused",
-      reason: "user",
-      detail: "paused by its status",
-      probeAt: null
-    })
-  })

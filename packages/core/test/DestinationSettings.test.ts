@@ -43,7 +43,8 @@ const connection = (id: string, change: Partial<Connection>) => ({
     filterRules: [],
     ...change
   },
-  deleted: false
+  deleted: false,
+  sourceDeleted: false
 })
 const driver = (maxEvents: number, maxBytes: number, limits?: Limits): SinkDriver => ({
   batch: { maxEvents, maxBytes },
@@ -55,8 +56,7 @@ const settings = (
   change: Partial<Destination>,
   of: SinkDriver,
   connections: ReadonlyArray<ReturnType<typeof connection>> = []
-) =>
-  settingsOf({ version: 5, deleted: false, replays: [], connections, destination: { ...destination, ...change } }, of)
+) => settingsOf({ version: 5, deleted: false, connections, destination: { ...destination, ...change } }, of)
 
 describe("what a destination is delivered by", () => {
   it("is what its user has set, with a window of the usual size", () => {

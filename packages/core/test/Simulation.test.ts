@@ -535,6 +535,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   )
   const refused = (seq: number) => store.timeline(log.sourceId, seq).some(({ reason }) => reason === "Rejected")
   if (!unfair) expect([...dead].filter((seq) => !refused(seq))).toEqual([])
+  checkFold()
 
   stats.histories++
   stats.events += events.head()

@@ -78,14 +78,14 @@ export interface Options {
 const readingOf = (
   text: string,
   position: number,
-  { retryAfter, conceal = (words) => words, note = () => undefined }: Options
+  { count, retryAfter, conceal = (words) => words, note = () => undefined }: Options
 ): Reading => {
   const receipt = parse(text)
   if (receipt === undefined) return unreadable
   const { error_code: code, cluster_id, topic_name, partition_id, timestamp } = receipt
   const offset = typeof receipt.offset === "string" && /^-?\d+$/.test(receipt.offset) ? receipt.offset : null
   if (code === 200 || (code === undefined && offset !== null)) {
-    const noted = note(position)
+    const noted = position < count ? note(position) : undefined
     const outcome = delivered({
       ...(typeof cluster_id === "string" ? { cluster_id } : {}),
       ...(typeof topic_name === "string" ? { topic: topic_name } : {}),
