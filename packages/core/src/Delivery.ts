@@ -193,8 +193,7 @@ const retryItems = (view: View, run: Run, size: number): ReadonlyArray<Pending> 
       continue
     }
     if (item.key !== null) held.add(item.key)
-    // With earlier events of its key before it, it is not its turn yet.
-    if (!safe.some(({ key }) => key !== null && key === item.key)) suspect ??= item
+    suspect ??= item
   }
   return safe.length === 0 && suspect !== undefined ? [suspect] : safe.slice(0, size)
 }

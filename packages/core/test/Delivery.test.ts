@@ -120,6 +120,124 @@ describe("plan", () => {
   })
 })
 
+describe("plan of what is due", () => {
+  const one = connection("conn_1", { cursor: 9, head: 9 })
+  const items = (...due: ReadonlyArray<Facts.Pending>) => {
+    const step = plan(view({ runs: [one], due, pendingCount: due.length }), { window: { events: 3, bytes: 1e6 } })
+    if (step._tag !== "Retry") throw new TypeError(`a retry, not ${step._tag}`)
+    return step.items.map(({ seq }) => seq)
+  }
+  const suspect = (seq: number, change: Partial<Facts.Pending> = {}) => pending(seq, { restarts: 2, ...change })
+  it("is as much as a window holds, in order of the log, of one run only", () => {
+    expect(items(pending(5), pending(2), pending(4), pending(3))).toEqual([2, 3, 4])
+    expect(items(pending(5), pending(1, { run: "conn_2" }))).toEqual([5])
+  })
+  it("sends what may end the process alone, after the others", () => {
+    expect(items(suspect(1), pending(2), pending(3, { restarts: 1 }))).toEqual([2, 3])
+    expect(items(suspect(2), suspect(1))).toEqual([1])
+    expect(items(suspect(1, { restarts: 5 }))).toEqual([1])
+  })
+  it("keeps the order of a key around what is sent alone", () => {
+    const key = "k"
+    expect(items(suspect(1, { key }), pending(2, { key }), pending(3))).toEqual([3])
+    expect(items(suspect(1, { key }), pending(2, { key }))).toEqual([1])
+    expect(items(pending(1, { key }), suspect(2, { key }), pending(3, { key }))).toEqual([1])
+    expect(items(suspect(1, { key }), pending(2, { key: "other" }))).toEqual([2])
+    expect(items(suspect(1), pending(2))).toEqual([2])
+  })
+  it("is asked for by one event while the destination is paused for its credentials", () => {
+    const pause = { reason: "Unauthorized", detail: "", probeAt: NOW } as const
+    const step = plan(view({ runs: [one], due: [pending(2), pending(1)], control: control({ pause }) }))
+    expect(step).toMatchObject({ _tag: "Retry", items: [{ seq: 1 }] })
+  })
+  it("is waited for, or for the rate of a replay, whichever comes first", () => {
+    const spent = replay({ rateFullAt: NOW + 1000 })
+    const wait = (nextDue: number | null) => plan(view({ runs: [spent], nextDue }))
+    expect(wait(NOW + 50)).toEqual({ _tag: "Wait", until: NOW + 50, because: "retry due" })
+    expect(wait(NOW + 500)).toEqual({ _tag: "Wait", until: NOW + 100, because: "rate limit" })
+  })
+  it("holds nothing up that needs no order, and with strict everything of its run", () => {
+    const behind = connection("conn_1", { head: 9, pending: 1 })
+    expect(plan(view({ runs: [behind], nextDue: NOW + 5, pendingCount: 1 }))).toMatchObject({ _tag: "Read" })
+    const strict = { ordering: "strict" } as const
+    expect(plan(view({ runs: [behind], nextDue: NOW + 5, pendingCount: 1 }), strict)).toMatchObject({ _tag: "Wait" })
+    expect(plan(view({ runs: [{ ...behind, pending: 0 }] }), strict)).toMatchObject({ _tag: "Read" })
+  })
+})
+
+describe("the rates", () => {
+  const sent = { requests: 1, records: 2, bytes: 30 }
+  const spent = (limits: Partial<Delivery.PerSecond>) =>
+    Delivery.spend(
+      control({ rates: { requests: 5, records: 6, bytes: 7 } }),
+      { ...Delivery.unlimited, ...limits },
+      sent,
+      NOW
+    )
+  it("are spent where there is a limit, and kept where there is none", () => {
+    expect(spent({})).toBeNull()
+    expect(spent({ requests: 10 })).toEqual({ requests: NOW + 100, records: 6, bytes: 7 })
+    expect(spent({ records: 10 })).toEqual({ requests: 5, records: NOW + 200, bytes: 7 })
+    expect(spent({ bytes: 10 })).toEqual({ requests: 5, records: 6, bytes: NOW + 3000 })
+  })
+  it("hold sending until the scarcest of them lets something through", () => {
+    const rates = { requests: NOW + 1000, records: NOW + 1000, bytes: 0 }
+    const runs = [connection("conn_1", { head: 900 })]
+    const limits = { requests: 5, records: 2, bytes: null }
+    expect(plan(view({ runs, control: control({ rates }) }), { limits })).toEqual({
+      _tag: "Wait",
+      until: NOW + 500,
+      because: "rate limit"
+    })
+  })
+})
+
+describe("plan of a probe", () => {
+  const open = (probes: number, until = NOW) => control({ breaker: { state: "open", since: 1, until, probes } })
+  const behind = connection("conn_2", { cursor: 5, head: 9 })
+  const candidates = { runs: [behind, connection("conn_1")], oldest: [pending(1), pending(2)] }
+  it("asks with each event in turn, the next of a log too, so that none that always fails keeps the circuit open", () => {
+    const asked = [0, 1, 2, 3, 4, 5].map((probes) => plan(view({ ...candidates, control: open(probes) })))
+    const one = { allowed: { requests: 1, records: 1 }, probe: true }
+    const run = { id: "conn_1" }
+    const first = { _tag: "Retry", run, items: [pending(1)], ...one }
+    const second = { _tag: "Retry", run, items: [pending(2)], ...one }
+    const next = { _tag: "Read", run: behind, maxEvents: 1, ...one }
+    expect(asked).toMatchObject([first, second, next, first, second, next])
+    // Nothing is behind: the pending ones alone, in turn; nothing is pending: the log alone.
+    const alone = { runs: [connection("conn_1")], oldest: candidates.oldest }
+    expect([0, 1, 2].map((probes) => plan(view({ ...alone, control: open(probes) })))).toMatchObject([
+      first,
+      second,
+      first
+    ])
+    expect(plan(view({ runs: [behind], control: open(3) }))).toMatchObject(next)
+  })
+  it("waits for its time, and for something to ask with", () => {
+    const waiting = plan(view({ ...candidates, control: open(0, NOW + 7) }))
+    expect(waiting).toEqual({ _tag: "Wait", until: NOW + 7, because: "circuit open" })
+    const idle = { _tag: "Wait", until: null, because: "idle" }
+    expect(plan(view({ control: open(0) }))).toEqual(idle)
+    expect(plan(view({ control: open(0, NOW + 7) }))).toEqual(idle)
+  })
+  it("that fails makes the next one ask with another event, a period later, and does not make the outage younger", () => {
+    const before = control({ breaker: { state: "half_open", since: 1, until: NOW, probes: 3 } })
+    const facts = settle([{ seq: 1, spent: 0, result: failed("Unavailable", "") }], { control: before })
+    expect(facts.slice(1)).toEqual([{ _tag: "BreakerOpened", at: NOW, until: NOW + 60_000, probes: 4 }])
+    expect(facts.reduce(Facts.evolveControl, before).breaker).toEqual({
+      state: "open",
+      since: 1,
+      until: NOW + 60_000,
+      probes: 4
+    })
+  })
+  it("that asked nothing lets the next one go at once", () => {
+    const before = control({ breaker: { state: "half_open", since: 1, until: NOW, probes: 3 } })
+    const facts = settle([{ seq: 1, spent: 0, result: { _tag: "Filtered", rule: 0 } }], { control: before })
+    expect(facts.slice(1)).toEqual([{ _tag: "BreakerOpened", at: NOW, until: NOW, probes: 4 }])
+  })
+})
+
 describe("plan of a replay", () => {
   it("takes its turn with the live run, at its own rate", () => {
     const live = connection("conn_1", { head: 9 })
@@ -279,7 +397,39 @@ describe("settle", () => {
   })
   it("while nothing passes, an event that has failed as often as opens a circuit is kept", () => {
     expect(lastTry(NOW - 150)).toMatchObject({ _tag: "Retry", spent: 5, due: NOW + 86_400_000 })
+    expect(lastTry(NOW - 100)).toMatchObject({ _tag: "Retry" })
+    expect(lastTry(NOW - 150, 6)).toMatchObject({ _tag: "Retry" })
     expect(lastTry(NOW - 150, 7)).toMatchObject({ _tag: "Dead" })
+  })
+  it("the last try is the last where the breaker is off, or another was answered beside it", () => {
+    const last = { seq: 1, spent: 5, since: NOW - 100, result: failed("Unavailable", "") } as const
+    const retry = { ...defaultPolicy, jitter: false }
+    const off = settle([last], { policy: { retry, breaker: { ...defaultSettings, enabled: false } } })
+    expect(settled(off)[0]).toMatchObject({ _tag: "Dead" })
+    for (const result of [delivered({}), failed("Rejected", "")]) {
+      expect(settled(settle([last, { seq: 2, spent: 0, result }]))[0]).toMatchObject({ _tag: "Dead" })
+    }
+    for (const result of [{ _tag: "Held" }, failed("TimedOut", "")] as const) {
+      expect(settled(settle([last, { seq: 2, spent: 0, result }]))[0]).toMatchObject({ _tag: "Retry" })
+    }
+  })
+  it("the circuit opens for its period, and one good answer in a window closes it", () => {
+    const down = failed("Unavailable", "")
+    const many = [1, 2, 3, 4, 5].map((seq) => ({ seq, spent: 0, result: down }))
+    expect(settle(many)[1]).toEqual({ _tag: "BreakerOpened", at: NOW, until: NOW + 60_000, probes: 0 })
+    const open = control({ breaker: { state: "half_open", since: 1, until: NOW, probes: 0 } })
+    const mixed = [many[0]!, { seq: 9, spent: 0, result: delivered({}) }]
+    expect(settle(mixed, { control: open }).slice(1)).toEqual([{ _tag: "BreakerClosed", at: NOW }])
+  })
+  it("of several throttlings the longest counts, and of a window one is enough", () => {
+    const facts = settle([
+      { seq: 1, spent: 0, result: failed("Throttled", "", 2000) },
+      { seq: 2, spent: 0, result: failed("Throttled", "", 8000) },
+      { seq: 3, spent: 0, result: failed("Throttled", "") },
+      { seq: 4, spent: 0, result: delivered({}) }
+    ])
+    expect(facts[1]).toEqual({ _tag: "ThrottledUntil", until: NOW + 12_000, streak: 0 })
+    expect(settled(facts)[0]).toMatchObject({ _tag: "Retry", due: NOW + 12_000, spent: 0 })
   })
   it("waits at least as long as a throttling sink asks, at most an hour", () => {
     const until = (retryAfter: number) => {
@@ -299,6 +449,16 @@ describe("settle", () => {
   })
 
   const paused = control({ pause: { reason: "Unauthorized", detail: "", probeAt: NOW } })
+  it("one delivered event of a window ends the pause", () => {
+    const facts = settle(
+      [
+        { seq: 1, spent: 0, result: failed("Unavailable", "") },
+        { seq: 2, spent: 0, result: delivered({}) }
+      ],
+      { control: paused }
+    )
+    expect(facts.slice(1)).toEqual([{ _tag: "Resumed" }])
+  })
   it("a probe that is delivered ends the pause, one that fails otherwise prolongs it", () => {
     const after = (result: Delivery.Settled["result"]) => settle([{ seq: 1, spent: 0, result }], { control: paused })[1]
     expect(after(delivered({}))).toEqual({ _tag: "Resumed" })
@@ -315,6 +475,120 @@ describe("settle", () => {
     expect(throttled(3).map(({ _tag }) => _tag)).toEqual(["WindowSettled", "ThrottledUntil"])
     expect(throttled(2).map(({ _tag }) => _tag)).toEqual(["WindowSettled"])
     expect(settled(throttled(2))[0]).toMatchObject({ spent: 1, due: NOW })
+  })
+  it("a pause of the user is neither ended nor prolonged by what was still on its way", () => {
+    const user = control({ pause: { reason: "user", detail: "", probeAt: null } })
+    for (const result of [delivered({}), failed("Unauthorized", ""), failed("Unavailable", "")]) {
+      expect(settle([{ seq: 1, spent: 0, result }], { control: user })).toHaveLength(1)
+    }
+  })
+  it("a refusal among good answers pauses all the same, with its own words", () => {
+    const facts = settle([
+      { seq: 1, spent: 0, result: delivered({}) },
+      { seq: 2, spent: 0, result: failed("Misconfigured", "no topic") },
+      { seq: 3, spent: 0, result: failed("Unauthorized", "later") }
+    ])
+    expect(facts.slice(1)).toEqual([
+      { _tag: "Paused", reason: "Misconfigured", detail: "no topic", probeAt: NOW + Delivery.PROBE_INTERVAL }
+    ])
+  })
+  it("what was not sent stays as it was, behind its key or due at once", () => {
+    const held = { seq: 1, spent: 2, restarts: 1, key: "k", result: { _tag: "Held" } } as const
+    const idle = { seq: 2, spent: 1, result: { _tag: "NotStarted" } } as const
+    const out = { seq: 3, spent: 0, result: { _tag: "Filtered", rule: 4 } } as const
+    const facts = settle([held, idle, out])
+    expect(settled(facts)).toEqual([
+      { _tag: "Waiting", seq: 1, key: "k", spent: 2, restarts: 1, due: null },
+      { _tag: "Waiting", seq: 2, key: null, spent: 1, restarts: 0, due: NOW },
+      { _tag: "Filtered", seq: 3, rule: 4 }
+    ])
+    expect(facts).toHaveLength(1)
+  })
+  const lost = (restarts: number, spent: number, behind = false, enabled = true) =>
+    settled(
+      settle([{ seq: 1, spent, restarts, since: 9, request: null, result: { _tag: "Lost", behind } }], {
+        policy: { retry: { ...defaultPolicy, jitter: false, maxRetries: 1 }, breaker: { ...defaultSettings, enabled } }
+      })
+    )[0]
+  it("what nobody saw the end of is sent again at once or behind its key, twice for free, then at the expense of a try", () => {
+    const again = { _tag: "Retry", seq: 1, reason: "Unknown", since: 9, attempt: 1 }
+    expect(lost(0, 0)).toMatchObject({ ...again, spent: 0, restarts: 1, due: NOW })
+    expect(lost(1, 0)).toMatchObject({ ...again, spent: 0, restarts: 2, due: NOW })
+    expect(lost(2, 0)).toMatchObject({ ...again, spent: 1, restarts: 3, due: NOW })
+    expect(lost(0, 0, true)).toMatchObject({ ...again, spent: 0, restarts: 1, due: null })
+    const detail = "hookstream was stopped before the outcome was known; the event is sent again"
+    expect(lost(3, 1)).toMatchObject({ _tag: "Dead", seq: 1, attempt: 2, reason: "Unknown", detail })
+    // However long nothing passes: it is the event that ends the process.
+    expect(lost(9, 7)).toMatchObject({ _tag: "Dead", attempt: 8 })
+    expect(lost(0, 1)).toMatchObject({ ...again, attempt: 2, spent: 1 })
+  })
+  it("while the circuit is open a failed probe spends no try", () => {
+    const open = control({ breaker: { state: "half_open", since: 1, until: NOW, probes: 0 } })
+    const facts = settle([{ seq: 1, spent: 5, since: 3, result: failed("Unavailable", "down") }], { control: open })
+    expect(settled(facts)[0]).toMatchObject({ _tag: "Retry", spent: 5, due: NOW, since: 3, restarts: 0 })
+  })
+  it("tells when the sink last answered, of a refusal too, and not of an outage", () => {
+    const lastAnswer = (result: Delivery.Settled["result"]) =>
+      settle([{ seq: 1, spent: 0, result }]).reduce(Facts.evolveControl, control({ lastAnswerAt: 7 })).lastAnswerAt
+    expect(lastAnswer(delivered({}))).toBe(NOW)
+    expect(lastAnswer(failed("Rejected", ""))).toBe(NOW)
+    expect(lastAnswer(failed("Unavailable", ""))).toBe(7)
+    expect(lastAnswer({ _tag: "Held" })).toBe(7)
+  })
+  it("a request of several events is one observation, good when any was answered", () => {
+    const two = (first: Delivery.Result, second: Delivery.Result) => {
+      const [fact] = settle([
+        { seq: 4, spent: 0, request: 1, result: first },
+        { seq: 6, spent: 0, request: 1, result: second }
+      ])
+      return fact?._tag === "WindowSettled" ? fact.seen : undefined
+    }
+    const down = failed("Unavailable", "")
+    expect(two(down, down)).toEqual([{ event: "conn_1/4-6", ok: false }])
+    expect(two(down, failed("Rejected", ""))).toEqual([{ event: "conn_1/4-6", ok: true }])
+    expect(two({ _tag: "Held" }, { _tag: "NotStarted" })).toEqual([])
+    const [alone] = settle([{ seq: 4, spent: 0, result: down }])
+    expect(alone).toMatchObject({ seen: [{ event: "conn_1/4", ok: false }] })
+  })
+  it("of the requests only those from the last good one on are written down: what came before says nothing", () => {
+    const down = failed("Unavailable", "")
+    const results = [down, delivered({}), down, delivered({}), down, down]
+    const [fact] = settle(results.map((result, i) => ({ seq: i + 1, spent: 0, request: i, result })))
+    expect(fact).toMatchObject({
+      seen: [
+        { event: "conn_1/4", ok: true },
+        { event: "conn_1/5", ok: false },
+        { event: "conn_1/6", ok: false }
+      ]
+    })
+  })
+  it("no further send is started when the circuit will open, or the destination pauses or waits", () => {
+    const stops = (result: Delivery.Result, failures = 0) =>
+      Delivery.mustStop(
+        [{ seq: 1, spent: 0, restarts: 0, since: null, key: null, request: 1, latency: 1, result }],
+        { state: "closed", failures, events: ["a", "b"] },
+        defaultSettings
+      )
+    const beside = Delivery.mustStop(
+      [failed("Unauthorized", ""), delivered({})].map((result, i) => ({
+        seq: i,
+        spent: 0,
+        restarts: 0,
+        since: null,
+        key: null,
+        request: 1,
+        latency: 1,
+        result
+      })),
+      { state: "closed", failures: 0, events: [] },
+      defaultSettings
+    )
+    expect(beside).toBe(true)
+    const yes = [failed("Unauthorized", ""), failed("Misconfigured", ""), failed("Throttled", "")]
+    const no = [delivered({}), failed("Rejected", ""), failed("Unavailable", ""), { _tag: "Held" } as const]
+    expect(yes.map((result) => stops(result))).toEqual([true, true, true])
+    expect(no.map((result) => stops(result))).toEqual([false, false, false, false])
+    expect([stops(delivered({}), 5), stops(delivered({}), 4)]).toEqual([true, false])
   })
   it("an outcome of an older configuration pauses nothing", () => {
     expect(settle([{ seq: 1, spent: 0, result: failed("Unauthorized", "") }], { configVersion: 7 })).toHaveLength(1)

@@ -3,6 +3,7 @@ import * as Facts from "@hookstream/core/DeliveryFacts"
 import { type DeliveryStore, makeMemory, makeStore } from "@hookstream/core/DeliveryJournal"
 import * as FactSchema from "@hookstream/core/FactSchema"
 import { Reason } from "@hookstream/core/Sink"
+import type { Sql } from "@hookstream/core/Sql"
 import { cases } from "@hookstream/core/testing/DeliveryJournalSuite"
 import { Schema } from "effect"
 import v1 from "./fixtures/journal-v1.json" with { type: "json" }
@@ -17,6 +18,98 @@ const implementations: Readonly<Record<string, () => DeliveryStore>> = {
 }
 describe.each(Object.entries(implementations))("the delivery journal, %s", (_, make) => {
   it.each(Object.entries(cases))("%s", (_, run) => run(make()))
+})
+
+describe("the delivery journal on SQLite", () => {
+  const DAY = 24 * 3_600_000
+  const started: Facts.Fact = {
+    _tag: "ConnectionStarted",
+    connection: "conn_1",
+    sourceId: "src_1",
+    route: "r",
+    after: 0
+  }
+  const version = (n: number): Facts.Fact => ({ _tag: "ConfigChanged", version: n })
+  const tables = (sql: Sql) =>
+    sql.exec("SELECT name FROM sqlite_master WHERE name GLOB 'journal_[0-9]*' AND type = 'table'").length
+
+  it("is opened again as it was left, and goes on with its numbers", () => {
+    const sql = nodeSql()
+    const store = makeStore(sql)
+    const rates = { requests: 1, records: 2, bytes: 3 }
+    const window = { run: "conn_1", lo: 4, hi: 9, seqs: null }
+    const failure = { attempt: 1, latency: 1, reason: "Unavailable", detail: "down", key: null } as const
+    const settled: ReadonlyArray<Facts.Settlement> = [
+      { _tag: "Retry", seq: 1, ...failure, spent: 1, due: 5, restarts: 0, since: 1 },
+      { _tag: "Dead", seq: 2, ...failure }
+    ]
+    const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: 2 }
+    store.commit(
+      [
+        started,
+        { _tag: "ReplayRequested", connection: "conn_1", replay, after: 0, through: 3 },
+        { _tag: "ReplayFinished", run: "conn_1:rpl_1", at: 7 },
+        { _tag: "ConnectionChanged", connection: "conn_1", enabled: false, deleted: false },
+        { _tag: "WindowSettled", ...window, lo: 1, hi: 3, at: 9, settled, seen: [], rates: null, rest: null },
+        { _tag: "WindowPlanned", ...window, configVersion: 0, rates },
+        { _tag: "Paused", reason: "Unauthorized", detail: "401", probeAt: 99 }
+      ],
+      100
+    )
+    const again = makeStore(sql)
+    expect(again.state()).toEqual(store.state())
+    expect(again.control()).toMatchObject({ window, rates, pause: { detail: "401" } })
+    expect(again.runs()[1]).toMatchObject({ replay, finishedAt: 7, enabled: false, head: 3 })
+    again.commit([version(1), { _tag: "Resumed" }], 100)
+    expect(makeStore(sql).facts()).toHaveLength(9)
+    expect(makeStore(sql).control()).toMatchObject({ configVersion: 1, pause: null })
+  })
+  it("writes down its control only when that has changed", () => {
+    const writes: Array<string> = []
+    const sql = nodeSql()
+    const watched: Sql = {
+      ...sql,
+      exec: (query, ...params) => {
+        if (/^\s*(INSERT|UPDATE|DELETE)/.test(query)) writes.push(query)
+        return sql.exec(query, ...params)
+      }
+    }
+    const store = makeStore(watched)
+    store.commit([started, version(1)], 100)
+    writes.length = 0
+    store.commit([{ _tag: "ReplayFinished", run: "conn_1", at: 5 }], 100)
+    expect(writes.filter((query) => query.includes("control"))).toEqual([])
+    store.commit([version(2)], 100)
+    expect(writes.filter((query) => query.includes("control"))).toHaveLength(1)
+  })
+  it("begins a new segment after a day or 5000 facts, and keeps 30 days and 32 of them", () => {
+    const sql = nodeSql()
+    const store = makeStore(sql)
+    store.commit([started], DAY)
+    store.commit([version(1)], 2 * DAY - 1)
+    expect(tables(sql)).toBe(1)
+    store.commit([version(2)], 2 * DAY)
+    expect(tables(sql)).toBe(2)
+    store.commit(
+      Array.from({ length: 4999 }, (_, i) => version(i + 3)),
+      2 * DAY
+    )
+    store.commit([version(6000)], 2 * DAY)
+    expect(tables(sql)).toBe(3)
+    expect(store.facts()).toHaveLength(5003)
+    // The first segment ended on the second day.
+    store.commit([version(6001)], 32 * DAY)
+    expect(store.facts()[0]).toEqual(started)
+    store.commit([version(6002)], 33 * DAY + 1)
+    expect(store.facts()[0]).toEqual(version(6000))
+    for (let n = 0; n < 33; n++)
+      store.commit(
+        Array.from({ length: 5000 }, () => version(7000 + n)),
+        34 * DAY
+      )
+    expect(tables(sql)).toBe(32)
+    expect(makeStore(sql).control().configVersion).toBe(7032)
+  })
 })
 
 // ---- Fold laws: whatever facts come, the tables hold what the fold of the journal gives.

@@ -63,7 +63,13 @@ describe("the kind of a body", () => {
 describe("headers that are never shown again", () => {
   it.each([
     "authorization",
+    "proxy-authorization",
     "cookie",
+    "x-api-key",
+    "x-gitlab-token",
+    "x-telegram-bot-api-secret-token",
+    "x-vendor-token",
+    "x-vendor-secret",
     "stripe-signature",
     "x-hub-signature-256",
     "x-shopify-hmac-sha256",
@@ -72,6 +78,8 @@ describe("headers that are never shown again", () => {
     expect(isSecretHeader(name)).toBe(true)
   })
   it("content-type and delivery ids are shown", () => {
-    expect(["content-type", "x-github-delivery", "webhook-id"].some(isSecretHeader)).toBe(false)
+    expect(
+      ["content-type", "x-github-delivery", "webhook-id", "x-token-id", "set-cookie-policy"].some(isSecretHeader)
+    ).toBe(false)
   })
 })

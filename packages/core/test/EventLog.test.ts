@@ -78,6 +78,19 @@ describe("the event log on SQLite", () => {
     expect(store.head()).toBe(0)
     expect(store.append(group).map(({ seq }) => seq)).toEqual([1, 2, 3])
   })
+  it("begins a new segment after 100,000 events, so that none grows without end", () => {
+    const store = makeStore(nodeSql(), log)
+    const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+    const event = newEvent(meta, new Uint8Array(1))
+    const group = (count: number) => store.append(Array.from({ length: count }, () => ({ event, token: "", now: 5 })))
+    group(99_999)
+    group(3)
+    expect(store.read(99_998, { maxEvents: 9, maxBytes: 9 }).events.map(({ seq }) => seq)).toEqual([
+      ...[99_999, 100_000, 100_001, 100_002]
+    ])
+    store.drop(6, 100_000)
+    expect(store.stats()).toMatchObject({ first: 100_001, count: 100_002 })
+  })
   it("an append writes one row: rows are the bill", () => {
     const writes: Array<string> = []
     const store = makeStore(

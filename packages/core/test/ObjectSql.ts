@@ -5,6 +5,7 @@
  */
 import { DatabaseSync } from "node:sqlite"
 import type { Sql, SqlRow } from "@hookstream/core/Sql"
+import { statementsOf } from "./NodeSql.ts"
 
 export interface ObjectSql extends Sql {
   /** Commits now, as the output gate does. */
@@ -15,6 +16,7 @@ export interface ObjectSql extends Sql {
 
 export const objectSql = (): ObjectSql => {
   const db = new DatabaseSync(":memory:")
+  const statement = statementsOf(db)
   let open = false
   let depth = 0
   const flush = () => {
@@ -36,7 +38,7 @@ export const objectSql = (): ObjectSql => {
     },
     exec: (query, ...params) => {
       if (!/^\s*SELECT/i.test(query)) begin()
-      return db.prepare(query).all(...(params as ReadonlyArray<string>)) as ReadonlyArray<SqlRow>
+      return statement(query).all(...(params as ReadonlyArray<string>)) as ReadonlyArray<SqlRow>
     },
     transaction: (body) => {
       begin()

@@ -22,7 +22,7 @@ import { Clock, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { objectSql } from "./ObjectSql.ts"
 
-const RUNS = Number(process.env["HOOKSTREAM_SIM_RUNS"] ?? 150)
+const RUNS = Number(process.env["HOOKSTREAM_SIM_RUNS"] ?? 1000)
 
 /**
  * What the sink does with requests, one after another. `lost`: produced, and the reply is lost. `hang`: produced, no reply. `told`:
@@ -100,6 +100,8 @@ const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 const KEYS = 4
 const POISON = 7
 const TIMEOUT = 2000
+const META = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+const EVENT = newEvent(META, new Uint8Array(1))
 
 const stats = { histories: 0, hours: 0, events: 0, replays: 0, faults: 0, duplicates: 0, dead: 0, cancelled: 0 }
 
@@ -148,7 +150,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     batch: ReadonlyArray<OutboundEvent>,
     tell: Tell
   ): Effect.Effect<ReadonlyArray<Outcome>, SinkError> => {
-    const fail = (reason: SinkError["reason"]) => Effect.fail(new SinkError({ reason, detail: mode }))
+    const fail = (reason: SinkError["reason"]) => Effect.suspend(() => new SinkError({ reason, detail: mode }))
     const done = Effect.sync(() => {
       produce(batch)
       return batch.map(() => delivered({}))
@@ -435,11 +437,8 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
 
   yield* connect
   for (const { count, mode: wanted, step, ms, ask, during } of acts) {
-    for (let i = 0; i < count; i++) {
-      const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
-      const event = newEvent(meta, new Uint8Array(1))
-      events.append([{ event, token: "", now: yield* now }])
-    }
+    const at = yield* now
+    for (let i = 0; i < count; i++) events.append([{ event: EVENT, token: "", now: at }])
     if (wakes) store.raiseHead(log.sourceId, events.head())
     mode = wanted
     if (mode !== "ok") stats.faults++

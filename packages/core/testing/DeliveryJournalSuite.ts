@@ -61,6 +61,192 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     )
     equal(store.statuses("src_2", [2]), [])
   },
+  "shows what is due, oldest first, and no more than a window holds": (store) => {
+    const all = Array.from({ length: 150 }, (_, i) => retry(i + 1, 1000 - i))
+    store.commit([started("conn_1"), settled(1, 150, ...all)], 100)
+    const { due, nextDue, pendingCount } = store.view(950)
+    equal([due.length, due[0]!.seq, due.at(-1)!.seq], [100, 150, 51])
+    equal([nextDue, pendingCount], [951, 150])
+    const later = store.view(850)
+    equal([later.due.length, later.nextDue], [0, 851])
+    equal([store.view(2000).due[0]!.due, store.view(2000).nextDue], [851, null])
+  },
+  "shows what waits behind the keys that are due, as far as a window holds it": (store) => {
+    const behind = (seq: number, key: string): Facts.Settlement => ({
+      _tag: "Waiting",
+      seq,
+      key,
+      spent: 0,
+      due: null,
+      restarts: 0
+    })
+    const keyed = (seq: number, due: number, key: string) => ({ ...retry(seq, due), key }) as Facts.Settlement
+    const many = Array.from({ length: 120 }, (_, i) => behind(i + 10, "a"))
+    store.commit(
+      [started("conn_1"), settled(1, 200, keyed(1, 500, "a"), keyed(2, 900, "b"), behind(3, "b"), ...many)],
+      100
+    )
+    const due = (now: number) => store.view(now).due.map(({ seq }) => seq)
+    equal(due(500), [1, ...Array.from({ length: 99 }, (_, i) => i + 10)])
+    equal(due(900).slice(0, 2), [1, 2])
+    equal(due(900).length, 100)
+  },
+  "shows what a probe may ask with only while the circuit is open: what has a time, of what is enabled, oldest first": (
+    store
+  ) => {
+    const behind: Facts.Settlement = { _tag: "Waiting", seq: 3, key: "k", spent: 0, due: null, restarts: 0 }
+    store.commit([started("conn_2"), { ...settled(9, 9, retry(9, 700)), run: "conn_2" } as Facts.Fact], 100)
+    const keyed = { ...retry(2, 500), key: "k" } as Facts.Settlement
+    store.commit([started("conn_1"), settled(1, 5, retry(5, 400), keyed, behind)], 100)
+    const oldest = () => store.view(9999).oldest.map(({ run, seq }) => [run, seq])
+    equal(oldest(), [])
+    store.commit([{ _tag: "BreakerOpened", at: 100, until: 200, probes: 0 }], 100)
+    equal(oldest(), [
+      ["conn_1", 2],
+      ["conn_1", 5],
+      ["conn_2", 9]
+    ])
+    store.commit([{ _tag: "BreakerHalfOpened" }], 100)
+    equal(oldest().length, 3)
+    store.commit([{ _tag: "ConnectionChanged", connection: "conn_2", enabled: false, deleted: false }], 100)
+    equal(oldest().length, 2)
+    store.commit([{ _tag: "BreakerClosed", at: 300 }], 300)
+    equal(oldest(), [])
+  },
+  "gives the tries of an outage back when the circuit opens, and only then": (store) => {
+    const spent = (seq: number, reason: "Unavailable" | "TimedOut" | "Unknown" | "Throttled") =>
+      ({ ...retry(seq, 500), reason, spent: 3 }) as Facts.Settlement
+    const outage = [spent(1, "Unavailable"), spent(2, "TimedOut"), spent(3, "Unknown"), spent(4, "Throttled")]
+    store.commit([started("conn_1"), settled(1, 4, ...outage)], 100)
+    const tries = () => store.view(500).due.map(({ spent }) => spent)
+    equal(tries(), [3, 3, 3, 3])
+    store.commit([{ _tag: "BreakerOpened", at: 100, until: 200, probes: 0 }], 100)
+    equal(tries(), [0, 0, 0, 3])
+    store.commit([{ ...settled(1, 1, spent(1, "Unknown")), seqs: [1] } as Facts.Fact], 200)
+    store.commit([{ _tag: "BreakerOpened", at: 200, until: 300, probes: 1 }], 200)
+    equal(tries(), [3, 0, 0, 3])
+  },
+  "keeps what is not its own apart: other runs, other sources": (store) => {
+    store.commit([started("conn_1"), started("conn_2", 0, "src_2")], 100)
+    store.commit([settled(1, 2, retry(1, 500), dead(2))], 100)
+    store.commit(
+      [{ ...settled(1, 3, { ...retry(1, 600), key: "k" } as Facts.Settlement), run: "conn_2" } as Facts.Fact],
+      100
+    )
+    equal(
+      store.pendingAmong("conn_1", [1, 2, 3]).map(({ run, seq }) => [run, seq]),
+      [["conn_1", 1]]
+    )
+    equal([store.blockedKeys("conn_1", ["k"]).size, store.blockedKeys("conn_2", ["k"]).size], [0, 1])
+    equal([store.isOpen("conn_1", 1), store.isOpen("conn_1", 2), store.isOpen("conn_2", 2)], [true, true, false])
+    equal([store.lowWatermark("src_1"), store.lowWatermark("src_2"), store.lowWatermark("src_3")], [0, 0, null])
+    store.raiseHead("src_2", 7)
+    equal(
+      store.view(0).runs.map(({ id, head, pending }) => [id, head, pending]),
+      [
+        ["conn_1", 0, 1],
+        ["conn_2", 7, 1]
+      ]
+    )
+    equal(store.timeline("src_2", 2), [])
+    equal(
+      store.statuses("src_2", [1, 2]).map(({ connection, status }) => [connection, status]),
+      [
+        ["conn_2", "retrying"],
+        ["conn_2", "delivered"]
+      ]
+    )
+    equal(store.deadLetters({ run: "conn_1", seq: 2 }, 9).letters, [])
+    equal(store.deadLetters({ run: "conn_1", seq: 3 }, 9).letters.length, 1)
+  },
+  "shows once what waits behind several of its key": (store) => {
+    const keyed = (one: Facts.Settlement) => ({ ...one, key: "k" }) as Facts.Settlement
+    const behind: Facts.Settlement = { _tag: "Waiting", seq: 3, key: "k", spent: 0, due: null, restarts: 0 }
+    const other = { ...settled(3, 3, behind), run: "conn_2" } as Facts.Fact
+    const ahead = { ...settled(1, 1, keyed(retry(1, 500))), run: "conn_2" } as Facts.Fact
+    store.commit([started("conn_1"), settled(1, 3, keyed(retry(1, 500)), keyed(retry(2, 500)), behind)], 100)
+    store.commit([started("conn_2"), ahead, other], 100)
+    const due = store.view(500).due.map(({ run, seq }) => `${run}/${seq}`)
+    equal(due.toSorted(), ["conn_1/1", "conn_1/2", "conn_1/3", "conn_2/1", "conn_2/3"])
+  },
+  "tells of an event over several connections in the order in which it happened": (store) => {
+    store.commit([started("conn_1"), started("conn_2")], 100)
+    store.commit([settled(1, 1, retry(1, 500))], 200)
+    store.commit([{ ...settled(1, 1, retry(1, 500)), run: "conn_2" } as Facts.Fact], 300)
+    store.commit([{ ...settled(1, 1, done(1)), seqs: [1] } as Facts.Fact], 600)
+    store.commit([{ ...settled(1, 1, done(1)), seqs: [1], run: "conn_2" } as Facts.Fact], 700)
+    equal(
+      store.timeline("src_1", 1).map(({ connection, type }) => [connection, type]),
+      [
+        ["conn_1", "failed"],
+        ["conn_2", "failed"],
+        ["conn_1", "delivered"],
+        ["conn_2", "delivered"]
+      ]
+    )
+  },
+  "leaves the cursor where it is when it settles a retry": (store) => {
+    store.commit([started("conn_1"), settled(1, 9, retry(2, 500))], 100)
+    store.commit([{ ...settled(2, 2, done(2)), seqs: [2] } as Facts.Fact], 600)
+    equal([store.runs()[0]!.cursor, store.runs()[0]!.delivered, store.view(600).due], [9, 1, []])
+  },
+  "keeps a replay out of what a connection is told by, and counts the dead letters that limit it": (store) => {
+    const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: 3 }
+    const asked = (id: string, maxEvents: number | null): Facts.Fact => ({
+      _tag: "ReplayRequested",
+      connection: "conn_1",
+      replay: { ...replay, id, maxEvents },
+      after: 0,
+      through: 8
+    })
+    store.commit([started("conn_1"), settled(1, 3, done(1)), asked("rpl_1", 3), asked("rpl_2", null)], 100)
+    const dying = (id: string) => ({ ...settled(1, 2, dead(1), dead(2)), run: `conn_1:${id}` }) as Facts.Fact
+    store.commit([dying("rpl_1"), dying("rpl_2")], 100)
+    equal(
+      store.view(100).runs.map(({ id, dead }) => [id, dead]),
+      [
+        ["conn_1", 0],
+        ["conn_1:rpl_1", 2],
+        ["conn_1:rpl_2", 0]
+      ]
+    )
+    equal(
+      store.summary().connections.map(({ id }) => id),
+      ["conn_1"]
+    )
+    equal(
+      store.statuses("src_1", [1]).map(({ status }) => status),
+      ["delivered"]
+    )
+    equal(store.view(100).due, [])
+  },
+  "tells over the days: tries and redrives in order, what was filtered, the newest first": (store) => {
+    const day = 24 * 3_600_000
+    store.commit([started("conn_1"), settled(1, 5, dead(2), dead(5), { _tag: "Filtered", seq: 3, rule: 0 })], day)
+    store.commit([{ _tag: "Redriven", run: "conn_1", seqs: [5, 2], at: 3 * day }], 3 * day)
+    store.commit([{ ...settled(2, 2, done(2)), seqs: [2] } as Facts.Fact], 5 * day)
+    store.commit([settled(6, 6, done(6))], 7 * day)
+    const types = (seq: number) => store.timeline("src_1", seq).map(({ type, at }) => [type, at / day])
+    equal(types(2), [
+      ["dead", 1],
+      ["redriven", 3],
+      ["delivered", 5]
+    ])
+    equal(types(5), [
+      ["dead", 1],
+      ["redriven", 3]
+    ])
+    equal(types(4), [])
+    equal(
+      store.statuses("src_1", [3, 4, 6]).map(({ status }) => status),
+      ["filtered", "delivered", "delivered"]
+    )
+    equal(
+      store.attempts({}, null, 9).entries.map(({ seq }) => seq),
+      [6, 2, 5, 2]
+    )
+    equal(store.attempts({}, null, 9).next, null)
+  },
   "tells every try of an event, in order": (store) => {
     store.commit([started("conn_1"), settled(1, 2, done(1), retry(2, 500))], 100)
     const again = (at: number, one: Facts.Settlement): Facts.Fact => ({

@@ -67,6 +67,12 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(append(store, "z", { token: "unseen", repeated: true }).seq, 3)
     equal(store.head(), 3)
   },
+  "an append is asked for again behind thousands of others, and makes no second event all the same": (store) => {
+    const first = append(store, "x", { token: "t" })
+    store.append(Array.from({ length: 4990 }, (_, i) => ({ event: eventOf("y"), token: `other-${i}`, now: 1000 })))
+    equal(append(store, "x", { token: "t", repeated: true }).id, first.id)
+    equal(store.head(), 4991)
+  },
   "appends a group in order, a repeat among them once, even of one in the same group": (store) => {
     append(store, "x", { token: "old" })
     const one = (body: string, token: string, repeated = false) => ({
@@ -171,6 +177,60 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(store.ids([1, 3, 4, 9]), idsOf(1, 3, 4))
     store.drop(3 * DAY, 2)
     equal([store.ids([1, 2, 3, 4]), store.ids([]), store.ids([0, 5])], [idsOf(3, 4), [], []])
+  },
+  "is empty at first": (store) => {
+    equal(store.stats(), { sourceId: log.sourceId, count: 0, first: 1, lastAt: null })
+    equal([store.head(), store.oldest(), store.list(99, 9)], [0, null, []])
+    equal(
+      [store.read(0, ALL), store.range(0, 9999)],
+      [
+        { events: [], head: 0 },
+        { after: 0, through: 0 }
+      ]
+    )
+    store.drop(9999, 9999)
+    equal([append(store, "x", { now: 0 }).seq, store.stats().lastAt], [1, 0])
+  },
+  "keeps a day that ends at the very time before which it drops, and the day of the very event that is needed": (
+    store
+  ) => {
+    for (let day = 1; day <= 3; day++) append(store, "x", { now: day * DAY })
+    store.drop(DAY, 99)
+    equal(store.stats().first, 1)
+    store.drop(99 * DAY, 0)
+    equal(store.stats().first, 1)
+    store.drop(DAY + 1, 1)
+    equal([store.stats().first, store.oldest()], [2, 2 * DAY])
+  },
+  "begins a new segment after a day, not before": (store) => {
+    for (const now of [DAY, 2 * DAY - 1, 2 * DAY, 2 * DAY + 1]) append(store, "x", { now })
+    store.drop(2 * DAY, 99)
+    equal(store.stats().first, 3)
+  },
+  "reads across days as much as is asked for, and no more": (store) => {
+    for (let day = 1; day <= 3; day++) for (const body of ["aaaa", "bbbb"]) append(store, body, { now: day * DAY })
+    const read = (after: number, maxEvents: number, maxBytes = 1e9) =>
+      seqs(store.read(after, { maxEvents, maxBytes }).events)
+    equal([read(0, 2), read(0, 3), read(1, 1), read(1, 3), read(2, 2)], [[1, 2], [1, 2, 3], [2], [2, 3, 4], [3, 4]])
+    equal([read(0, 9, 8), read(0, 9, 12), read(0, 9, 11), read(3, 9, 1)], [[1, 2], [1, 2, 3], [1, 2], [4]])
+    equal(
+      [seqs(store.list(5, 3)), seqs(store.list(4, 2)), seqs(store.list(3, 9))],
+      [
+        [4, 3, 2],
+        [3, 2],
+        [2, 1]
+      ]
+    )
+    equal(store.range(2 * DAY, 3 * DAY), { after: 2, through: 4 })
+  },
+  "reads large bodies one at a time where a page has no room for more": (store) => {
+    const half = CHUNK_BYTES / 2
+    for (const size of [half, half, half, 2 * CHUNK_BYTES, 1]) append(store, new Uint8Array(size).fill(size % 251))
+    const read = (maxBytes: number) => store.read(0, { maxEvents: 9, maxBytes }).events.map(({ body }) => body.length)
+    equal(read(1), [half])
+    equal(read(CHUNK_BYTES), [half, half])
+    equal(read(CHUNK_BYTES + half), [half, half, half])
+    equal(read(4 * CHUNK_BYTES), [half, half, half, 2 * CHUNK_BYTES, 1])
   },
   "goes on with its sequence and its time after everything is dropped": (store) => {
     append(store, "x", { now: 5 * DAY })

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
+import { request } from "node:http"
 import { join } from "node:path"
 import { afterEach, describe, expect, it } from "vitest"
 
@@ -19,6 +20,18 @@ const start = (...args: ReadonlyArray<string>) => {
 const listening = async (output: { readonly out: string }) => {
   await expect.poll(() => output.out, { timeout: 10_000 }).toContain("emulator on ")
   return /http:\S+(?=,)/.exec(output.out)![0]
+}
+
+/** Makes a request, and comes back when the server has taken it up; how it ended. */
+const takenUp = async (url: string, method: string) => {
+  const one = request(url, { method, headers: { Expect: "100-continue" } })
+  const ended = new Promise<string>((resolve) => {
+    one.on("response", () => resolve("answered")).on("error", () => resolve("ended"))
+  })
+  one.flushHeaders()
+  await once(one, "continue")
+  one.end(method === "POST" ? "{}" : undefined)
+  return { ended }
 }
 
 describe("the command", () => {
@@ -56,13 +69,13 @@ describe("the command", () => {
     const { output, ended, stop } = start("--port", "0", "--topic", "t", "--fault", '{"_tag":"Delay","ms":60000}')
     const url = await listening(output)
     const waiting = [
-      fetch(`${url}/v3/clusters/c/topics/t/records`, { method: "POST", body: "{}" }),
-      fetch(`${url}/topics/t/records?wait=60000`)
-    ].map((one) => one.catch(() => "ended"))
-    // Time to arrive: nothing shows from outside that a request waits.
-    await new Promise((resolve) => setTimeout(resolve, 200))
+      await takenUp(`${url}/v3/clusters/c/topics/t/records`, "POST"),
+      await takenUp(`${url}/topics/t/records?wait=60000`, "GET")
+    ]
+    // An answer to a later request: what came before it is at work.
+    await (await fetch(`${url}/v3/clusters/c`)).text()
     stop()
-    expect(await Promise.all(waiting)).toEqual(["ended", "ended"])
+    expect(await Promise.all(waiting.map(({ ended }) => ended))).toEqual(["ended", "ended"])
     expect(await ended).toBe(0)
   })
   it("tells how it is used", async () => {

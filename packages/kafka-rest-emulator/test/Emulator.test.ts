@@ -1,3 +1,4 @@
+import { once } from "node:events"
 import { connect } from "node:net"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
@@ -197,10 +198,11 @@ describe("the server", () => {
   })
   it("survives a client that goes away in mid-body", async () => {
     const socket = connect(emulator.port, "127.0.0.1")
-    socket.write(
-      `POST /v3/clusters/c/topics/${topic}/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`
-    )
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    const head = ["Host: x", "Content-Type: application/json", "Content-Length: 100", "Expect: 100-continue"]
+    socket.write(`POST /v3/clusters/c/topics/${topic}/records HTTP/1.1\r\n${head.join("\r\n")}\r\n\r\n`)
+    // It has taken the request up when it asks for the body.
+    await once(socket, "data")
+    await new Promise((resolve) => socket.write("{", resolve))
     socket.destroy()
     expect(await codes(good)).toEqual([200])
   })

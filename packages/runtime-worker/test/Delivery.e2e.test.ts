@@ -214,16 +214,20 @@ describe("when the sink fails", () => {
     for (const id of ids) expect(await landed(id)).toHaveLength(1)
   })
   it("a deleted connection delivers nothing more, and its history can still be asked for", async () => {
-    const { source, connection } = await connect(rig)
+    const { source, destination, connection } = await connect(rig)
     const before = await send(source, "1")
     await eventually(
       () => eventOf(before),
       ({ status }) => status === "delivered"
     )
+    // The same destination goes on with what another source sends it.
+    const other = (await rig.client.need("POST", "/v1/sources", { name: "Beside a deleted connection" })).source
+    await rig.client.need("POST", "/v1/connections", { source_id: other.id, destination_id: destination.id })
     await rig.client.need("DELETE", `/v1/connections/${connection.id}`)
     const after = await send(source, "2")
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    for (const body of ["3", "4", "5"]) expect(await landed(await send(other, body))).toHaveLength(1)
     expect(recordsOf(after)).toEqual([])
+    expect((await eventOf(after)).attempts).toEqual([])
     expect((await eventOf(before)).attempts).toHaveLength(1)
   })
 })
@@ -401,7 +405,7 @@ describe("a replay", () => {
     expect(wrong.body.issues[0].path).toBe("to")
   })
   it("keeps to its rate, goes on after a restart, and stops when it is cancelled", async () => {
-    const { source, destination } = await connect(rig)
+    const { source, destination } = await connect(rig, { retry_backoff_type: "fixed", retry_intervals: [2] })
     let last = ""
     for (let n = 0; n < 30; n++) last = await send(source, JSON.stringify({ n }))
     await landed(last)
@@ -422,8 +426,14 @@ describe("a replay", () => {
     await eventually(sent, (count) => count >= atKill + 3)
     expect((await rig.client.call("DELETE", `/v1/replay/${job.id}`)).status).toBe(200)
     const atCancel = sent()
-    await new Promise((resolve) => setTimeout(resolve, 2500))
-    expect(sent() - atCancel).toBeLessThanOrEqual(3)
+    // Two seconds later by the destination's own clock, in which the replay would have sent six: a failed event comes back.
+    let refused = 0
+    rig.emulator.setFault(({ body }) =>
+      body.includes("comes back") && refused++ === 0 ? { _tag: "Receipt", code: 50302, message: "away" } : undefined
+    )
+    expect(await landed(await send(source, '"comes back"'))).toHaveLength(1)
+    expect(refused).toBe(2)
+    expect(sent() - atCancel).toBeLessThanOrEqual(1 + 3)
     const after = (await rig.client.need("GET", `/v1/replay/${job.id}`)).job
     expect(after.status).toBe("cancelled")
     expect(after.processed).toBeLessThan(30)
@@ -515,7 +525,8 @@ describe("the retention of a source", () => {
     const { source, destination } = await connect(rig)
     const held = await connect(rig)
     await rig.client.need("POST", `/v1/destinations/${held.destination.id}/pause`)
-    const [old, kept] = [await send(source, '"old"'), await send(held.source, '"kept"')]
+    const old = await send(source, '"old"')
+    await send(held.source, '"kept"')
     await landed(old)
     await eventually(
       () => destinationOf(destination.id),
@@ -545,9 +556,9 @@ describe("the retention of a source", () => {
       retention_days: 7
     })
     await rig.client.need("POST", `/v1/destinations/${held.destination.id}/resume`)
+    // Found by its body: an id tells the time, and that was changed.
     const seen = () => rig.emulator.records(TOPIC).filter((one) => one.raw_value_data === '"kept"')
-    expect(await eventually(seen, (found) => found.length === 1)).toHaveLength(1)
-    expect(kept).toBeDefined()
+    expect(await eventually(seen, (found) => found.length > 0)).toHaveLength(1)
   })
   it("is from 1 to 30 days", async () => {
     const wrong = await rig.client.call("POST", "/v1/sources", { name: "Long", retention_days: 31 })

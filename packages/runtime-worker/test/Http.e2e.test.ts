@@ -85,7 +85,7 @@ describe("an HTTP destination", () => {
       ...{ "x-hookstream-event-id": id, "x-hookstream-delivery-attempt": "1", "content-type": "application/json" }
     })
     const headers = Object.fromEntries(Object.entries(got!.headers).map(([name, value]) => [name, String(value)]))
-    expect(new Webhook(SECRET).verify(got!.body, headers)).toBeDefined()
+    expect(new Webhook(SECRET).verify(got!.body, headers)).toEqual(JSON.parse(body))
     const { attempts } = await eventually(
       async () => (await rig.client.need("GET", `/v1/events/${id}`)).event,
       ({ status }) => status === "delivered"

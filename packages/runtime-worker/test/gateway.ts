@@ -61,15 +61,19 @@ export const connect = async ({ client, emulator }: Rig, settings: object = {}, 
   return { source, destination, connection }
 }
 
-/** Asks until `done` holds for the answer; the last answer otherwise. */
+/** Asks until `done` holds for the answer, and fails with the last answer when it does not in `ms` milliseconds. */
 export const eventually = async <A>(
   ask: () => Promise<A> | A,
   done: (answer: A) => boolean,
   ms = 20_000
 ): Promise<A> => {
-  let answer = await ask()
-  for (const until = Date.now() + ms; !done(answer) && Date.now() < until; answer = await ask()) {
+  const until = Date.now() + ms
+  while (true) {
+    const answer = await ask()
+    if (done(answer)) return answer
+    if (Date.now() >= until) {
+      throw new Error(`not within ${ms} ms: ${done}; the last answer: ${JSON.stringify(answer)?.slice(0, 2000)}`)
+    }
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  return answer
 }

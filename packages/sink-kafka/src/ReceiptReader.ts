@@ -4,6 +4,9 @@
  *
  * A receipt is read as soon as its last byte is there, whatever the chunks: if the connection breaks later, it stays read. What
  * is held is the receipt that has not ended yet.
+ *
+ * A record never takes the receipt of another: the first text that is no receipt is the last that is read, and where there are more
+ * receipts than records none is believed. What a receipt names (topic, partition, offset) is no position: it is shown, not compared.
  */
 import { pauses } from "@hookstream/core/Delivery"
 import { delivered, failed, type Outcome, type Tell } from "@hookstream/core/Sink"
@@ -37,7 +40,7 @@ const parse = (text: string): Receipt | undefined => {
     // A reviver sees every value, at several times the price.
     if (LONG_NUMBER.test(text)) return JSON.parse(text, exact as (key: string, value: unknown) => unknown)
     const receipt = JSON.parse(text)
-    return typeof receipt?.offset === "number" ? { ...receipt, offset: String(receipt.offset) } : receipt
+    return typeof receipt.offset === "number" ? { ...receipt, offset: String(receipt.offset) } : receipt
   } catch {
     return undefined
   }
@@ -49,6 +52,15 @@ const textOr = <const T>(value: unknown, otherwise: T): string | T => (typeof va
 const STREAM_FAILURE = "Bad Request: Error processing message"
 
 const UNREADABLE = failed("Unknown", "the proxy's receipt could not be read")
+const SURPLUS = failed("Unknown", "the proxy answered with more receipts than records: which is whose cannot be told")
+
+/** A receipt, and whether what comes behind it can still be matched to a record. */
+interface Reading {
+  readonly outcome: Outcome
+  readonly isLast: boolean
+}
+
+const unreadable: Reading = { outcome: UNREADABLE, isLast: true }
 
 export interface Options {
   /** Records of the request. */
@@ -63,18 +75,18 @@ export interface Options {
   readonly tell?: Tell | undefined
 }
 
-const outcomeOf = (
+const readingOf = (
   text: string,
   position: number,
-  { retryAfter, conceal = (words) => words, note = () => undefined }: Options
-): Outcome => {
+  { count, retryAfter, conceal = (words) => words, note = () => undefined }: Options
+): Reading => {
   const receipt = parse(text)
-  if (receipt === undefined) return UNREADABLE
+  if (receipt === undefined) return unreadable
   const { error_code: code, cluster_id, topic_name, partition_id, timestamp } = receipt
   const offset = typeof receipt.offset === "string" && /^-?\d+$/.test(receipt.offset) ? receipt.offset : null
   if (code === 200 || (code === undefined && offset !== null)) {
-    const noted = note(position)
-    return delivered({
+    const noted = position < count ? note(position) : undefined
+    const outcome = delivered({
       ...(typeof cluster_id === "string" ? { cluster_id } : {}),
       ...(typeof topic_name === "string" ? { topic: topic_name } : {}),
       partition: typeof partition_id === "number" ? partition_id : null,
@@ -82,13 +94,14 @@ const outcomeOf = (
       timestamp: textOr(timestamp, null),
       ...(noted === undefined ? {} : { note: noted })
     })
+    return { outcome, isLast: false }
   }
-  if (typeof code !== "number") return UNREADABLE
+  if (typeof code !== "number") return unreadable
   const words = conceal(textOr(receipt.message, ""))
-  const meaning =
-    code === 400 && words.startsWith(STREAM_FAILURE) ? ({ reason: "Unknown" } as const) : ErrorMapping.ofCode(code)
+  const isLast = code === 400 && words.startsWith(STREAM_FAILURE)
+  const meaning = isLast ? ({ reason: "Unknown" } as const) : ErrorMapping.ofCode(code)
   const detail = ErrorMapping.describe(`receipt ${code}`, words, meaning)
-  return failed(meaning.reason, detail, meaning.reason === "Throttled" ? retryAfter : undefined)
+  return { outcome: failed(meaning.reason, detail, meaning.reason === "Throttled" ? retryAfter : undefined), isLast }
 }
 
 export interface ReceiptReader {
@@ -99,9 +112,9 @@ export interface ReceiptReader {
   readonly push: (chunk: Uint8Array) => boolean
   /** Whether a receipt says what holds for all records: credentials, rights or topic. */
   readonly refused: () => boolean
-  /** One outcome for each record: those without a receipt are unknown, because of `why`. */
+  /** One outcome for each record: those without a receipt are unknown, because of `why`; with a surplus all are. */
   readonly outcomes: (why: string) => ReadonlyArray<Outcome>
-  /** Receipts beyond the records, in what was read. */
+  /** Receipts beyond the records, in what was read; the failure of the stream is none. */
   readonly surplus: () => number
 }
 
@@ -131,12 +144,16 @@ export const make = (options: Options): ReceiptReader => {
   let broken = false
   let refused = false
 
-  const take = (receipt: string): void => {
+  /** Takes a receipt; whether it is the last that can be matched. */
+  const take = (receipt: string): boolean => {
     const position = outcomes.length
-    const outcome = outcomeOf(receipt, position, options)
-    outcomes.push(outcome)
-    options.tell?.(position, outcome)
-    refused ||= pauses(outcome)
+    const { outcome, isLast } = readingOf(receipt, position, options)
+    if (position < count) {
+      outcomes.push(outcome)
+      options.tell?.(position, outcome)
+      refused ||= pauses(outcome)
+    } else if (!isLast) surplus++
+    return isLast
   }
 
   /** Reads on to the end of the text; what is done with is taken off its beginning. */
@@ -160,8 +177,10 @@ export const make = (options: Options): ReceiptReader => {
       } else if (code === OPEN) {
         depth++
       } else if (code === CLOSE && --depth === 0) {
-        if (outcomes.length < count) take(text.slice(start, at + 1))
-        else surplus++
+        if (take(text.slice(start, at + 1))) {
+          broken = true
+          return
+        }
         start = at + 1
       }
     }
@@ -179,6 +198,8 @@ export const make = (options: Options): ReceiptReader => {
     },
     refused: () => refused,
     outcomes: (why) => {
+      // One is nobody's, and it may be any: behind it each record would have the receipt of the one before it.
+      if (surplus > 0) return Array.from({ length: count }, () => SURPLUS)
       const missing = failed("Unknown", why)
       return [...outcomes, ...Array.from({ length: count - outcomes.length }, () => missing)]
     },

@@ -381,13 +381,28 @@ describe("the Kafka sink against other servers", () => {
       })
     })
   })
-  it("ignores receipts beyond its records, and warns of them", async () => {
+  const THROTTLED = '{"error_code":429,"message":"slow"}'
+  const told = [receipt(1), THROTTLED, receipt(3)]
+  const outcomes = [offset(1), { reason: "Throttled" }, offset(3)]
+  const unread = { _tag: "Failed", reason: "Unknown" }
+  it.each([
+    ["without an odd one", told, outcomes],
+    ["of which the first cannot be read", told.with(0, "{}"), [unread, unread, unread]],
+    ["of which the second cannot be read", told.with(1, '{"error_code":200,"off'), [offset(1), unread, unread]],
+    ["of which the last cannot be read", told.with(2, "{,}"), [...outcomes.slice(0, 2), unread]],
+    ["that end before the first", [], [unread, unread, unread]],
+    ["that end after the first", told.slice(0, 1), [offset(1), unread, unread]],
+    ["that end before the last", told.slice(0, 2), [...outcomes.slice(0, 2), unread]],
+    ["with one too many before the first", [receipt(9), ...told], [unread, unread, unread]],
+    ["with one too many in the middle", told.toSpliced(1, 0, receipt(9)), [unread, unread, unread]],
+    ["with one too many at the end", [...told, receipt(9)], [unread, unread, unread]]
+  ])("never takes the receipt of one event for that of another: receipts %s", async (_, receipts, wanted) => {
     await streaming(async (response) => {
-      response.end(`${receipt(1)}${receipt(2)}${receipt(3)}${receipt(4)}`)
+      response.end(receipts.join("\r\n"))
     })(async (url) => {
       const { result, logged } = await sendAll({ rest_endpoint: url }, three)
-      expect(result).toMatchObject({ success: [offset(1), offset(2), offset(3)] })
-      expect(logged).toEqual([expect.stringMatching(/^Warn .*more receipts than/)])
+      expect(result).toMatchObject({ success: wanted })
+      expect(logged).toEqual(receipts.length > 3 ? [expect.stringMatching(/^Warn .*more receipts than/)] : [])
     })
   })
   it("throttles a record as long as the answer asks", async () => {

@@ -84,6 +84,42 @@ describe("receipts", () => {
       { _tag: "Delivered", receipt: { partition: null, offset: null, timestamp: null } }
     ])
   })
+  it("of failure are told by their code alone, whatever else is in them", () => {
+    expect(read('{"error_code":50003,"offset":5,"partition_id":1}', 1)).toEqual([
+      { _tag: "Failed", reason: "Unknown", detail: "receipt 50003" }
+    ])
+    expect(read('{"error_code":500,"message":"Bad Request: Error processing message"}', 1)).toMatchObject([
+      { reason: "Unavailable" }
+    ])
+    expect(read('{"error_code":500,"message":{"no":"text"}}', 1)).toMatchObject([{ detail: "receipt 500" }])
+  })
+  it("of success show nothing that has another type than a proxy gives it", () => {
+    const shown = { _tag: "Delivered", receipt: { partition: null, offset: null, timestamp: null } }
+    expect(read('{"error_code":200,"cluster_id":7,"topic_name":{},"offset":["5"],"partition_id":"1"}', 1)).toEqual([
+      shown
+    ])
+    // Beside a long number each value is looked at: an offset that is a text already stays as it is.
+    const [outcome] = read('{"error_code":200,"offset":"12","n":12345678901234567890}', 1)
+    expect(outcome).toMatchObject({ receipt: { offset: "12" } })
+  })
+  it("keep the proxy's words, wherever they are cut into chunks", () => {
+    const body = '{"error_code":40002,"message":"é漢😀"}'
+    for (let length = 1; length < 9; length++) {
+      expect(read(body, 1, [length])).toMatchObject([{ detail: "receipt 40002: é漢😀" }])
+    }
+  })
+  it("that cannot be read are told so, and nothing is read on", () => {
+    const reader = ReceiptReader.make({ count: 3 })
+    expect(reader.push(bytes(`${receipt("1")}{}`))).toBe(false)
+    expect(reader.push(bytes(receipt("2")))).toBe(false)
+    expect(reader.outcomes("missing").slice(1)).toEqual([
+      { _tag: "Failed", reason: "Unknown", detail: "the proxy's receipt could not be read" },
+      { _tag: "Failed", reason: "Unknown", detail: "missing" }
+    ])
+    const page = ReceiptReader.make({ count: 1 })
+    expect([page.push(bytes(" <html>")), page.push(bytes(receipt("1")))]).toEqual([false, false])
+    expect(page.outcomes("missing")).toMatchObject([{ detail: "missing" }])
+  })
   it("belong to their records by position", () => {
     expect(reasons(read(`${receipt("1")} {"error_code":429,"message":"slow"} ${receipt("2")}`, 3))).toEqual([
       ...["1", "Throttled", "2"]
@@ -95,10 +131,10 @@ describe("receipts", () => {
       { _tag: "Failed", reason: "Unknown", detail: "missing" }
     ])
   })
-  it("beyond the records are counted and change nothing", () => {
+  it("beyond the records are counted", () => {
     const reader = ReceiptReader.make({ count: 1 })
     expect(reader.push(bytes(`${receipt("1")}${receipt("2")} {"error_code":400}`))).toBe(false)
-    expect([reasons(reader.outcomes("")), reader.surplus()]).toEqual([["1"], 2])
+    expect([reasons(reader.outcomes("")), reader.surplus()]).toEqual([["Unknown"], 2])
   })
   it("are waited for no longer than until the last record has its own", () => {
     const reader = ReceiptReader.make({ count: 2 })
@@ -133,6 +169,51 @@ describe("receipts", () => {
     expect(reader.push(bytes('{"message":"'))).toBe(true)
     const taken = Array.from({ length: 10 }, () => reader.push(piece))
     expect(taken.slice(-2)).toEqual([false, false])
+  })
+
+  // A record must never take the receipt of another: it would be called delivered on its proof, and be lost.
+  const THROTTLED = '{"error_code":429,"message":"slow"}'
+  const own = [receipt("1"), receipt("2"), THROTTLED, receipt("4")]
+  const wanted4 = ["1", "2", "Throttled", "4"]
+  const unknownFrom = (place: number) => wanted4.map((one, i) => (i < place ? one : "Unknown"))
+  const odd = {
+    "is empty": "{}",
+    "has a code that is no number": '{"error_code":"200","offset":9}',
+    "is no JSON": '{"error_code":200,,"offset":9}',
+    "ends in the middle": '{"error_code":200,"partition_id":{',
+    "ends inside a word": '{"error_code":200,"off'
+  }
+  const places = [0, 1, 3]
+  it.each(Object.entries(odd).flatMap(([what, text]) => places.map((place) => [what, place, text] as const)))(
+    "of which one %s, at place %i, leave its record and those behind it unknown",
+    (_, place, text) => {
+      for (const lengths of [[Number.POSITIVE_INFINITY], [7], [1]]) {
+        expect(reasons(read(own.with(place, text).join("\r\n"), 4, lengths))).toEqual(unknownFrom(place))
+        expect(reasons(read(own.with(place, text).join(""), 4, lengths))).toEqual(unknownFrom(place))
+      }
+    }
+  )
+  it.each([0, 1, 2, 3])("that end after %i leave the records without one unknown", (place) => {
+    expect(reasons(read(own.slice(0, place).join("\r\n"), 4))).toEqual(unknownFrom(place))
+  })
+  it.each([...places, 4])("of which one is too many, at place %i, prove nothing: each may be another's", (place) => {
+    const outcomes = read(own.toSpliced(place, 0, receipt("9")).join("\r\n"), 4)
+    expect(reasons(outcomes)).toEqual(unknownFrom(0))
+    const detail = "the proxy answered with more receipts than records: which is whose cannot be told"
+    expect(outcomes[0]).toMatchObject({ detail })
+  })
+  it("behind the failure of the stream are not read, and it is none too many", () => {
+    const failure = JSON.stringify({ error_code: 400, message: "Bad Request: Error processing message: idle" })
+    for (const place of places) {
+      expect(reasons(read(own.toSpliced(place, 0, failure).join("\r\n"), 4))).toEqual(unknownFrom(place))
+    }
+    expect(reasons(read([...own, failure].join("\r\n"), 4))).toEqual(wanted4)
+  })
+  it("belong to the record at their place, whatever partition and topic they name", () => {
+    const other = receipt("7").replace('"partition_id":3', '"partition_id":8').replace('"t"', '"elsewhere"')
+    expect(read(receipt("1") + other, 2)[1]).toMatchObject({
+      receipt: { topic: "elsewhere", partition: 8, offset: "7" }
+    })
   })
   it("of throttling wait as long as the response asked", () => {
     const reader = ReceiptReader.make({ count: 2, retryAfter: 7000 })

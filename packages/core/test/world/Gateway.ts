@@ -15,7 +15,7 @@ import type { ReplayJob } from "@hookstream/core/ReplayJob"
 import * as SecretVault from "@hookstream/core/SecretVault"
 import { delivered, failed, make as makeSink, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/Sink"
 import * as SinkRegistry from "@hookstream/core/SinkRegistry"
-import { Clock, Effect, Layer, Random, Schema } from "effect"
+import { Clock, Effect, Layer, Logger, Random, Schema } from "effect"
 import { HttpClient } from "effect/http"
 import type { Oracle, Sent } from "./Oracle.ts"
 import type { Life, World, WorldObject } from "./World.ts"
@@ -175,6 +175,8 @@ export const makeGateway = (
         HttpClient.HttpClient,
         HttpClient.make(() => Effect.die("no sink of the world calls by HTTP"))
       ),
+      // Faults are what this is about: nobody reads of each.
+      Logger.layer([]),
       Layer.succeed(Clock.Clock, time.clock),
       Layer.succeed(Random.Random, seeded(i))
     )
