@@ -113,8 +113,6 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
 
   /** For what is logged: known with the first config. */
   const id = (): string => stores?.config?.destination.id ?? ""
-  const told = (level: "warn" | "error", message: string, error: unknown): void =>
-    ports.log(line(level, message, { destination: id() }, error))
 
   const open = (): Stores => {
     const journal = DeliveryLog.logged(DeliveryJournal.makeStore(sql), id, ports.log)
@@ -157,7 +155,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       known.add(source)
       return true
     } catch (error) {
-      told("warn", "a log did not say how far it is", error)
+      ports.log(line("warn", "a log did not say how far it is", { destination: id() }, error))
       return false
     }
   }
@@ -235,7 +233,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
         headsKnown: headsKnown(all)
       }
     } catch (error) {
-      told("error", "a delivery run failed; it is tried again", error)
+      ports.log(line("error", "a delivery run failed; it is tried again", { destination: id() }, error))
       const now = timer.now()
       return {
         next: now + AFTER_FAILURE,
@@ -370,7 +368,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
         if (!headsKnown(stores) || (due !== null && due <= timer.now())) alarm.atLatest(timer.now() + SAFETY_NET)
       } catch (error) {
         // An alarm that fails six times is deleted for good: nothing is thrown out of here.
-        told("error", "a destination's alarm failed; it rings again", error)
+        ports.log(line("error", "a destination's alarm failed; it rings again", { destination: id() }, error))
         alarm.atLatest(timer.now() + AFTER_FAILURE)
       }
       if (loop._tag === "Resting") start(stores)

@@ -21,7 +21,7 @@ const expected = (body: Uint8Array): BodyKind => {
   }
   try {
     JSON.parse(text)
-    return "json"
+    return /\d{1001}/.test(text) ? "long_json" : "json"
   } catch {
     return "utf8"
   }
