@@ -35,3 +35,6 @@ export class ConflictError extends Schema.TaggedError<ConflictError>()("Conflict
   reason: Schema.Literals(["route", "slug", "stale", "idempotency"]),
   message: Schema.String
 }) {}
+
+/** A sink's driver ended in a way that it must not; the message holds no secret of its config. */
+export class SinkDied extends Schema.TaggedError<SinkDied>()("SinkDied", { message: Schema.String }) {}

@@ -4,6 +4,7 @@
  */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
 import { setTimeout as sleep } from "node:timers/promises"
+import * as Concealment from "@hookstream/core/Concealment"
 import type { Event } from "@hookstream/core/Event"
 import { makeEventId } from "@hookstream/core/Ids"
 import * as SealedConfig from "@hookstream/core/SealedConfig"
@@ -185,7 +186,9 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       const { layer, requests } = watched(client)
       return Effect.gen(function* () {
         const target = yield* Effect.acquireRelease(Effect.promise(start), (one) => Effect.promise(() => one.close()))
-        yield* body({ driver: yield* sink.driver(decoded(target)), target, requests })
+        const config = decoded(target)
+        // As the gateway does.
+        yield* body({ driver: Concealment.around(config, yield* sink.driver(config)), target, requests })
       }).pipe(Effect.scoped, Effect.provide(layer), Effect.orDie)
     })
 

@@ -289,6 +289,15 @@ export const HttpConfig = Schema.Struct({
       .check(
         Schema.isMaxLength(PERMANENT.length, { message: `must be at most ${PERMANENT.length}, each of them once` })
       )
+  ),
+  keep_response: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      title: "Keep the response",
+      description:
+        "Keep the first 200 characters of what the receiver says to a delivered event, for all who can read events. Default: only its status and size",
+      default: false,
+      examples: [true]
+    })
   )
 })
 export type HttpConfig = typeof HttpConfig.Type

@@ -286,7 +286,15 @@ describe("the form of an HTTP configuration", () => {
   it("has a title and a description for every field, and a default for every optional one", () => {
     const { schema } = Schema.toJsonSchemaDocument(HttpSink.config, { onExcessProperty: "error" })
     const properties = schema["properties"] as Record<string, Record<string, unknown>>
-    expect(Object.keys(properties)).toEqual(["url", "method", "headers", "auth", "signing", "permanent_statuses"])
+    expect(Object.keys(properties)).toEqual([
+      "url",
+      "method",
+      "headers",
+      "auth",
+      "signing",
+      "permanent_statuses",
+      "keep_response"
+    ])
     for (const [field, form] of Object.entries(properties)) {
       expect(form, field).toMatchObject({ title: expect.any(String), description: expect.any(String) })
       if (field !== "url" && field !== "signing") expect(form, field).toHaveProperty("default")

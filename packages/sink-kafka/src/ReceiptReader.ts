@@ -55,19 +55,13 @@ export interface Options {
   readonly count: number
   /** Milliseconds that the response asks to wait, for the records that it throttles. */
   readonly retryAfter?: number | undefined
-  /** Takes what must not be shown out of the proxy's words. */
-  readonly conceal?: (words: string) => string
   /** What to say in the receipt of a record that was delivered. */
   readonly note?: (position: number) => string | undefined
   /** Hears each outcome as soon as its receipt has been read. */
   readonly tell?: Tell | undefined
 }
 
-const outcomeOf = (
-  text: string,
-  position: number,
-  { retryAfter, conceal = (words) => words, note = () => undefined }: Options
-): Outcome => {
+const outcomeOf = (text: string, position: number, { retryAfter, note = () => undefined }: Options): Outcome => {
   const receipt = parse(text)
   if (receipt === undefined) return UNREADABLE
   const { error_code: code, cluster_id, topic_name, partition_id, timestamp } = receipt
@@ -84,7 +78,7 @@ const outcomeOf = (
     })
   }
   if (typeof code !== "number") return UNREADABLE
-  const words = conceal(textOr(receipt.message, ""))
+  const words = textOr(receipt.message, "")
   const meaning =
     code === 400 && words.startsWith(STREAM_FAILURE) ? ({ reason: "Unknown" } as const) : ErrorMapping.ofCode(code)
   const detail = ErrorMapping.describe(`receipt ${code}`, words, meaning)
