@@ -2,10 +2,13 @@ import { Deliveries } from "@hookstream/core/Deliveries"
 import type { Run } from "@hookstream/core/DeliveryFacts"
 import { EventLog } from "@hookstream/core/EventLog"
 import * as EventPath from "@hookstream/core/EventPath"
+import * as EventSecrets from "@hookstream/core/EventSecrets"
 import * as Filter from "@hookstream/core/Filter"
 import * as Ids from "@hookstream/core/Ids"
+import * as Redaction from "@hookstream/core/Redaction"
 import { Registry } from "@hookstream/core/Registry"
 import type { ReplayJob } from "@hookstream/core/ReplayJob"
+import { SecretVault } from "@hookstream/core/SecretVault"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -70,18 +73,21 @@ const preview = Effect.fnUntraced(function* (
   parts: ReadonlyArray<{ readonly run: Run; readonly after: number; readonly through: number }>
 ) {
   const log = yield* EventLog
+  const vault = yield* SecretVault
   let [scanned, matching] = [0, 0]
   const first: Array<string> = []
   for (const { run, after, through } of parts) {
     const connection = yield* find("connection", run.connection)
-    const passes = Filter.compile([...connection.filterRules, ...(input.filter ?? [])])
+    const rules = [...connection.filterRules, ...(input.filter ?? [])]
+    const passes = Filter.compile(rules)
+    const open = rules.some(({ field }) => Redaction.readsMasked(field)) ? EventSecrets.open(vault) : Effect.succeed
     let at = after
     while (at < through && scanned < SCAN_MAX) {
       const { events } = yield* log.read(run.route, at, {
         ...PAGE,
         maxEvents: Math.min(PAGE.maxEvents, SCAN_MAX - scanned)
       })
-      const own = events.filter(({ seq }) => seq <= through)
+      const own = yield* open(events.filter(({ seq }) => seq <= through))
       for (const event of own) {
         scanned++
         if (passes(EventPath.viewOf(event)) !== undefined) continue

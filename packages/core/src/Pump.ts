@@ -12,6 +12,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Delivery from "./Delivery.ts"
 import * as Facts from "./DeliveryFacts.ts"
 import { DeliveryJournal } from "./DeliveryJournal.ts"
+import type { UnavailableError } from "./Errors.ts"
 import type { Event } from "./Event.ts"
 import { EventLog } from "./EventLog.ts"
 import * as EventPath from "./EventPath.ts"
@@ -38,6 +39,8 @@ export interface Settings {
   /** Requests at once. */
   readonly maxInFlight: number
   readonly connections: ReadonlyMap<string, ConnectionSettings>
+  /** The events as the run must see them: with what they hide where anything reads it (see `EventSecrets.ts`). */
+  readonly open: (run: Facts.Run, events: ReadonlyArray<Event>) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
 }
 
 /** Milliseconds after which a run starts no further send. */
@@ -160,7 +163,10 @@ const load = Effect.fnUntraced(function* (
     const end = run.replay === null ? Number.POSITIVE_INFINITY : run.head
     const maxEvents = Math.min(what.maxEvents, end - what.after)
     const { events, head } = yield* log.read(run.route, what.after, { maxEvents, maxBytes: bytes })
-    const own = events.filter(({ seq }) => seq <= end)
+    const own = yield* settings.open(
+      run,
+      events.filter(({ seq }) => seq <= end)
+    )
     const last = own.at(-1)
     // Of a replay, what its log had and no longer holds is passed over. What a live run needs is never dropped.
     if (last === undefined && (run.replay === null || head < run.head)) return undefined
@@ -172,7 +178,7 @@ const load = Effect.fnUntraced(function* (
   const pending = what.pending.filter(({ seq }) => seq <= through)
   const seqs = pending.map(({ seq }) => seq)
   const window = { run: run.id, lo: seqs[0]!, hi: through, seqs }
-  return { run, window, items: pendingItems(pending, events) } satisfies Batch
+  return { run, window, items: pendingItems(pending, yield* settings.open(run, events)) } satisfies Batch
 })
 
 /** One request. Never fails: whatever happens is an outcome of its events. */

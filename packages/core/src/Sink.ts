@@ -84,6 +84,8 @@ export interface SinkDriver {
   /** What one `send` takes at most; the first event is sent whatever its size. */
   readonly batch: { readonly maxEvents: number; readonly maxBytes: number }
   readonly limits?: Limits
+  /** Paths of events that it reads: what they hide is opened for these alone. */
+  readonly reads?: ReadonlyArray<string>
   /** What the sink itself orders by (Kafka: the record's key): the default of a connection's `ordering_key`. */
   readonly orderingKey?: EventPath.Read
   /**

@@ -20,6 +20,7 @@ const source = (n: number): Source => ({
     description: null,
     status: "active",
     retentionDays: 7,
+    redact: [],
     ...base
   } as const)
 })

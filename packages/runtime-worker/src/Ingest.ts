@@ -3,12 +3,15 @@
  * the commit.
  */
 import { errorResponse } from "@hookstream/api/ErrorResponse"
-import { MAX_BODY_BYTES, type NewEvent, newEvent } from "@hookstream/core/Event"
+import { type EventMeta, MAX_BODY_BYTES, newEvent } from "@hookstream/core/Event"
+import * as EventSecrets from "@hookstream/core/EventSecrets"
 import type { IdKeys } from "@hookstream/core/IdKeys"
 import * as Ids from "@hookstream/core/Ids"
+import * as Redaction from "@hookstream/core/Redaction"
+import type { SecretVault } from "@hookstream/core/SecretVault"
 import type { Env } from "./Env.ts"
 import { isRetryable } from "./internal/call.ts"
-import type { AppendReply } from "./SourceLog.ts"
+import type { AppendReply, AppendRequest } from "./SourceLog.ts"
 
 const PREFIX = "/v1/ingest/"
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -59,11 +62,16 @@ const readBody = async (request: Request): Promise<Uint8Array | undefined> => {
 }
 
 /** Appends to the log, again with the same token when its reply was lost. `undefined`: the log could not be reached. */
-const append = async (env: Env, route: string, sourceId: string, event: NewEvent): Promise<AppendReply | undefined> => {
+const append = async (
+  env: Env,
+  route: string,
+  what: Omit<AppendRequest, "token" | "repeated">
+): Promise<AppendReply | undefined> => {
+  const { sourceId } = what
   const token = crypto.randomUUID()
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     try {
-      return await env.SOURCE_LOG.getByName(route).append({ sourceId, event, token, repeated: attempt > 1 })
+      return await env.SOURCE_LOG.getByName(route).append({ ...what, token, repeated: attempt > 1 })
     } catch (error) {
       console.warn({ message: "the log did not answer an append", source: sourceId, attempt, error })
       if (!isRetryable(error)) return undefined
@@ -73,18 +81,44 @@ const append = async (env: Env, route: string, sourceId: string, event: NewEvent
   return undefined
 }
 
-export const ingest = async (
-  request: Request,
-  { sourceId, query }: Target,
-  env: Env,
-  idKeys: IdKeys
-): Promise<Response> => {
+/** What sources leave out, as far as this isolate has been told: most leave out nothing. */
+const redactions = new Map<string, ReadonlyArray<string>>()
+const REDACTIONS_MAX = 4096
+
+/** Stores a request without what its source leaves out, and with its credentials sealed: neither leaves this isolate in the clear. */
+const store = async (
+  { env, vault }: Edge,
+  route: string,
+  sourceId: string,
+  came: { readonly meta: EventMeta; readonly body: Uint8Array }
+): Promise<Exclude<AppendReply, { readonly _tag: "Redact" }> | undefined> => {
+  // Each round has another list, which somebody changed meanwhile.
+  for (let round = 0; round < TRIES; round++) {
+    const redacted = redactions.get(sourceId) ?? []
+    const { meta, body } = Redaction.redact(redacted, came.meta, came.body)
+    const event = newEvent(await EventSecrets.seal(vault, sourceId, meta), body)
+    const reply = await append(env, route, { sourceId, event, redacted })
+    if (reply?._tag !== "Redact") return reply
+    if (redactions.size >= REDACTIONS_MAX) redactions.clear()
+    redactions.set(sourceId, reply.paths)
+  }
+  return undefined
+}
+
+/** What the edge works with. */
+export interface Edge {
+  readonly env: Env
+  readonly idKeys: IdKeys
+  readonly vault: SecretVault["Service"]
+}
+
+export const ingest = async (request: Request, { sourceId, query }: Target, edge: Edge): Promise<Response> => {
   const requestId = Ids.random("req")
   const refuse = (status: number, error: string) => errorResponse(status, error, { requestId })
   const repeat = (error: string) => errorResponse(503, error, { requestId, retryAfterSeconds: RETRY_AFTER })
 
   if (!METHODS.has(request.method)) return refuse(405, "webhooks are taken by GET, POST, PUT, PATCH and DELETE")
-  const parts = await idKeys.parseSourceId(sourceId)
+  const parts = await edge.idKeys.parseSourceId(sourceId)
   if (parts === undefined) return refuse(404, "there is no such source: check the ingest URL")
 
   const body = await readBody(request)
@@ -96,7 +130,7 @@ export const ingest = async (
     contentType: request.headers.get("content-type"),
     sourceIp: request.headers.get("cf-connecting-ip")
   }
-  const reply = await append(env, parts.route, sourceId, newEvent(meta, body))
+  const reply = await store(edge, parts.route, sourceId, { meta, body })
   switch (reply?._tag) {
     case "Accepted":
       // Both ids are of a kind that needs no escaping.

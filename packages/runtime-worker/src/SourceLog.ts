@@ -14,6 +14,8 @@ import { isClaimed, sqlOf } from "./internal/sql.ts"
 export type AppendReply =
   | { readonly _tag: "Accepted"; readonly id: string }
   | { readonly _tag: "Paused" }
+  /** The edge must leave these out first: it knew of none, or of others. */
+  | { readonly _tag: "Redact"; readonly paths: ReadonlyArray<string> }
   /** The log has no room left. */
   | { readonly _tag: "Full" }
   | { readonly _tag: "NotFound" }
@@ -23,6 +25,8 @@ export interface AppendRequest {
   readonly event: NewEvent
   readonly token: string
   readonly repeated: boolean
+  /** What was left out of the event, as the source's setting says it. */
+  readonly redacted: ReadonlyArray<string>
 }
 
 /** Milliseconds after an append at which destinations that were not reached are told again. */
@@ -180,13 +184,17 @@ export class SourceLog extends DurableObject<Env> {
 
   /** Why an event is not taken, `undefined` when it is. */
   #refusal(
-    { sourceId }: AppendRequest,
+    { sourceId, redacted }: AppendRequest,
     isFull: boolean
   ): Exclude<AppendReply, { readonly _tag: "Accepted" }> | undefined {
     const config = this.#stores?.keeper.config()
     if (config === undefined || config.source.id !== sourceId || config.deleted) return { _tag: "NotFound" }
     if (config.source.status === "disabled") return { _tag: "NotFound" }
     if (config.source.status === "paused") return { _tag: "Paused" }
+    const { redact } = config.source
+    if (redact.length !== redacted.length || redact.some((path, i) => path !== redacted[i])) {
+      return { _tag: "Redact", paths: redact }
+    }
     return isFull ? { _tag: "Full" } : undefined
   }
 

@@ -4,10 +4,11 @@ import { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
 import { KeyRingError } from "@hookstream/core/Errors"
 import * as Ids from "@hookstream/core/Ids"
+import { SecretVault } from "@hookstream/core/SecretVault"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
-import { ingest, targetOf } from "./Ingest.ts"
+import { type Edge, ingest, targetOf } from "./Ingest.ts"
 import { runtimeOf } from "./Layers.ts"
 
 export { Destination } from "./Destination.ts"
@@ -15,7 +16,7 @@ export { SourceLog } from "./SourceLog.ts"
 export { Workspace } from "./Workspace.ts"
 
 interface Gateway {
-  readonly deployment: Deployment["Service"]
+  readonly edge: Edge
   readonly api: (request: Request) => Promise<Response>
 }
 
@@ -23,7 +24,7 @@ const makeGateway = (env: Env): Gateway => {
   const services = runtimeOf(env).runSync(Effect.context<ApiHandler.Services>())
   let api: Gateway["api"] | undefined
   return {
-    deployment: Context.get(services, Deployment),
+    edge: { env, idKeys: Context.get(services, Deployment).idKeys, vault: Context.get(services, SecretVault) },
     api: (request) => {
       api ??= ApiHandler.make(services)
       return api(request)
@@ -45,9 +46,7 @@ export default {
     try {
       const gateway = gatewayOf(env)
       const target = targetOf(request.url)
-      return target === undefined
-        ? await gateway.api(request)
-        : await ingest(request, target, env, gateway.deployment.idKeys)
+      return target === undefined ? await gateway.api(request) : await ingest(request, target, gateway.edge)
     } catch (error) {
       const requestId = Ids.random("req")
       console.error({ message: "a request could not be answered", request_id: requestId, error })

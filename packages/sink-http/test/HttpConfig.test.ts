@@ -240,7 +240,9 @@ describe("the secrets of an HTTP configuration", () => {
           sealed.set(field, Redacted.value(text))
           return { v: 1, key: 1, wrapped: field, data: "" } satisfies SealedSecret
         }),
-      open: ({ field }) => Effect.succeed(Redacted.make(sealed.get(field)!))
+      open: ({ field }) => Effect.succeed(Redacted.make(sealed.get(field)!)),
+      lock: async (_, text) => text,
+      unlock: async (_, locked) => locked
     })
   }
   it("are sealed one by one, also in lists and in whichever form was chosen, and opened again", async () => {

@@ -65,6 +65,12 @@ const unreachable = (host: string) => () =>
     detail: `${host} could not be reached, or the connection broke before its answer`
   })
 
+/** What a record takes from its event besides the body. */
+const pathsOf = ({ key, record_headers = {} }: KafkaConfig): ReadonlyArray<string> => {
+  const paths = Object.values(record_headers).flatMap((value) => (typeof value === "string" ? [] : [value.path]))
+  return key === undefined ? paths : [...paths, key]
+}
+
 const driver = Effect.fnUntraced(function* (
   config: KafkaConfig
 ): Effect.fn.Return<Sink.SinkDriver, never, HttpClient.HttpClient> {
@@ -132,6 +138,7 @@ const driver = Effect.fnUntraced(function* (
     },
     ...(limits === undefined ? {} : { limits }),
     ...(typeof key === "function" ? { orderingKey: key } : {}),
+    reads: pathsOf(config),
     send,
     check: KafkaCheck.check(config, get)
   }

@@ -3,9 +3,12 @@ import * as Delivery from "@hookstream/core/Delivery"
 import type { Destination } from "@hookstream/core/Destination"
 import * as DestinationDriver from "@hookstream/core/DestinationDriver"
 import * as EventPath from "@hookstream/core/EventPath"
+import * as EventSecrets from "@hookstream/core/EventSecrets"
 import * as Filter from "@hookstream/core/Filter"
 import type * as Pump from "@hookstream/core/Pump"
+import * as Redaction from "@hookstream/core/Redaction"
 import type { DestinationConfig } from "@hookstream/core/Registry"
+import { SecretVault } from "@hookstream/core/SecretVault"
 import type { SinkDriver } from "@hookstream/core/Sink"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
@@ -60,13 +63,28 @@ const connectionSettings = ({ filterRules, orderingKey }: Connection): Pump.Conn
   orderingKey: orderingKey === null ? undefined : EventPath.compile(orderingKey)
 })
 
+/** Opens what events hide for the runs whose filter, ordering key or sink reads it. */
+const opener = ({ connections }: DestinationConfig, { reads = [] }: SinkDriver, vault: SecretVault["Service"]) => {
+  const open = EventSecrets.open(vault)
+  const isRead = (rules: Connection["filterRules"]) => rules.some(({ field }) => Redaction.readsMasked(field))
+  const reading = new Set(
+    connections.flatMap(({ connection: { id, filterRules, orderingKey } }) =>
+      isRead(filterRules) || [...reads, orderingKey ?? ""].some(Redaction.readsMasked) ? [id] : []
+    )
+  )
+  const pump: Pump.Settings["open"] = (run, events) =>
+    reading.has(run.connection) || isRead(run.replay?.filterRules ?? []) ? open(events) : Effect.succeed(events)
+  return pump
+}
+
 /** What the pump of this destination works by: its secrets opened, its driver made. */
 export const makeSettings = (env: Env, config: DestinationConfig): Promise<Pump.Settings> =>
   runtimeOf(env).runPromise(
-    DestinationDriver.make(config.destination).pipe(
+    Effect.all([DestinationDriver.make(config.destination), SecretVault]).pipe(
       // The driver lives as long as the object.
       Effect.provideService(Scope.Scope, Effect.runSync(Scope.make())),
-      Effect.map((driver) => ({
+      Effect.map(([driver, vault]) => ({
+        open: opener(config, driver, vault),
         ...{ destinationId: config.destination.id, configVersion: config.version, driver },
         ...{ timeoutMs: config.destination.timeoutMs, maxInFlight: config.destination.maxInFlight },
         policy: policyWith(config.destination, driver),

@@ -1,0 +1,149 @@
+/** What a gateway on workerd tells and stores of credentials: of those of destinations, and of those that senders send. */
+import { readdirSync, readFileSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { connect, eventually, type Rig, startRig } from "./gateway.ts"
+
+let rig: Rig
+beforeAll(async () => {
+  rig = await startRig()
+})
+afterAll(() => rig.close())
+
+/** Files of the gateway's objects that hold one of these texts. The development server's own traces, with URLs, are not ours. */
+const filesWith = (...texts: ReadonlyArray<string>): ReadonlyArray<string> =>
+  readdirSync(join(rig.dir, "state/v3/do"), { recursive: true, withFileTypes: true })
+    .filter((one) => one.isFile())
+    .map((one) => join(one.parentPath, one.name))
+    .filter((file) => {
+      const bytes = readFileSync(file)
+      return texts.some((text) => bytes.includes(text))
+    })
+
+const send = async (
+  source: { readonly ingest_url: string },
+  { query = "", ...init }: RequestInit & { readonly query?: string }
+): Promise<string> => {
+  const url = rig.gateway.url + new URL(source.ingest_url).pathname + query
+  const response = await fetch(url, { method: "POST", ...init })
+  expect(response.status).toBe(200)
+  return ((await response.json()) as { event_id: string }).event_id
+}
+
+describe("a receiver that echoes the request", () => {
+  it("gets no credential into attempts, timelines, the test's answer or onto the disk", async () => {
+    const password = "pässword-of-the-test-0815"
+    const server = createServer((request, response) => {
+      const given = request.headers.authorization ?? ""
+      const decoded = Buffer.from(given.slice(6), "base64")
+      const words = [given, decoded.toString(), decoded.toString("latin1"), encodeURIComponent(decoded.toString())]
+      response.writeHead(request.method === "HEAD" ? 200 : 500).end(JSON.stringify(words))
+    })
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    try {
+      const { source } = await rig.client.need("POST", "/v1/sources", { name: "Echoed" })
+      const { destination } = await rig.client.need("POST", "/v1/destinations", {
+        name: "Echo",
+        type: "http",
+        config: {
+          url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+          auth: { type: "basic", username: "sender", password }
+        }
+      })
+      await rig.client.need("POST", "/v1/connections", { source_id: source.id, destination_id: destination.id })
+      const id = await send(source, { body: "{}" })
+      const { attempts } = await eventually(
+        () => rig.client.need("GET", `/v1/delivery-attempts?event_id=${id}`),
+        (answer) => answer.attempts.length > 0
+      )
+      const shown = JSON.stringify([
+        attempts,
+        await rig.client.need("GET", `/v1/events/${id}/timeline`),
+        await rig.client.need("GET", `/v1/destinations/${destination.id}`),
+        await rig.client.need("POST", `/v1/destinations/${destination.id}/test`, { produce: true })
+      ])
+      expect(attempts[0].error).toContain("HTTP 500")
+      expect(shown).toContain("****")
+      const told = [
+        "word-of-the-test",
+        Buffer.from(`sender:${password}`).toString("base64").slice(12, 32),
+        Buffer.from(password).toString("base64").slice(0, 20)
+      ]
+      for (const text of told) expect(shown).not.toContain(text)
+      expect(filesWith(...told)).toEqual([])
+    } finally {
+      server.closeAllConnections()
+      server.close()
+    }
+  })
+})
+
+describe("credentials that a sender sends", () => {
+  it("are shown to nobody, are not on the disk, and filters and record headers read them all the same", async () => {
+    const { source, connection } = await connect(
+      rig,
+      {},
+      { record_headers: { tenant: { path: "headers.x-webhook-key" } } }
+    )
+    await rig.client.need("PATCH", `/v1/connections/${connection.id}`, {
+      filter_rules: [
+        { field: "headers.x-webhook-key", op: "eq", value: "the-key-of-a-sender" },
+        { field: "query.token", op: "eq", value: "the-token-of-a-sender" }
+      ]
+    })
+    const headers = { "x-webhook-key": "the-key-of-a-sender", "x-plain": "plain" }
+    const query = "?token=the-token-of-a-sender&page=2"
+    const id = await send(source, { body: '{"n":1}', headers, query })
+    const other = await send(source, { body: '{"n":2}', headers: { ...headers, "x-webhook-key": "wrong" }, query })
+    const statusOf = async (event: string) => (await rig.client.need("GET", `/v1/events/${event}`)).event
+    const event = await eventually(
+      () => statusOf(id),
+      ({ status }) => status === "delivered"
+    )
+    expect(event.status).toBe("delivered")
+    expect(
+      (
+        await eventually(
+          () => statusOf(other),
+          ({ deliveries }) => deliveries.filtered === 1
+        )
+      ).deliveries
+    ).toMatchObject({
+      filtered: 1
+    })
+    const shown = Object.fromEntries(event.headers.map(({ name, value }: Record<string, string>) => [name, value]))
+    expect(shown).toMatchObject({ "x-webhook-key": "****", "x-plain": "plain" })
+    expect(event.query).toBe("token=****&page=2")
+    expect(JSON.stringify(event)).not.toContain("of-a-sender")
+    // The sealed rows are there, for the clear ones of the same event are.
+    expect(filesWith("x-plain").length).toBeGreaterThan(0)
+    const [record] = rig.emulator.records("webhook-events").filter(({ raw_value_data }) => raw_value_data === '{"n":1}')
+    expect(record!.headers).toContainEqual({ name: "tenant", value: "the-key-of-a-sender" })
+  })
+  it("are not in any file of a gateway that only stored them", async () => {
+    const { source } = await rig.client.need("POST", "/v1/sources", { name: "Sealed" })
+    await send(source, { body: "{}", headers: { "api-key": "stored-nowhere-in-the-clear", "x-seen": "seen-marker" } })
+    expect(filesWith("seen-marker").length).toBeGreaterThan(0)
+    expect(filesWith("stored-nowhere-in-the-clear")).toEqual([])
+  })
+  it("and what the source names is not stored at all, from the next request on", async () => {
+    const { source } = await rig.client.need("POST", "/v1/sources", { name: "Redacting" })
+    await send(source, { body: '{"card":1}' })
+    await rig.client.need("PATCH", `/v1/sources/${source.id}`, {
+      redact: ["headers.x-session", "query.email", "payload.card.number"]
+    })
+    const id = await send(source, {
+      body: '{"card":{"number":"4111-redact-me","n":1.10}}',
+      headers: { "x-session": "redact-me-session" },
+      query: "?email=redact-me-mail"
+    })
+    const { event } = await rig.client.need("GET", `/v1/events/${id}`)
+    expect(event.body).toBe('{"card":{"number":"[redacted]","n":1.10}}')
+    expect(event.query).toBe("email=%5Bredacted%5D")
+    expect(filesWith("redact-me")).toEqual([])
+    const wrong = await rig.client.call("PATCH", `/v1/sources/${source.id}`, { redact: ["payload"] })
+    expect(wrong.status).toBe(400)
+  })
+})
