@@ -73,9 +73,9 @@ export const notFound = Effect.fnUntraced(function* (error: string) {
   const { requestId: request_id } = yield* RequestInfo
   return yield* new NotFound({ error, status: 404, request_id })
 })
-export const conflict = Effect.fnUntraced(function* (error: string) {
+export const conflict = Effect.fnUntraced(function* (error: string, issues?: ReadonlyArray<Issue>) {
   const { requestId: request_id } = yield* RequestInfo
-  return yield* new Conflict({ error, status: 409, request_id })
+  return yield* new Conflict({ error, status: 409, request_id, ...(issues === undefined ? {} : { issues }) })
 })
 export const gone = Effect.fnUntraced(function* (error: string) {
   const { requestId: request_id } = yield* RequestInfo

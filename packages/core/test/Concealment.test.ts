@@ -38,6 +38,7 @@ const driverOf = (input: typeof Config.Encoded, make: (config: Config) => Partia
           title: "Echo",
           supports: { batch: false, receipts: false },
           config: Config,
+          target: () => "echo",
           driver: (decoded) =>
             Effect.succeed({
               batch: { maxEvents: 1, maxBytes: 1 },

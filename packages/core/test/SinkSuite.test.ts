@@ -91,6 +91,7 @@ const driver = ({ address, token }: typeof MemoryConfig.Type): Sink.SinkDriver =
 
 const MemorySink = Sink.make({
   ...{ type: "memory", title: "Memory", supports: { batch: true, receipts: true }, config: MemoryConfig },
+  target: ({ address }) => address,
   driver: (config) => Effect.sync(() => driver(config))
 })
 
@@ -119,6 +120,7 @@ const BROKEN: Readonly<Record<string, readonly [clause: string, sink: Sink.Sink]
     "S29",
     { ...MemorySink, config: Schema.Struct({ ...MemoryConfig.fields, address: Schema.String }) as never }
   ],
+  "shows its secrets to anybody": ["S26", { ...MemorySink, target: () => "memory" }],
   "answers for fewer events": [
     "S7",
     breaking(({ send }) => ({ send: (batch) => Effect.map(send(batch), (all) => all.slice(1)) }))

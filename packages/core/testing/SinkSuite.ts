@@ -285,6 +285,17 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       )
     },
     {
+      title: "S26: another address is another target of its secrets",
+      run: using(({ target }) =>
+        Effect.gen(function* () {
+          const other = yield* Effect.acquireRelease(Effect.promise(start), (one) => Effect.promise(() => one.close()))
+          const [here, there] = [sink.target(decoded(target)), sink.target(decoded(other))]
+          ok(here !== "" && here !== there, `two targets at ${here}`)
+          equal(sink.target(decoded(target)), here)
+        }).pipe(Effect.scoped)
+      )
+    },
+    {
       title: "S5: every field of the config is documented, and forms know its secrets",
       run: using(({ target }) =>
         Effect.sync(() => {

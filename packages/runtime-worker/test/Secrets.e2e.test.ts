@@ -147,3 +147,46 @@ describe("credentials that a sender sends", () => {
     expect(wrong.status).toBe(400)
   })
 })
+
+describe("a change that moves a destination to another host", () => {
+  const refused = (answer: { readonly status: number; readonly body: { readonly issues?: unknown } }) => ({
+    status: answer.status,
+    paths: ((answer.body.issues ?? []) as ReadonlyArray<{ readonly path: string }>).map(({ path }) => path)
+  })
+  it("demands the secrets again, whichever sink it is", async () => {
+    const { destination } = await connect(rig)
+    const kafka = (config: object) => rig.client.call("PATCH", `/v1/destinations/${destination.id}`, { config })
+    const moved = { rest_endpoint: "http://127.0.0.1:9" }
+    expect(refused(await kafka(moved))).toEqual({ status: 409, paths: ["config.api_secret"] })
+    expect(refused(await kafka({ ...moved, api_secret: destination.config.api_secret }))).toMatchObject({ status: 409 })
+    expect(refused(await kafka({ rest_endpoint: null }))).toMatchObject({ status: 409 })
+    expect(refused(await kafka({ topic: "another" }))).toMatchObject({ status: 200 })
+    expect(refused(await kafka({ rest_endpoint: `${rig.emulator.url}/v3` }))).toMatchObject({ status: 200 })
+    expect(refused(await kafka({ ...moved, api_secret: "another-secret" }))).toMatchObject({ status: 200 })
+
+    const url = "http://127.0.0.1:9/a"
+    const auth = { type: "bearer", token: "a-token-of-the-test" }
+    const signing = { type: "hmac", secret: "a-key-of-the-test" }
+    const { destination: http } = await rig.client.need("POST", "/v1/destinations", {
+      name: "Moving",
+      type: "http",
+      config: { url, auth, signing }
+    })
+    const patch = (config: object) => rig.client.call("PATCH", `/v1/destinations/${http.id}`, { config })
+    expect(refused(await patch({ url: "http://127.0.0.1:10/a" }))).toEqual({
+      status: 409,
+      paths: ["config.auth.token", "config.signing.secret"]
+    })
+    expect(refused(await patch({ url: "http://127.0.0.1:10/a", auth }))).toEqual({
+      status: 409,
+      paths: ["config.signing.secret"]
+    })
+    expect(refused(await patch({ url: "http://127.0.0.1:9/b" }))).toMatchObject({ status: 200 })
+    expect(refused(await patch({ url: "http://127.0.0.1:10/a", auth, signing }))).toMatchObject({ status: 200 })
+    expect(refused(await patch({ url: "http://127.0.0.1:11/a", auth: { type: "none" }, signing: null }))).toMatchObject(
+      {
+        status: 200
+      }
+    )
+  })
+})

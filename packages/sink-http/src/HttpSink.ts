@@ -62,5 +62,6 @@ export const HttpSink: Sink.Sink = Sink.make({
       ...conflicts(config)
     ]
   },
+  target: ({ url }) => new URL(url).origin,
   driver
 })

@@ -15,7 +15,7 @@ import * as ErrorMapping from "./ErrorMapping.ts"
 import { jsonOf, messageOf, retryAfter } from "./internal/proxyAnswer.ts"
 import * as KafkaCheck from "./KafkaCheck.ts"
 import { BATCH_BYTES_DEFAULT, BATCH_RECORDS_DEFAULT, KafkaConfig, limitsOf, tidy } from "./KafkaConfig.ts"
-import { produceUrl } from "./ProduceUrl.ts"
+import { produceUrl, restBase } from "./ProduceUrl.ts"
 import * as ReceiptReader from "./ReceiptReader.ts"
 import * as RecordEncoder from "./RecordEncoder.ts"
 import * as RecordKey from "./RecordKey.ts"
@@ -174,5 +174,6 @@ export const KafkaSink: Sink.Sink = Sink.make({
   tidy,
   config: KafkaConfig,
   validate,
+  target: (config) => new URL(restBase(config)).origin,
   driver
 })
