@@ -158,8 +158,11 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 const findEvent = Effect.fnUntraced(function* (id: string) {
   const { workspace } = yield* Caller
   const log = yield* EventLog
+  const registry = yield* Registry
   const parts = Ids.parseEventId(id)
-  if (parts === undefined) return yield* notFound(`there is no event ${id}`)
+  if (parts === undefined || !(yield* registry.hasLog(workspace, parts.route))) {
+    return yield* notFound(`there is no event ${id}`)
+  }
   const { route, seq } = parts
   const event = (yield* log.get(route, [seq], MAX_BODY_BYTES)).events[0]
   if (event?.id === id && Ids.workspaceOf(event.sourceId) === workspace) return event

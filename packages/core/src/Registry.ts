@@ -103,6 +103,8 @@ export class Registry extends Context.Service<
       workspace: Ids.WorkspaceId,
       end: Ids.SourceId | Ids.DestinationId
     ) => Effect.Effect<ReadonlyArray<Connection>, UnavailableError>
+    /** Whether a source of the workspace has, or had, this log. Ids from outside are asked of it first: to ask a log wakes its object. */
+    readonly hasLog: (workspace: Ids.WorkspaceId, route: Ids.Route) => Effect.Effect<boolean, UnavailableError>
   }
 >()("@hookstream/core/Registry") {}
 
@@ -162,6 +164,7 @@ export interface RegistryStore {
   readonly update: (entity: Entity) => Result.Result<Entity, NotFoundError | ConflictError>
   readonly remove: (kind: Kind, id: string, now: number) => Result.Result<Entity, NotFoundError>
   readonly connectionsOf: (end: Ids.SourceId | Ids.DestinationId) => ReadonlyArray<Connection>
+  readonly hasLog: (workspace: Ids.WorkspaceId, route: Ids.Route) => boolean
   /** Whom the last change of this entity concerned: source and destination ids. */
   readonly targets: (entity: Entity) => ReadonlyArray<string>
   /** What sources and destinations have to be told: logs first, of each its config first, then the newest. */
@@ -326,6 +329,13 @@ export const makeStore = (sql: Sql): RegistryStore => {
         }
         return Result.succeed(write("deleted", { ...entity, updatedAt: now }))
       }),
+    hasLog: (workspace, route) =>
+      // A source id names its workspace and its route first.
+      sql.exec(
+        "SELECT 1 FROM entities WHERE id BETWEEN ? AND ?",
+        `src_${workspace}${route}`,
+        `src_${workspace}${route}g`
+      ).length > 0,
     connectionsOf: (end) => connectionRows(end).map((one) => toEntity(one) as Connection),
     targets: (entity) => {
       // One that was deleted took its connections with it.

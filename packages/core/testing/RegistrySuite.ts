@@ -91,6 +91,18 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     equal([store.removeKey(key.id), store.removeKey(key.id)], [true, false])
     equal(store.keyByHash("h"), undefined)
   },
+  "knows its logs, those of deleted sources too, and no others": (store) => {
+    const id = "src_00000001abcdef0121123456789abcde"
+    equal(store.hasLog("00000001", "abcdef012"), false)
+    store.create({ ...source(1), id })
+    equal(store.hasLog("00000001", "abcdef012"), true)
+    for (const route of ["abcdef011", "abcdef013", "000000000", "%", "fffffffff"]) {
+      equal(store.hasLog("00000001", route), false)
+    }
+    equal(store.hasLog("00000002", "abcdef012"), false)
+    store.remove("source", id, 2)
+    equal(store.hasLog("00000001", "abcdef012"), true)
+  },
   "lists newest first, page by page, stable while others insert": (store) => {
     for (const n of [1, 2, 3]) store.create(source(n))
     const first = store.list("source", { cursor: null, limit: 2 })

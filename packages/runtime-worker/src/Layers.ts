@@ -95,6 +95,7 @@ const layerRegistry = (env: Env): Layer.Layer<Registry> => {
       change<Change<EntityOf<typeof kind>>>(() => object(workspace).remove(kind, id)).pipe(
         Effect.catchTag("ConflictError", never)
       ),
+    hasLog: (workspace, route) => ask(() => object(workspace).hasLog(workspace, route)),
     connectionsOf: (workspace, end) => ask(() => object(workspace).connectionsOf(end))
   })
 }

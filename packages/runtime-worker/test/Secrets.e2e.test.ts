@@ -190,3 +190,39 @@ describe("a change that moves a destination to another host", () => {
     )
   })
 })
+
+describe("forged ids", () => {
+  it("wake no object and leave no file, whatever they name", async () => {
+    const files = () => readdirSync(join(rig.dir, "state/v3/do"), { recursive: true }).length
+    const { source, destination } = await connect(rig)
+    const id = await send(source, { body: "{}" })
+    await eventually(
+      () => rig.client.need("GET", `/v1/events/${id}`),
+      ({ event }) => event.status === "delivered"
+    )
+    const before = files()
+    const hex = (n: number, digits: number) => n.toString(16).padStart(digits, "0")
+    for (let n = 1; n <= 8; n++) {
+      const event = `${id.slice(0, 27)}${hex(n, 9)}`
+      const other = hex(n, 32)
+      for (const path of [
+        ...[`events/${event}`, `events/${event}/timeline`, `delivery-attempts?event_id=${event}`],
+        ...[`destinations/dst_${other}`, `destinations/dst_${other}/dlq`, `destinations/dst_${other}/circuit`],
+        ...[`delivery-attempts?destination_id=dst_${other}`, `delivery-attempts?connection_id=conn_${other}`],
+        ...[`connections/conn_${other}`, `replay/rpl_${other}`, `sources/src_${other}`, `events?source_id=src_${other}`]
+      ]) {
+        expect((await rig.client.call("GET", `/v1/${path}`)).status, path).toBe(404)
+      }
+      for (const path of [
+        ...[`events/${event}/retry`, `destinations/dst_${other}/test`, `destinations/dst_${other}/dlq/redrive`],
+        ...[`destinations/dst_${other}/circuit/reset`, `delivery-attempts/att_${other}${hex(1, 21)}/retry`]
+      ]) {
+        expect((await rig.client.call("POST", `/v1/${path}`)).status, path).toBe(404)
+      }
+      const made = { source_id: `src_${other}`, destination_id: destination.id }
+      expect((await rig.client.call("POST", "/v1/connections", made)).status).toBe(404)
+    }
+    expect(files()).toBe(before)
+    expect((await rig.client.call("GET", `/v1/events/${id}`)).status).toBe(200)
+  })
+})
