@@ -124,9 +124,8 @@ export default {
   async fetch(original, env, ctx) {
     const request = new Request(original)
     const address = addressOf(original.cf?.clientIp)
-    if (address !== undefined && !request.headers.has("cf-connecting-ip")) {
-      request.headers.set("cf-connecting-ip", address)
-    }
+    if (address === undefined) request.headers.delete("cf-connecting-ip")
+    else request.headers.set("cf-connecting-ip", address)
     const length = request.headers.get("content-length")
     if (request.body === null || (length !== null && Number(length) <= GRACE)) return worker.fetch(request, env, ctx)
     const reader = request.body.getReader()
@@ -180,7 +179,12 @@ const prepare = ({ dir, port, allowPrivateNetworks = true, vars = {} }: GatewayO
         { className: class_name, uniqueKey: `${name}-${class_name}` }
       ])
     ),
-    vars: { ...keys, HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: String(allowPrivateNetworks), ...vars },
+    vars: {
+      ...keys,
+      HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: String(allowPrivateNetworks),
+      HOOKSTREAM_TRUSTED_IP_HEADER: "CF-Connecting-IP",
+      ...vars
+    },
     state,
     authorities: authorities()
   })

@@ -108,9 +108,16 @@ const readJson = (request: HttpServerRequest) =>
 const decode = <A>(schema: Schema.Codec<A, unknown>, input: unknown): Result.Result<A, ReadonlyArray<Issue>> =>
   Result.mapError(Schema.decodeUnknownResult(schema)(input, STRICT), (error) => issuesOf(error))
 
+/** Characters of a config's JSON: three fit into what a destination may have with all its connections. */
+const CONFIG_MAX = 256 * 1024
+
 /** What is wrong with a config, by its sink's Schema (of one that is stored: its shape) and rules; the decoded one when nothing is. */
 const checkConfig = Effect.fnUntraced(function* (sink: Sink, config: unknown, ordering: Ordering, isNew: boolean) {
   const { allowPrivateNetworks } = yield* Deployment
+  if (isNew && JSON.stringify(config).length > CONFIG_MAX) {
+    const message = `must have at most ${CONFIG_MAX / 1024} KiB as JSON`
+    return { decoded: undefined, issues: [{ path: "config", message }] }
+  }
   const decoded = Schema.decodeUnknownResult(sink.config)(config, isNew ? STRICT : STORED)
   const issues = Result.isFailure(decoded)
     ? issuesOf(decoded.failure)

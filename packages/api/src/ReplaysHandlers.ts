@@ -13,8 +13,9 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Api } from "./Api.ts"
-import { badRequest, conflict, ofChange, ofList, ofRead } from "./ApiError.ts"
+import { badRequest, conflict, ofChange, ofList, ofRead, tooManyRequests } from "./ApiError.ts"
 import { Caller } from "./Authorization.ts"
+import * as FailureLimit from "./FailureLimit.ts"
 import { time, withUntold } from "./Fields.ts"
 import { find, idempotency, page } from "./internal/entities.ts"
 import { DEFAULT_RATE, type ReplayInput } from "./ReplaysApi.ts"
@@ -67,11 +68,16 @@ const partsOf = Effect.fnUntraced(function* (input: Input) {
   )
 })
 
+/** Of each workspace in a minute: a masked value can be guessed letter by letter, by whether an event passes. */
+const MASKED_PREVIEWS = 5
+const takePreview = FailureLimit.makeMemory(MASKED_PREVIEWS)
+
 /** What a replay would send, as far as {@link SCAN_MAX} events tell. */
 const preview = Effect.fnUntraced(function* (
   input: Input,
   parts: ReadonlyArray<{ readonly run: Run; readonly after: number; readonly through: number }>
 ) {
+  const { workspace } = yield* Caller
   const log = yield* EventLog
   const vault = yield* SecretVault
   let [scanned, matching] = [0, 0]
@@ -80,7 +86,11 @@ const preview = Effect.fnUntraced(function* (
     const connection = yield* find("connection", run.connection)
     const rules = [...connection.filterRules, ...(input.filter ?? [])]
     const passes = Filter.compile(rules)
-    const open = rules.some(({ field }) => Redaction.readsMasked(field)) ? EventSecrets.open(vault) : Effect.succeed
+    const isReadingMasked = rules.some(({ field }) => Redaction.readsMasked(field))
+    if (isReadingMasked && !(yield* takePreview(workspace))) {
+      return yield* tooManyRequests("too many previews whose filters read masked values: try again in some minutes")
+    }
+    const open = isReadingMasked ? EventSecrets.open(vault) : Effect.succeed
     let at = after
     while (at < through && scanned < SCAN_MAX) {
       const { events } = yield* log.read(run.route, at, {

@@ -1,5 +1,6 @@
 /** Bindings → Layers: core's services over Durable Objects, and one runtime for each env. */
 import { Deployment } from "@hookstream/api/Deployment"
+import * as FailureLimit from "@hookstream/api/FailureLimit"
 import { Deliveries } from "@hookstream/core/Deliveries"
 import { type ConflictError, KeyRingError, type NotFoundError } from "@hookstream/core/Errors"
 import { EventLog } from "@hookstream/core/EventLog"
@@ -110,8 +111,23 @@ const setting = (env: Env, name: "HOOKSTREAM_ROOT_KEY" | "HOOKSTREAM_ID_KEY" | "
 const deploymentOf = (env: Env): Deployment["Service"] => ({
   rootKey: setting(env, "HOOKSTREAM_ROOT_KEY"),
   idKeys: IdKeys.make(setting(env, "HOOKSTREAM_ID_KEY")),
-  allowPrivateNetworks: env.HOOKSTREAM_ALLOW_PRIVATE_NETWORKS === "true"
+  allowPrivateNetworks: env.HOOKSTREAM_ALLOW_PRIVATE_NETWORKS === "true",
+  trustedIpHeader: env.HOOKSTREAM_TRUSTED_IP_HEADER || undefined
 })
+
+const layerFailureLimit = ({ FAILURES: binding }: Env): Layer.Layer<FailureLimit.FailureLimit> =>
+  Layer.sync(FailureLimit.FailureLimit, () => {
+    const inMemory = FailureLimit.makeMemory(FailureLimit.PER_MINUTE)
+    return {
+      take: (key) =>
+        binding === undefined
+          ? inMemory(key)
+          : Effect.tryPromise(() => binding.limit({ key })).pipe(
+              Effect.map(({ success }) => success),
+              Effect.catch(() => inMemory(key))
+            )
+    }
+  })
 
 /** No redirects, and no trace headers of ours on other people's servers. */
 const layerHttpClient = Layer.mergeAll(
@@ -129,6 +145,7 @@ const layer = (env: Env) =>
     SecretVault.layer(setting(env, "HOOKSTREAM_KEYS")),
     SinkRegistry.layer(sinks),
     Layer.succeed(Deployment, deploymentOf(env)),
+    layerFailureLimit(env),
     layerHttpClient,
     Logger.layer([Logger.consoleJson])
   )

@@ -2,6 +2,7 @@
 import * as ApiHandler from "@hookstream/api/ApiHandler"
 import { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
+import { FailureLimit } from "@hookstream/api/FailureLimit"
 import { KeyRingError } from "@hookstream/core/Errors"
 import * as Ids from "@hookstream/core/Ids"
 import { SecretVault } from "@hookstream/core/SecretVault"
@@ -24,7 +25,12 @@ const makeGateway = (env: Env): Gateway => {
   const services = runtimeOf(env).runSync(Effect.context<ApiHandler.Services>())
   let api: Gateway["api"] | undefined
   return {
-    edge: { env, idKeys: Context.get(services, Deployment).idKeys, vault: Context.get(services, SecretVault) },
+    edge: {
+      env,
+      deployment: Context.get(services, Deployment),
+      vault: Context.get(services, SecretVault),
+      failures: Context.get(services, FailureLimit)
+    },
     api: (request) => {
       api ??= ApiHandler.make(services)
       return api(request)

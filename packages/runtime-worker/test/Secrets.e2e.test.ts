@@ -226,3 +226,98 @@ describe("forged ids", () => {
     expect((await rig.client.call("GET", `/v1/events/${id}`)).status).toBe(200)
   })
 })
+
+describe("requests that would hold up everybody", () => {
+  const raw = (path: string, init: RequestInit) => fetch(`${rig.gateway.url}${path}`, init)
+  const headers = () => ({ "Content-Type": "application/json", "X-API-Key": rig.key })
+  it("are refused: without a good key unread, too large, too deep, too many", async () => {
+    const large = "x".repeat(2 * 1024 * 1024)
+    const unknown = await raw("/v1/workspaces", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Root-Key": "no" },
+      body: `{"name":"${large}"`
+    })
+    expect(unknown.status).toBe(401)
+    const named = { "X-Root-Key": "no", ...headers() }
+    for (const [method, path] of [
+      ["POST", "/v1/connections/test"],
+      ["POST", "/v1/destinations"],
+      ["PATCH", `/v1/destinations/dst_${"0".repeat(32)}`]
+    ] as const) {
+      const status = async (body: string) => (await raw(path, { method, headers: named, body })).status
+      expect(await status(`{"name":"${large}"}`)).toBe(413)
+      expect(await status(`{"config":${'{"a":'.repeat(40_000)}1${"}".repeat(40_001)}`)).toBe(400)
+      expect(await status(`{"filter_rules":[${"{},".repeat(30_000)}{}]}`)).toBe(400)
+    }
+    const issues = await rig.client.call("POST", "/v1/connections/test", {
+      filter_rules: Array.from({ length: 5000 }, () => ({})),
+      event: {}
+    })
+    expect(issues.status).toBe(400)
+    expect(issues.body.issues.length).toBe(100)
+  })
+  it("fields, lists and rules have limits of their own, which the answer names", async () => {
+    const { destination, connection } = await connect(rig)
+    const path = `/v1/destinations/${destination.id}`
+    const issues = async (method: string, at: string, body: object) => {
+      const answer = await rig.client.call(method, at, body)
+      return [answer.status, (answer.body.issues ?? []).map((one: { readonly path: string }) => one.path)]
+    }
+    expect(await issues("PATCH", path, { retry_intervals: Array.from({ length: 101 }, () => 1) })).toEqual([
+      400,
+      ["retry_intervals"]
+    ])
+    expect(await issues("PATCH", path, { config: { cluster_id: "x".repeat(300_000) } })).toEqual([400, ["config"]])
+    const rules = [{ field: "payload.a", op: "eq", value: "x".repeat(40_000) }]
+    expect(await issues("PATCH", `/v1/connections/${connection.id}`, { filter_rules: rules })).toEqual([
+      400,
+      ["filter_rules"]
+    ])
+    expect(
+      await issues("PATCH", `/v1/connections/${connection.id}`, { ordering_key: `payload.${"x".repeat(600)}` })
+    ).toEqual([400, ["ordering_key"]])
+  })
+  it("a sender's own word for its address is not believed", async () => {
+    const { source } = await rig.client.need("POST", "/v1/sources", { name: "Addressed" })
+    const id = await send(source, { body: "{}", headers: { "CF-Connecting-IP": "203.0.113.7" } })
+    expect((await rig.client.need("GET", `/v1/events/${id}`)).event.source_ip).toBe("127.0.0.1")
+  })
+})
+
+describe("masked values", () => {
+  it("cannot be guessed by previews, letter by letter", async () => {
+    const { source, destination } = await connect(rig)
+    await send(source, { body: "{}", headers: { "x-webhook-key": "a-secret-of-a-sender" } })
+    const preview = (value: string) =>
+      rig.client.call("POST", "/v1/replay", {
+        destination_id: destination.id,
+        from: "2026-01-01T00:00:00Z",
+        to: "2100-01-01T00:00:00Z",
+        filter: [{ field: "headers.x-webhook-key", op: "contains", value }],
+        dry_run: true
+      })
+    expect((await preview("a-secret-of-a-sender")).body.preview).toMatchObject({ scanned: 1, matching: 1 })
+    const statuses: Array<number> = []
+    for (const letter of "abcdefghij") statuses.push((await preview(letter)).status)
+    expect(statuses.slice(0, 4)).toEqual([200, 200, 200, 200])
+    expect(statuses.at(-1)).toBe(429)
+    const { api_key } = await rig.client.need("POST", "/v1/auth/api-keys", { name: "reader", scopes: ["read"] })
+    expect((await rig.client.call("POST", "/v1/replay", {}, { "X-API-Key": api_key.key })).status).toBe(403)
+  })
+})
+
+describe("who fails again and again", () => {
+  it("is told to stop, and valid senders and keys behind the same address are not", async () => {
+    const { source } = await rig.client.need("POST", "/v1/sources", { name: "Valid" })
+    const forged = `${rig.gateway.url}/v1/ingest/src_${"0".repeat(32)}`
+    const ingest = await Promise.all(
+      Array.from({ length: 80 }, async () => (await fetch(forged, { method: "POST", body: "{}" })).status)
+    )
+    expect(new Set(ingest)).toEqual(new Set([404, 429]))
+    const wrong = await rig.client.call("GET", "/v1/sources", undefined, { "X-API-Key": "hs_live_wrong" })
+    expect([wrong.status, wrong.headers.get("retry-after")]).toEqual([429, "60"])
+    expect(wrong.body).toMatchObject({ status: 429, error: expect.stringContaining("wrong keys") })
+    await send(source, { body: "{}" })
+    expect((await rig.client.call("GET", "/v1/sources")).status).toBe(200)
+  })
+})
