@@ -40,7 +40,7 @@ export const makeMemory = (perMinute: number): Take => {
     })
 }
 
-/** The groups of an IPv6 address that a network has, whatever its hosts are (RFC 6177: /64 at most to one site's link). */
+/** Groups of an IPv6 address that name the network; the rest names an interface in it (RFC 4291 §2.5.1). */
 const NETWORK_GROUPS = 4
 
 /** By what an address is counted: of IPv6 its /64, for whoever has one address there has all. */

@@ -68,29 +68,33 @@ const partsOf = Effect.fnUntraced(function* (input: Input) {
   )
 })
 
-/** Of each workspace in a minute: a masked value can be guessed letter by letter, by whether an event passes. */
-const MASKED_PREVIEWS = 5
-const takePreview = FailureLimit.makeMemory(MASKED_PREVIEWS)
+/** Of each workspace in a minute: a masked value can be guessed letter by letter, by how many events pass. */
+const MASKED_FILTERS = 5
+const takeMasked = FailureLimit.makeMemory(MASKED_FILTERS)
+const readsMasked = (rules: ReadonlyArray<Filter.FilterRule>) => rules.some(({ field }) => Redaction.readsMasked(field))
+
+const countMasked = Effect.fnUntraced(function* () {
+  const { workspace } = yield* Caller
+  if (yield* takeMasked(workspace)) return
+  yield* tooManyRequests("too many replays whose filters read masked values: try again in some minutes")
+})
 
 /** What a replay would send, as far as {@link SCAN_MAX} events tell. */
 const preview = Effect.fnUntraced(function* (
   input: Input,
   parts: ReadonlyArray<{ readonly run: Run; readonly after: number; readonly through: number }>
 ) {
-  const { workspace } = yield* Caller
   const log = yield* EventLog
   const vault = yield* SecretVault
   let [scanned, matching] = [0, 0]
   const first: Array<string> = []
-  for (const { run, after, through } of parts) {
-    const connection = yield* find("connection", run.connection)
-    const rules = [...connection.filterRules, ...(input.filter ?? [])]
+  const connections = yield* Effect.forEach(parts, ({ run }) => find("connection", run.connection), { concurrency: 8 })
+  // Those of the replay's own filter are counted already.
+  if (connections.some(({ filterRules }) => readsMasked(filterRules))) yield* countMasked()
+  for (const [i, { run, after, through }] of parts.entries()) {
+    const rules = [...connections[i]!.filterRules, ...(input.filter ?? [])]
     const passes = Filter.compile(rules)
-    const isReadingMasked = rules.some(({ field }) => Redaction.readsMasked(field))
-    if (isReadingMasked && !(yield* takePreview(workspace))) {
-      return yield* tooManyRequests("too many previews whose filters read masked values: try again in some minutes")
-    }
-    const open = isReadingMasked ? EventSecrets.open(vault) : Effect.succeed
+    const open = readsMasked(rules) ? EventSecrets.open(vault) : Effect.succeed
     let at = after
     while (at < through && scanned < SCAN_MAX) {
       const { events } = yield* log.read(run.route, at, {
@@ -121,6 +125,7 @@ const create = Effect.fn("Replays.create")(function* (
   if (Date.parse(payload.from) >= Date.parse(payload.to)) {
     return yield* badRequest("to must be after from", [{ path: "to", message: "must be after from" }])
   }
+  if (readsMasked(payload.filter ?? [])) yield* countMasked()
   const parts = yield* partsOf(payload)
   if (payload.dry_run === true) return { preview: yield* preview(payload, parts) }
   const now = yield* Clock.currentTimeMillis

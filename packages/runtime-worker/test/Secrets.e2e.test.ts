@@ -288,19 +288,21 @@ describe("masked values", () => {
   it("cannot be guessed by previews, letter by letter", async () => {
     const { source, destination } = await connect(rig)
     await send(source, { body: "{}", headers: { "x-webhook-key": "a-secret-of-a-sender" } })
-    const preview = (value: string) =>
+    const replay = (value: string, dryRun: boolean) =>
       rig.client.call("POST", "/v1/replay", {
         destination_id: destination.id,
         from: "2026-01-01T00:00:00Z",
         to: "2100-01-01T00:00:00Z",
         filter: [{ field: "headers.x-webhook-key", op: "contains", value }],
-        dry_run: true
+        dry_run: dryRun
       })
+    const preview = (value: string) => replay(value, true)
     expect((await preview("a-secret-of-a-sender")).body.preview).toMatchObject({ scanned: 1, matching: 1 })
     const statuses: Array<number> = []
     for (const letter of "abcdefghij") statuses.push((await preview(letter)).status)
     expect(statuses.slice(0, 4)).toEqual([200, 200, 200, 200])
     expect(statuses.at(-1)).toBe(429)
+    expect((await replay("a", false)).status).toBe(429)
     const { api_key } = await rig.client.need("POST", "/v1/auth/api-keys", { name: "reader", scopes: ["read"] })
     expect((await rig.client.call("POST", "/v1/replay", {}, { "X-API-Key": api_key.key })).status).toBe(403)
   })
