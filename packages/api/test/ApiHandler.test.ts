@@ -85,7 +85,7 @@ const start = () =>
               : Effect.fail(new NotFoundError({ message: `there is no ${kind} ${wanted}` })),
           update: (entity) => {
             stored = entity as Destination
-            return Effect.succeed(entity)
+            return Effect.succeed({ value: entity, untold: [] })
           },
           hasLog: (_, route) => Effect.succeed(route === ROUTE)
         }),
