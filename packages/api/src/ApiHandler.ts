@@ -91,8 +91,8 @@ const shaped = (response: Response, requestId: string): Response => {
 }
 
 /**
- * The request with its body at hand, or why it is not taken. A POST without a body asks for the defaults: `{}`. The body of a caller
- * who is not known is not read: such a request is refused before anything would parse it.
+ * The request with its body at hand, or why it is not taken. A POST without a body asks for the defaults: `{}`. The
+ * body of a caller who is not known is not read: such a request is refused before anything would parse it.
  */
 const withBody = async (
   request: Request,

@@ -118,7 +118,8 @@ const keyOf = (headers: Readonly<Record<string, string | undefined>>): string =>
   headers["x-api-key"] ?? /^Bearer +(.+)$/i.exec(headers["authorization"] ?? "")?.[1] ?? ""
 
 /**
- * Whether the credentials of a request may be good, by what can be told without asking anybody: only then its body is read.
+ * Whether the credentials of a request may be good, by what can be told without asking anybody: only then its body is
+ * read.
  */
 export const mayBeKnown = Effect.fnUntraced(function* (headers: Headers) {
   const { idKeys } = yield* Deployment

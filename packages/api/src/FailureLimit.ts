@@ -1,12 +1,14 @@
 /**
- * How often one address may fail: wrong keys and unknown sources. Only who has just failed is counted, so that a valid sender behind
- * the same address is never refused.
+ * How often one address may fail: wrong keys and unknown sources. Only who has just failed is counted, so that a valid
+ * sender behind the same address is never refused.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
-/** Failures that an address may have in a minute; the platform's own limiter has the same numbers (`wrangler.jsonc`). */
+/**
+ * Failures that an address may have in a minute; the platform's own limiter has the same numbers (`wrangler.jsonc`).
+ */
 export const PER_MINUTE = 60
 /** Seconds after which it is worth trying again. */
 export const RETRY_AFTER = 60
@@ -23,8 +25,8 @@ export class FailureLimit extends Context.Service<FailureLimit, { readonly take:
 const MINUTE = 60_000
 
 /**
- * Buckets of this isolate, each full after a minute; of too many the oldest is forgotten. A bucket is one number, the time at which it
- * would be full again (the generic cell rate algorithm).
+ * Buckets of this isolate, each full after a minute; of too many the oldest is forgotten. A bucket is one number, the
+ * time at which it would be full again (the generic cell rate algorithm).
  */
 export const makeMemory = (perMinute: number): Take => {
   const buckets = new Map<string, number>()
@@ -57,8 +59,9 @@ const networkOf = (address: string): string => {
 const SHARED = "unknown"
 
 /**
- * Who sent a request, by the header that the deployment trusts (`HOOKSTREAM_TRUSTED_IP_HEADER`); `null` without one, for every sender can
- * write any header. Of a list the last entry counts, which the proxy next to the gateway has added.
+ * Who sent a request, by the header that the deployment trusts (`HOOKSTREAM_TRUSTED_IP_HEADER`); `null` without one,
+ * for every sender can write any header. Of a list the last entry counts, which the proxy next to the gateway has
+ * added.
  */
 export const addressOf = (headers: Headers, trusted: string | undefined): string | null => {
   const value = trusted === undefined ? null : headers.get(trusted)

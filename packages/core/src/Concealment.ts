@@ -1,11 +1,11 @@
 /**
- * Keeps the secrets of a config out of words that others write: a receiver may echo the request, whole or in part, as it was sent,
- * decoded, escaped or encoded again.
+ * Keeps the secrets of a config out of words that others write: a receiver may echo the request, whole or in part, as
+ * it was sent, decoded, escaped or encoded again.
  *
- * The forms of a secret: plain, with white space folded, its UTF-8 read as Latin-1, Windows-1252 or ASCII; each of these escaped for
- * JSON, HTML, a URL or a form; hex; base64 and base64url at each of the three alignments, so that it is found inside `user:secret` too.
- * Words may be cut anywhere, so every {@link PART} characters in a row that stand in a form are hidden, whatever their case, and of
- * base64 the whole of its token.
+ * The forms of a secret: plain, with white space folded, its UTF-8 read as Latin-1, Windows-1252 or ASCII; each of
+ * these escaped for JSON, HTML, a URL or a form; hex; base64 and base64url at each of the three alignments, so that it
+ * is found inside `user:secret` too. Words may be cut anywhere, so every {@link PART} characters in a row that stand in
+ * a form are hidden, whatever their case, and of base64 the whole of its token.
  *
  * Short secrets stand in innocent words: under {@link PART} characters they are hidden as a word of their own, under
  * {@link WORD_MIN} only beside what may be their user name.
@@ -201,7 +201,10 @@ const masked = (text: string, forms: Forms): string => {
   return out
 }
 
-/** Hides the secrets of a decoded config in a text. The forms are made at the first text, so a sink that is well pays nothing. */
+/**
+ * Hides the secrets of a decoded config in a text. The forms are made at the first text, so a sink that is well pays
+ * nothing.
+ */
 export const make = (config: unknown): Conceal => {
   const secrets = secretsIn(config)
   if (secrets.length === 0) return (text) => text
@@ -233,7 +236,10 @@ const loggerBy =
       logger.log({ ...options, message: conceal([...words, ...cause].join(" ")), cause: Cause.empty })
     })
 
-/** A driver that tells no secret of its config, whatever its sink makes of a receiver's words: outcomes, check steps, log lines. */
+/**
+ * A driver that tells no secret of its config, whatever its sink makes of a receiver's words: outcomes, check steps,
+ * log lines.
+ */
 export const around = (config: unknown, driver: SinkDriver): SinkDriver => {
   const conceal = make(config)
   const outcome = outcomeBy(conceal)

@@ -1,4 +1,7 @@
-/** The driver of a destination: its secrets opened, its config decoded, its sink asked, and its words kept free of secrets. */
+/**
+ * The driver of a destination: its secrets opened, its config decoded, its sink asked, and its words kept free of
+ * secrets.
+ */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Concealment from "./Concealment.ts"

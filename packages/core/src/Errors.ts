@@ -32,8 +32,8 @@ export class NotFoundError extends Schema.TaggedError<NotFoundError>()("NotFound
 /** The change contradicts what is there: a name taken, or a change made meanwhile. */
 export class ConflictError extends Schema.TaggedError<ConflictError>()("ConflictError", {
   /**
-   * `route`: another source owns the log of the new id; make another id. `stale`: read again, then change again. `limit`: there would be
-   * more than a log or a destination holds.
+   * `route`: another source owns the log of the new id; make another id. `stale`: read again, then change again.
+   * `limit`: there would be more than a log or a destination holds.
    */
   reason: Schema.Literals(["route", "slug", "stale", "idempotency", "limit"]),
   message: Schema.String

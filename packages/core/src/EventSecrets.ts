@@ -1,4 +1,7 @@
-/** The values that an event hides, sealed where it is accepted and opened where a filter, an ordering key or a sink reads them. */
+/**
+ * The values that an event hides, sealed where it is accepted and opened where a filter, an ordering key or a sink
+ * reads them.
+ */
 import * as Effect from "effect/Effect"
 import { UnavailableError } from "./Errors.ts"
 import type { Event, EventMeta } from "./Event.ts"
@@ -10,7 +13,10 @@ type Vault = SecretVault["Service"]
 
 const placeOf = (source: SourceId): string => `event|${source}`
 
-/** The meta as it is stored: what it hides sealed, as one text for the whole event. Without such values it costs nothing. */
+/**
+ * The meta as it is stored: what it hides sealed, as one text for the whole event. Without such values it costs
+ * nothing.
+ */
 export const seal = async (vault: Vault, source: SourceId, meta: EventMeta): Promise<EventMeta> => {
   const { shown, hidden } = Redaction.mask(meta)
   return hidden === undefined ? meta : { ...shown, sealed: await vault.lock(placeOf(source), hidden) }
@@ -24,7 +30,10 @@ const openOne = async (vault: Vault, event: Event): Promise<Event> => {
   return { id, sourceId, seq, receivedAt, bodyKind, body, method, headers, query, contentType, sourceIp }
 }
 
-/** The events with their headers and queries as they came. Of one that does not open nothing may be decided: all are asked for again. */
+/**
+ * The events with their headers and queries as they came. Of one that does not open nothing may be decided: all are
+ * asked for again.
+ */
 export const open =
   (vault: Vault) =>
   (events: ReadonlyArray<Event>): Effect.Effect<ReadonlyArray<Event>, UnavailableError> =>

@@ -1,6 +1,6 @@
 /**
- * What of a request is never shown: the values of headers and query parameters whose names are those of credentials. They are sealed
- * before they are stored, and a source can name more that is not stored at all.
+ * What of a request is never shown: the values of headers and query parameters whose names are those of credentials.
+ * They are sealed before they are stored, and a source can name more that is not stored at all.
  */
 import { bodyKind, type EventMeta, isJson } from "./Event.ts"
 import * as EventPath from "./EventPath.ts"
@@ -42,7 +42,9 @@ const withValues = (query: string, isMeant: (name: string) => boolean, value: st
         .map((one) => (isMeant(nameOf(one)) ? `${one.split("=", 1)[0]}=${value}` : one))
         .join("&")
 
-/** What was taken out of a request: the query as it came, `null` where nothing of it is hidden; headers by their place. */
+/**
+ * What was taken out of a request: the query as it came, `null` where nothing of it is hidden; headers by their place.
+ */
 type Hidden = readonly [query: string | null, headers: ReadonlyArray<readonly [place: number, value: string]>]
 
 /** The meta as it may be shown, and what is hidden in it as one text; `undefined` when nothing is. */
@@ -107,7 +109,10 @@ const redactBody = (body: Uint8Array, paths: ReadonlyArray<string>): Uint8Array 
   return found.length === 0 ? body : encoder.encode(JSON.stringify(value))
 }
 
-/** A request without what its source never stores. A body that holds any of it is written anew: signatures over it verify no more. */
+/**
+ * A request without what its source never stores. A body that holds any of it is written anew: signatures over it
+ * verify no more.
+ */
 export const redact = (
   paths: ReadonlyArray<string>,
   meta: EventMeta,

@@ -103,7 +103,10 @@ export class Registry extends Context.Service<
       workspace: Ids.WorkspaceId,
       end: Ids.SourceId | Ids.DestinationId
     ) => Effect.Effect<ReadonlyArray<Connection>, UnavailableError>
-    /** Whether a source of the workspace has, or had, this log. Ids from outside are asked of it first: to ask a log wakes its object. */
+    /**
+     * Whether a source of the workspace has, or had, this log. Ids from outside are asked of it first: to ask a log
+     * wakes its object.
+     */
     readonly hasLog: (workspace: Ids.WorkspaceId, route: Ids.Route) => Effect.Effect<boolean, UnavailableError>
   }
 >()("@hookstream/core/Registry") {}

@@ -142,7 +142,10 @@ export interface Sink {
   readonly config: Schema.Codec<unknown, unknown>
   /** What a Schema cannot say: rules between fields, with the destination's own, and what this deployment forbids. */
   readonly validate: (config: unknown, use: SinkUse) => ReadonlyArray<Issue>
-  /** Whom the secrets of a valid config are shown to, such as `https://host:port`. Where a change moves it, the secrets are asked for again. */
+  /**
+   * Whom the secrets of a valid config are shown to, such as `https://host:port`. Where a change moves it, the secrets
+   * are asked for again.
+   */
   readonly target: (config: unknown) => string
   readonly driver: (config: unknown) => Effect.Effect<SinkDriver, never, HttpClient.HttpClient | Scope.Scope>
 }

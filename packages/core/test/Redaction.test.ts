@@ -23,16 +23,45 @@ const text = (body: Uint8Array) => new TextDecoder().decode(body)
 
 describe("the name of a header or a query parameter tells a credential", () => {
   it.each([
-    ...["authorization", "cookie", "proxy-authorization", "x-api-key", "api-key", "apikey", "token", "x-auth"],
-    ...["x-gitlab-token", "x-telegram-bot-api-secret-token", "cf-access-jwt-assertion", "cf-access-client-secret"],
-    ...["x-webhook-key", "stripe-signature", "x-hub-signature-256", "x-shopify-hmac-sha256", "webhook-signature"],
-    ...["access_token", "X-Password", "client-cert", "x-credential", "sig", "x-goog-sig", "passwd", "hub.verify_token"]
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-api-key",
+    "api-key",
+    "apikey",
+    "token",
+    "x-auth",
+    "x-gitlab-token",
+    "x-telegram-bot-api-secret-token",
+    "cf-access-jwt-assertion",
+    "cf-access-client-secret",
+    "x-webhook-key",
+    "stripe-signature",
+    "x-hub-signature-256",
+    "x-shopify-hmac-sha256",
+    "webhook-signature",
+    "access_token",
+    "X-Password",
+    "client-cert",
+    "x-credential",
+    "sig",
+    "x-goog-sig",
+    "passwd",
+    "hub.verify_token"
   ])("%s", (name) => {
     expect(Redaction.isSecretName(name)).toBe(true)
   })
   it.each([
-    ...["content-type", "x-github-delivery", "webhook-id", "webhook-timestamp", "x-github-event", "user-agent"],
-    ...["idempotency-key", "Sec-WebSocket-Key", "design", "page"]
+    "content-type",
+    "x-github-delivery",
+    "webhook-id",
+    "webhook-timestamp",
+    "x-github-event",
+    "user-agent",
+    "idempotency-key",
+    "Sec-WebSocket-Key",
+    "design",
+    "page"
   ])("and that of %s does not", (name) => {
     expect(Redaction.isSecretName(name)).toBe(false)
   })
@@ -88,7 +117,17 @@ describe("what an event hides", () => {
         expect(failure._tag).toBe("UnavailableError")
         const other = events.map(
           ({ id, seq, receivedAt, bodyKind, body, method, headers, query, contentType, sourceIp, sealed }) => ({
-            ...{ id, seq, receivedAt, bodyKind, body, method, headers, query, contentType, sourceIp, sealed },
+            id,
+            seq,
+            receivedAt,
+            bodyKind,
+            body,
+            method,
+            headers,
+            query,
+            contentType,
+            sourceIp,
+            sealed,
             sourceId: `src_${"1".repeat(32)}`
           })
         )

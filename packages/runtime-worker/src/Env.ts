@@ -16,8 +16,8 @@ export interface Env {
   /** "true" opens destinations on private networks and by plain http. */
   readonly HOOKSTREAM_ALLOW_PRIVATE_NETWORKS?: string
   /**
-   * The header in which whoever stands before the gateway names the sender's address: `CF-Connecting-IP` on Cloudflare, which sets it
-   * itself. Without it no address is believed.
+   * The header in which whoever stands before the gateway names the sender's address: `CF-Connecting-IP` on Cloudflare,
+   * which sets it itself. Without it no address is believed.
    */
   readonly HOOKSTREAM_TRUSTED_IP_HEADER?: string
   /** Counts who fails, by address, for all isolates of a place; without it each isolate counts for itself. */

@@ -64,7 +64,10 @@ const append = async (
 const redactions = new Map<string, ReadonlyArray<string>>()
 const REDACTIONS_MAX = 4096
 
-/** Stores a request without what its source leaves out, and with its credentials sealed: neither leaves this isolate in the clear. */
+/**
+ * Stores a request without what its source leaves out, and with its credentials sealed: neither leaves this isolate in
+ * the clear.
+ */
 const store = async (
   { env, vault }: Edge,
   route: string,

@@ -1,4 +1,6 @@
-/** What a gateway on workerd tells and stores of credentials: of those of destinations, and of those that senders send. */
+/**
+ * What a gateway on workerd tells and stores of credentials: of those of destinations, and of those that senders send.
+ */
 import { readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -12,7 +14,10 @@ beforeAll(async () => {
 })
 afterAll(() => rig.close())
 
-/** Files of the gateway's objects that hold one of these texts. The development server's own traces, with URLs, are not ours. */
+/**
+ * Files of the gateway's objects that hold one of these texts. The development server's own traces, with URLs, are not
+ * ours.
+ */
 const filesWith = (...texts: ReadonlyArray<string>): ReadonlyArray<string> =>
   readdirSync(join(rig.dir, "state/v3/do"), { recursive: true, withFileTypes: true })
     .filter((one) => one.isFile())
@@ -206,16 +211,27 @@ describe("forged ids", () => {
       const event = `${id.slice(0, 27)}${hex(n, 9)}`
       const other = hex(n, 32)
       for (const path of [
-        ...[`events/${event}`, `events/${event}/timeline`, `delivery-attempts?event_id=${event}`],
-        ...[`destinations/dst_${other}`, `destinations/dst_${other}/dlq`, `destinations/dst_${other}/circuit`],
-        ...[`delivery-attempts?destination_id=dst_${other}`, `delivery-attempts?connection_id=conn_${other}`],
-        ...[`connections/conn_${other}`, `replay/rpl_${other}`, `sources/src_${other}`, `events?source_id=src_${other}`]
+        `events/${event}`,
+        `events/${event}/timeline`,
+        `delivery-attempts?event_id=${event}`,
+        `destinations/dst_${other}`,
+        `destinations/dst_${other}/dlq`,
+        `destinations/dst_${other}/circuit`,
+        `delivery-attempts?destination_id=dst_${other}`,
+        `delivery-attempts?connection_id=conn_${other}`,
+        `connections/conn_${other}`,
+        `replay/rpl_${other}`,
+        `sources/src_${other}`,
+        `events?source_id=src_${other}`
       ]) {
         expect((await rig.client.call("GET", `/v1/${path}`)).status, path).toBe(404)
       }
       for (const path of [
-        ...[`events/${event}/retry`, `destinations/dst_${other}/test`, `destinations/dst_${other}/dlq/redrive`],
-        ...[`destinations/dst_${other}/circuit/reset`, `delivery-attempts/att_${other}${hex(1, 21)}/retry`]
+        `events/${event}/retry`,
+        `destinations/dst_${other}/test`,
+        `destinations/dst_${other}/dlq/redrive`,
+        `destinations/dst_${other}/circuit/reset`,
+        `delivery-attempts/att_${other}${hex(1, 21)}/retry`
       ]) {
         expect((await rig.client.call("POST", `/v1/${path}`)).status, path).toBe(404)
       }

@@ -67,7 +67,10 @@ export const describe = (status: number, body: string, meaning: Meaning): string
     .filter((part) => part !== undefined && part !== "")
     .join(": ")
 
-/** The proof of a success: the status and the size of the answer; with `keep_response` also the beginning of what it said. */
+/**
+ * The proof of a success: the status and the size of the answer; with `keep_response` also the beginning of what it
+ * said.
+ */
 export const receipt = (
   status: number,
   { text, bytes }: Body,

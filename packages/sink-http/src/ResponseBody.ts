@@ -13,7 +13,9 @@ export interface Body {
   readonly bytes: number
 }
 
-/** Up to {@link MAX_BYTES} of the body; the rest is cancelled. Never fails: a body that breaks off is what came of it. */
+/**
+ * Up to {@link MAX_BYTES} of the body; the rest is cancelled. Never fails: a body that breaks off is what came of it.
+ */
 export const read = Effect.fnUntraced(function* (response: HttpClientResponse.HttpClientResponse) {
   const decoder = new TextDecoder()
   let text = ""
