@@ -159,7 +159,7 @@ const authorities = (): ReadonlyArray<string> => {
 
 /** Writes what workerd reads; the answer is the file of its configuration. */
 const prepare = ({ dir, port, allowPrivateNetworks = true, vars = {} }: GatewayOptions, keys: object): string => {
-  const { name, compatibility_date, compatibility_flags, durable_objects } = readDeployed()
+  const { name, compatibility_date, compatibility_flags, durable_objects, vars: deployed } = readDeployed()
   // Where `wrangler dev --persist-to` keeps them, under the same names: folders of earlier versions open as they are.
   const state = join(dir, "state/v3/do")
   mkdirSync(state, { recursive: true })
@@ -180,9 +180,9 @@ const prepare = ({ dir, port, allowPrivateNetworks = true, vars = {} }: GatewayO
       ])
     ),
     vars: {
+      ...deployed,
       ...keys,
       HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: String(allowPrivateNetworks),
-      HOOKSTREAM_TRUSTED_IP_HEADER: "CF-Connecting-IP",
       ...vars
     },
     state,
