@@ -124,9 +124,8 @@ export default {
   async fetch(original, env, ctx) {
     const request = new Request(original)
     const address = addressOf(original.cf?.clientIp)
-    if (address !== undefined && !request.headers.has("cf-connecting-ip")) {
-      request.headers.set("cf-connecting-ip", address)
-    }
+    if (address === undefined) request.headers.delete("cf-connecting-ip")
+    else request.headers.set("cf-connecting-ip", address)
     const length = request.headers.get("content-length")
     if (request.body === null || (length !== null && Number(length) <= GRACE)) return worker.fetch(request, env, ctx)
     const reader = request.body.getReader()
@@ -160,7 +159,7 @@ const authorities = (): ReadonlyArray<string> => {
 
 /** Writes what workerd reads; the answer is the file of its configuration. */
 const prepare = ({ dir, port, allowPrivateNetworks = true, vars = {} }: GatewayOptions, keys: object): string => {
-  const { name, compatibility_date, compatibility_flags, durable_objects } = readDeployed()
+  const { name, compatibility_date, compatibility_flags, durable_objects, vars: deployed } = readDeployed()
   // Where `wrangler dev --persist-to` keeps them, under the same names: folders of earlier versions open as they are.
   const state = join(dir, "state/v3/do")
   mkdirSync(state, { recursive: true })
@@ -180,7 +179,12 @@ const prepare = ({ dir, port, allowPrivateNetworks = true, vars = {} }: GatewayO
         { className: class_name, uniqueKey: `${name}-${class_name}` }
       ])
     ),
-    vars: { ...keys, HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: String(allowPrivateNetworks), ...vars },
+    vars: {
+      ...deployed,
+      ...keys,
+      HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: String(allowPrivateNetworks),
+      ...vars
+    },
     state,
     authorities: authorities()
   })

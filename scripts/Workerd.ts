@@ -157,6 +157,7 @@ export interface Deployed {
   readonly durable_objects: {
     readonly bindings: ReadonlyArray<{ readonly name: string; readonly class_name: string }>
   }
+  readonly vars: Readonly<Record<string, string>>
 }
 const KNOWN = new Set([
   "$schema",
@@ -167,6 +168,9 @@ const KNOWN = new Set([
   "compatibility_flags",
   "observability",
   "durable_objects",
+  "vars",
+  // workerd has none: without the binding each isolate counts for itself.
+  "ratelimits",
   "migrations"
 ])
 

@@ -40,6 +40,10 @@ export class NotFound extends Schema.Error<NotFound>("@hookstream/api/NotFound")
 export class Conflict extends Schema.Error<Conflict>("@hookstream/api/Conflict")(fields(409), { httpApiStatus: 409 }) {}
 /** It was there once: its retention has passed. */
 export class Gone extends Schema.Error<Gone>("@hookstream/api/Gone")(fields(410), { httpApiStatus: 410 }) {}
+/** Too often in a short time: `Retry-After` says when to try again. */
+export class TooManyRequests extends Schema.Error<TooManyRequests>("@hookstream/api/TooManyRequests")(fields(429), {
+  httpApiStatus: 429
+}) {}
 /** A part of the gateway did not answer: try again. */
 export class ServiceUnavailable extends Schema.Error<ServiceUnavailable>("@hookstream/api/ServiceUnavailable")(
   fields(503),
@@ -73,13 +77,18 @@ export const notFound = Effect.fnUntraced(function* (error: string) {
   const { requestId: request_id } = yield* RequestInfo
   return yield* new NotFound({ error, status: 404, request_id })
 })
-export const conflict = Effect.fnUntraced(function* (error: string) {
+export const conflict = Effect.fnUntraced(function* (error: string, issues?: ReadonlyArray<Issue>) {
   const { requestId: request_id } = yield* RequestInfo
-  return yield* new Conflict({ error, status: 409, request_id })
+  return yield* new Conflict({ error, status: 409, request_id, ...(issues === undefined ? {} : { issues }) })
 })
 export const gone = Effect.fnUntraced(function* (error: string) {
   const { requestId: request_id } = yield* RequestInfo
   return yield* new Gone({ error, status: 410, request_id })
+})
+
+export const tooManyRequests = Effect.fnUntraced(function* (error: string) {
+  const { requestId: request_id } = yield* RequestInfo
+  return yield* new TooManyRequests({ error, status: 429, request_id })
 })
 
 const onUnavailable = Effect.fnUntraced(function* (error: UnavailableError) {
@@ -105,12 +114,17 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1({
   }
 })
 
-/** Every wrong field of a Schema's refusal. Values are not repeated: they may be secrets. */
+/** More are of no use to anybody who mends them one after another. */
+const ISSUES_MAX = 100
+
+/** Every wrong field, up to {@link ISSUES_MAX}, of a Schema's refusal. Values are not repeated: they may be secrets. */
 export const issuesOf = (error: Schema.SchemaError, prefix: ReadonlyArray<string> = []): ReadonlyArray<Issue> =>
-  format(error.issue).issues.map(({ path, message }) => ({
-    path: [...prefix, ...(path ?? []).map((part) => String(typeof part === "object" ? part.key : part))].join("."),
-    message
-  }))
+  format(error.issue)
+    .issues.slice(0, ISSUES_MAX)
+    .map(({ path, message }) => ({
+      path: [...prefix, ...(path ?? []).map((part) => String(typeof part === "object" ? part.key : part))].join("."),
+      message
+    }))
 
 /** The sentence above a list of issues. */
 export const summaryOf = (issues: ReadonlyArray<Issue>): string =>

@@ -24,11 +24,13 @@ import { badRequest, issuesOf, RequestInfo, summaryOf } from "./ApiError.ts"
 import * as AuthHandlers from "./AuthHandlers.ts"
 import { SchemaErrors } from "./Authorization.ts"
 import * as ConnectionsHandlers from "./ConnectionsHandlers.ts"
-import type { Deployment } from "./Deployment.ts"
+import { Deployment } from "./Deployment.ts"
 import * as DestinationsHandlers from "./DestinationsHandlers.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 import * as EventsHandlers from "./EventsHandlers.ts"
+import * as FailureLimit from "./FailureLimit.ts"
 import * as ReplaysHandlers from "./ReplaysHandlers.ts"
+import * as RequestBody from "./RequestBody.ts"
 import * as SourcesHandlers from "./SourcesHandlers.ts"
 
 const layerSchemaErrors = HttpApiMiddleware.layerSchemaErrorTransform(SchemaErrors, (error) => {
@@ -49,6 +51,7 @@ export type Services =
   | SecretVault
   | SinkRegistry
   | Deployment
+  | FailureLimit.FailureLimit
   | HttpClient.HttpClient
 
 const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
@@ -64,7 +67,7 @@ const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     ReplaysHandlers.layer,
     layerSystem
   ]),
-  Layer.provide([AuthHandlers.layerAuthorization, layerSchemaErrors])
+  Layer.provide([AuthHandlers.layerAuthorization, AuthHandlers.layerRootAuthorization, layerSchemaErrors])
 )
 
 /** What the router and the platform answer in words of their own, in ours. */
@@ -86,17 +89,32 @@ const shaped = (response: Response, requestId: string): Response => {
   const out = new Response(response.body, response)
   out.headers.set("X-Request-Id", requestId)
   if (response.status === 503) out.headers.set("Retry-After", "1")
+  if (response.status === 429) out.headers.set("Retry-After", String(FailureLimit.RETRY_AFTER))
   return out
 }
 
-/** A POST without a body asks for the defaults: `{}`. */
-const withBody = (request: Request): Request => {
+/**
+ * The request with its body at hand, or why it is not taken. A POST without a body asks for the defaults: `{}`. The
+ * body of a caller who is not known is not read: such a request is refused before anything would parse it.
+ */
+const withBody = async (
+  request: Request,
+  isKnown: () => Promise<boolean>
+): Promise<Request | { readonly status: 400 | 413; readonly error: string }> => {
   const isEmpty = request.body === null || request.headers.get("content-length") === "0"
-  if (request.method !== "POST" || !isEmpty) return request
+  if (isEmpty ? request.method !== "POST" : !(await isKnown())) return request
   const headers = new Headers(request.headers)
-  headers.set("Content-Type", "application/json")
   headers.delete("Content-Length")
-  return new Request(request.url, { method: "POST", headers, body: "{}" })
+  if (isEmpty) {
+    headers.set("Content-Type", "application/json")
+    return new Request(request.url, { method: "POST", headers, body: "{}" })
+  }
+  const body = await RequestBody.read(request, RequestBody.MAX_BYTES)
+  if (body === undefined) return { status: 413, error: "the body is larger than 1 MiB" }
+  const error = RequestBody.refusal(body)
+  return error === undefined
+    ? new Request(request.url, { method: request.method, headers, body })
+    : { status: 400, error }
 }
 
 /**
@@ -117,12 +135,23 @@ const logDefect = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
 export const make = (services: Context.Context<Services>): ((request: Request) => Promise<Response>) => {
   const app = routes.pipe(Layer.provide(Layer.succeedContext(services)), Layer.provide(layerNoFiles))
   const { handler } = HttpRouter.toWebHandler(app, { disableLogger: true, middleware: Effect.tapCause(logDefect) })
+  const run = Effect.runPromiseWith(services)
+  const { trustedIpHeader } = Context.get(services, Deployment)
   return async (request) => {
+    const bucket = FailureLimit.keyOf(FailureLimit.addressOf(request.headers, trustedIpHeader))
     const requestId = Ids.random("req")
     const { origin } = new URL(request.url)
-    return shaped(
-      await handler(withBody(request), Context.add(services, RequestInfo, { requestId, origin })),
-      requestId
-    )
+    const isKnown = () => run(AuthHandlers.mayBeKnown(request.headers))
+    const ready = await withBody(request, isKnown)
+    if (!(ready instanceof Request)) return errorResponse(ready.status, ready.error, { requestId })
+    const response = await handler(ready, Context.add(services, RequestInfo, { requestId, origin }))
+    if (
+      response.status === 401 &&
+      !(await run(FailureLimit.FailureLimit.pipe(Effect.flatMap(({ take }) => take(bucket)))))
+    ) {
+      const error = "too many requests with wrong keys: check X-API-Key"
+      return errorResponse(429, error, { requestId, retryAfterSeconds: FailureLimit.RETRY_AFTER })
+    }
+    return shaped(response, requestId)
   }
 }

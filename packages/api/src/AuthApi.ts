@@ -4,8 +4,8 @@ import { Scope } from "@hookstream/core/Registry"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
-import { BadRequest, NotFound, ServiceUnavailable, Unauthorized } from "./ApiError.ts"
-import { Authorization } from "./Authorization.ts"
+import { BadRequest, NotFound, ServiceUnavailable } from "./ApiError.ts"
+import { Authorization, RootAuthorization } from "./Authorization.ts"
 import { created, Name, Removed, Time } from "./Fields.ts"
 
 const key = {
@@ -26,8 +26,8 @@ export class WorkspacesApi extends HttpApiGroup.make("workspaces").add(
     headers: { "x-root-key": Schema.optionalKey(Schema.String.annotate({ description: "HOOKSTREAM_ROOT_KEY" })) },
     payload: Schema.Struct({ name: Schema.optionalKey(Name) }),
     success: Schema.Struct({ workspace: Schema.Struct({ id: WorkspaceId }), api_key: ApiKeyCreated }).pipe(created),
-    error: [BadRequest, Unauthorized, ServiceUnavailable]
-  })
+    error: [BadRequest, ServiceUnavailable]
+  }).middleware(RootAuthorization)
 ) {}
 
 export class ApiKeysApi extends HttpApiGroup.make("api-keys")
@@ -35,7 +35,11 @@ export class ApiKeysApi extends HttpApiGroup.make("api-keys")
     HttpApiEndpoint.post("create", "/v1/auth/api-keys", {
       payload: Schema.Struct({
         name: Name,
-        scopes: Schema.optionalKey(Schema.NonEmptyArray(Scope).annotate({ description: 'Default: ["*"]' }))
+        scopes: Schema.optionalKey(
+          Schema.NonEmptyArray(Scope)
+            .check(Schema.isMaxLength(4, { message: "must be at most 4 scopes" }))
+            .annotate({ description: 'Default: ["*"]' })
+        )
       }),
       success: Schema.Struct({ api_key: ApiKeyCreated }).pipe(created),
       error: [BadRequest, ServiceUnavailable]

@@ -11,7 +11,7 @@ import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import { Api } from "./Api.ts"
 import { forbidden, ofList, ofRead, unauthorized } from "./ApiError.ts"
-import { Authorization, Caller } from "./Authorization.ts"
+import { Authorization, Caller, RootAuthorization } from "./Authorization.ts"
 import { Deployment } from "./Deployment.ts"
 import { time } from "./Fields.ts"
 import { sha256 } from "./internal/digest.ts"
@@ -36,14 +36,9 @@ const newKey = Effect.fnUntraced(function* (workspace: string, name: string, sco
 })
 
 export const layerWorkspaces = HttpApiBuilder.group(Api, "workspaces", (handlers) =>
-  handlers.handle("create", ({ headers, payload }) =>
+  handlers.handle("create", ({ payload }) =>
     Effect.gen(function* () {
-      const { rootKey } = yield* Deployment
       const registry = yield* Registry
-      const given = headers["x-root-key"] ?? ""
-      if ((yield* sha256(given)) !== (yield* sha256(rootKey))) {
-        return yield* unauthorized("X-Root-Key must be the deployment's HOOKSTREAM_ROOT_KEY")
-      }
       const { id, text, stored } = yield* Effect.gen(function* () {
         const id = Ids.randomWorkspaceId()
         const key = yield* newKey(id, payload.name ?? "first key", ["*"])
@@ -57,6 +52,25 @@ export const layerWorkspaces = HttpApiBuilder.group(Api, "workspaces", (handlers
       return { workspace: { id }, api_key: { ...view(stored), key: text } }
     }).pipe(Effect.catchTags(ofList))
   )
+)
+
+const isRootKey = Effect.fnUntraced(function* (given: string) {
+  const { rootKey } = yield* Deployment
+  return (yield* sha256(given)) === (yield* sha256(rootKey))
+})
+
+export const layerRootAuthorization = Layer.effect(
+  RootAuthorization,
+  Effect.gen(function* () {
+    const deployment = yield* Deployment
+    return RootAuthorization.of((handler) =>
+      Effect.gen(function* () {
+        const { headers } = yield* HttpServerRequest
+        if (yield* isRootKey(headers["x-root-key"] ?? "")) return yield* handler
+        return yield* unauthorized("X-Root-Key must be the deployment's HOOKSTREAM_ROOT_KEY")
+      }).pipe(Effect.provideService(Deployment, deployment))
+    )
+  })
 )
 
 export const layerApiKeys = HttpApiBuilder.group(Api, "api-keys", (handlers) =>
@@ -102,6 +116,16 @@ interface Call {
  */
 const keyOf = (headers: Readonly<Record<string, string | undefined>>): string =>
   headers["x-api-key"] ?? /^Bearer +(.+)$/i.exec(headers["authorization"] ?? "")?.[1] ?? ""
+
+/**
+ * Whether the credentials of a request may be good, by what can be told without asking anybody: only then its body is
+ * read.
+ */
+export const mayBeKnown = Effect.fnUntraced(function* (headers: Headers) {
+  const { idKeys } = yield* Deployment
+  const workspace = yield* Effect.promise(() => idKeys.parseApiKey(keyOf(Object.fromEntries(headers))))
+  return workspace !== undefined || (yield* isRootKey(headers.get("x-root-key") ?? ""))
+})
 
 export const layerAuthorization = Layer.effect(
   Authorization,

@@ -3,7 +3,7 @@ import type { ApiKey } from "@hookstream/core/Registry"
 import * as Context from "effect/Context"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
-import { BadRequest, Forbidden, ServiceUnavailable, Unauthorized } from "./ApiError.ts"
+import { BadRequest, Forbidden, ServiceUnavailable, TooManyRequests, Unauthorized } from "./ApiError.ts"
 
 export class Caller extends Context.Service<Caller, { readonly workspace: string; readonly key: ApiKey }>()(
   "@hookstream/api/Caller"
@@ -16,7 +16,15 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, { pr
       apiKey: HttpApiSecurity.apiKey({ in: "header", key: "X-API-Key" }),
       bearer: HttpApiSecurity.bearer
     },
-    error: [Unauthorized, Forbidden, ServiceUnavailable]
+    error: [Unauthorized, Forbidden, TooManyRequests, ServiceUnavailable]
+  }
+) {}
+
+/** Asks for the deployment's root key, before the body is looked at. */
+export class RootAuthorization extends HttpApiMiddleware.Service<RootAuthorization>()(
+  "@hookstream/api/RootAuthorization",
+  {
+    error: [Unauthorized, TooManyRequests]
   }
 ) {}
 

@@ -21,7 +21,10 @@ import {
   Time
 } from "./Fields.ts"
 
+const PATH_MAX = 512
+
 const EventPathText = Schema.String.check(
+  Schema.isMaxLength(PATH_MAX, { message: `must have at most ${PATH_MAX} characters` }),
   Schema.makeFilter((path: string) => EventPath.compile(path) !== undefined, {
     message: `must be a path: ${EventPath.SYNTAX}`
   })

@@ -10,5 +10,7 @@ export class Deployment extends Context.Service<
     readonly idKeys: IdKeys
     /** Opens destinations on private networks and by plain http. */
     readonly allowPrivateNetworks: boolean
+    /** The header in which a trusted proxy names the sender; `undefined`: none is believed. */
+    readonly trustedIpHeader: string | undefined
   }
 >()("@hookstream/api/Deployment") {}

@@ -19,11 +19,13 @@ const config = Schema.JsonObject.annotate({
   description: "The settings of the sink, by its type; secrets are sealed at rest and masked in every answer"
 })
 
+const RETRIES_MAX = 100
+
 const settings = {
   slug: Schema.optionalKey(Slug),
   retry_enabled: Schema.optionalKey(Schema.Boolean.annotate({ description: "Default: true" })),
   retry_max_attempts: Schema.optionalKey(
-    whole(0, 100).annotate({ description: "Retries after the first try. Default: 5, so 6 tries" })
+    whole(0, RETRIES_MAX).annotate({ description: "Retries after the first try. Default: 5, so 6 tries" })
   ),
   retry_backoff_type: Schema.optionalKey(
     Schema.Literals(["exponential", "linear", "fixed"]).annotate({
@@ -32,7 +34,9 @@ const settings = {
     })
   ),
   retry_intervals: Schema.optionalKey(
-    Schema.NonEmptyArray(whole(1, 604_800)).annotate({ description: "Seconds. Default: [30, 300, 1800, 7200, 86400]" })
+    Schema.NonEmptyArray(whole(1, 604_800))
+      .check(Schema.isMaxLength(RETRIES_MAX, { message: `must be at most ${RETRIES_MAX} intervals` }))
+      .annotate({ description: "Seconds. Default: [30, 300, 1800, 7200, 86400]" })
   ),
   retry_jitter: Schema.optionalKey(Schema.Boolean.annotate({ description: "±10 %. Default: true" })),
   timeout_ms: Schema.optionalKey(

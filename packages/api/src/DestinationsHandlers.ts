@@ -16,7 +16,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Api } from "./Api.ts"
-import { badRequest, type Issue, issuesOf, ofChange, ofList, ofRead, summaryOf } from "./ApiError.ts"
+import { badRequest, conflict, type Issue, issuesOf, ofChange, ofList, ofRead, summaryOf } from "./ApiError.ts"
 import { Caller } from "./Authorization.ts"
 import { Deployment } from "./Deployment.ts"
 import { DestinationInput, DestinationPatch } from "./DestinationsApi.ts"
@@ -108,9 +108,16 @@ const readJson = (request: HttpServerRequest) =>
 const decode = <A>(schema: Schema.Codec<A, unknown>, input: unknown): Result.Result<A, ReadonlyArray<Issue>> =>
   Result.mapError(Schema.decodeUnknownResult(schema)(input, STRICT), (error) => issuesOf(error))
 
+/** Characters of a config's JSON: three fit into what a destination may have with all its connections. */
+const CONFIG_MAX = 256 * 1024
+
 /** What is wrong with a config, by its sink's Schema (of one that is stored: its shape) and rules; the decoded one when nothing is. */
 const checkConfig = Effect.fnUntraced(function* (sink: Sink, config: unknown, ordering: Ordering, isNew: boolean) {
   const { allowPrivateNetworks } = yield* Deployment
+  if (isNew && JSON.stringify(config).length > CONFIG_MAX) {
+    const message = `must have at most ${CONFIG_MAX / 1024} KiB as JSON`
+    return { decoded: undefined, issues: [{ path: "config", message }] }
+  }
   const decoded = Schema.decodeUnknownResult(sink.config)(config, isNew ? STRICT : STORED)
   const issues = Result.isFailure(decoded)
     ? issuesOf(decoded.failure)
@@ -176,6 +183,26 @@ const create = Effect.fn("Destinations.create")(function* (
   )
 })
 
+/**
+ * A secret goes only where whoever gave it said: where a change moves the target, all secrets have to be given again.
+ * Without it a `write` key could have each of them sent to a host of its own.
+ */
+const demandSecrets = Effect.fnUntraced(function* (
+  sink: Sink,
+  { opened, decoded, changes }: { readonly opened: JsonObject; readonly decoded: unknown; readonly changes: JsonObject }
+) {
+  const before = Schema.decodeUnknownResult(sink.config)(opened, STORED)
+  const target = sink.target(decoded)
+  if (Result.isSuccess(before) && sink.target(before.success) === target) return
+  const issues = SealedConfig.kept(decoded, changes).map((path) => ({
+    path: `config.${path}`,
+    message: "is required again, in full"
+  }))
+  if (issues.length === 0) return
+  const names = issues.map(({ path }) => path).join(", ")
+  yield* conflict(`the destination moves to ${target}: send its secrets again with this change: ${names}`, issues)
+})
+
 const update = Effect.fn("Destinations.update")(function* (id: string, input: unknown) {
   const { workspace } = yield* Caller
   const registry = yield* Registry
@@ -198,6 +225,8 @@ const update = Effect.fn("Destinations.update")(function* (id: string, input: un
   const checked = yield* checkConfig(sink, wanted, orderingOf(base, before.ordering), isChange)
   issues.push(...checked.issues)
   if (Result.isFailure(base) || issues.length > 0) return yield* refuse(issues)
+
+  if (isChange) yield* demandSecrets(sink, { opened, decoded: checked.decoded, changes: changes as JsonObject })
 
   const { success: settings } = base
   return yield* registry.update<"destination">({

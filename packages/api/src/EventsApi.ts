@@ -87,9 +87,9 @@ export const TimelineEntry = Schema.Struct({
 export const EventView = Schema.Struct({
   ...summary,
   headers: Schema.Array(Schema.Struct({ name: Schema.String, value: Schema.String })).annotate({
-    description: "As they came; credentials and signatures are hidden"
+    description: "As they came; credentials and signatures are hidden, by their names"
   }),
-  query: Schema.String,
+  query: Schema.String.annotate({ description: "Hidden likewise" }),
   body_kind: BodyKind.annotate({
     description:
       "`long_json`: JSON with a number or a name so long that common readers refuse it; Kafka destinations send it as text"

@@ -1,8 +1,9 @@
 import { Deliveries } from "@hookstream/core/Deliveries"
 import type { AttemptStatus, DeliveryStatus, Entry } from "@hookstream/core/DeliveryJournal"
-import { type Event, isSecretHeader, MAX_BODY_BYTES } from "@hookstream/core/Event"
+import { type Event, MAX_BODY_BYTES } from "@hookstream/core/Event"
 import { EventLog } from "@hookstream/core/EventLog"
 import * as Ids from "@hookstream/core/Ids"
+import * as Redaction from "@hookstream/core/Redaction"
 import { Registry } from "@hookstream/core/Registry"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -158,8 +159,11 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 const findEvent = Effect.fnUntraced(function* (id: string) {
   const { workspace } = yield* Caller
   const log = yield* EventLog
+  const registry = yield* Registry
   const parts = Ids.parseEventId(id)
-  if (parts === undefined) return yield* notFound(`there is no event ${id}`)
+  if (parts === undefined || !(yield* registry.hasLog(workspace, parts.route))) {
+    return yield* notFound(`there is no event ${id}`)
+  }
   const { route, seq } = parts
   const event = (yield* log.get(route, [seq], MAX_BODY_BYTES)).events[0]
   if (event?.id === id && Ids.workspaceOf(event.sourceId) === workspace) return event
@@ -190,11 +194,14 @@ const get = Effect.fn("Events.get")(function* (id: string) {
   const event = yield* findEvent(id)
   const { destinations, statuses } = yield* deliveriesOf(event.sourceId, [event.seq])
   const told = yield* story(event, destinations)
+  const { headers, query, method, contentType, sourceIp } = event
+  // Those of older versions are stored as they came.
+  const { shown } = Redaction.mask({ headers, query, method, contentType, sourceIp })
   return {
     event: {
       ...summarise(event, statuses),
-      headers: event.headers.map(([name, value]) => ({ name, value: isSecretHeader(name) ? "****" : value })),
-      query: event.query,
+      headers: shown.headers.map(([name, value]) => ({ name, value })),
+      query: shown.query,
       body_kind: event.bodyKind,
       body: event.bodyKind === "binary" ? Base64.encode(event.body) : decoder.decode(event.body),
       attempts: told

@@ -51,7 +51,11 @@ export const MAX_LIMIT = 100
 
 /** `?cursor=&limit=`: newest first, opaque cursors that stay good while others insert. */
 export const pageQuery = {
-  cursor: Schema.optionalKey(Schema.String.annotate({ description: "`cursor` of the page before" })),
+  cursor: Schema.optionalKey(
+    Schema.String.annotate({ description: "`cursor` of the page before" }).check(
+      Schema.isMaxLength(8192, { message: "must be the `cursor` of an earlier answer" })
+    )
+  ),
   limit: Schema.optionalKey(
     Schema.FiniteFromString.check(
       Schema.isInt({ message: "must be a whole number" }),
@@ -77,8 +81,16 @@ export const TimeInput = Schema.String.check(
   })
 ).annotate({ format: "date-time", examples: ["2026-11-24T10:00:00Z"] })
 
+/** Characters of the JSON of all rules of a connection or a replay. */
+const RULES_MAX = 32 * 1024
+
 export const Rules = Schema.Array(FilterRule)
-  .check(Schema.isMaxLength(50, { message: "must have at most 50 rules" }))
+  .check(
+    Schema.isMaxLength(50, { message: "must have at most 50 rules" }),
+    Schema.makeFilter((rules: ReadonlyArray<FilterRule>) => JSON.stringify(rules).length <= RULES_MAX, {
+      message: `must have at most ${RULES_MAX / 1024} KiB together`
+    })
+  )
   .annotate({ description: "All must hold for an event to be delivered. Default: none, so every event is" })
 
 /** 201 `{ "<singular>": … }`. */

@@ -3,16 +3,20 @@ import type { Run } from "@hookstream/core/DeliveryFacts"
 import { PayloadTooLarge } from "@hookstream/core/Errors"
 import { EventLog } from "@hookstream/core/EventLog"
 import * as EventPath from "@hookstream/core/EventPath"
+import * as EventSecrets from "@hookstream/core/EventSecrets"
 import * as Filter from "@hookstream/core/Filter"
 import * as Ids from "@hookstream/core/Ids"
+import * as Redaction from "@hookstream/core/Redaction"
 import { Registry } from "@hookstream/core/Registry"
 import type { ReplayJob } from "@hookstream/core/ReplayJob"
+import { SecretVault } from "@hookstream/core/SecretVault"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Api } from "./Api.ts"
-import { badRequest, conflict, ofChange, ofList, ofRead } from "./ApiError.ts"
+import { badRequest, conflict, ofChange, ofList, ofRead, tooManyRequests } from "./ApiError.ts"
 import { Caller } from "./Authorization.ts"
+import * as FailureLimit from "./FailureLimit.ts"
 import { time, withUntold } from "./Fields.ts"
 import { find, idempotency, page } from "./internal/entities.ts"
 import { DEFAULT_RATE, type ReplayInput } from "./ReplaysApi.ts"
@@ -65,24 +69,40 @@ const partsOf = Effect.fnUntraced(function* (input: Input) {
   )
 })
 
+/** Of each workspace in a minute: a masked value can be guessed letter by letter, by how many events pass. */
+const MASKED_FILTERS = 5
+const takeMasked = FailureLimit.makeMemory(MASKED_FILTERS)
+const readsMasked = (rules: ReadonlyArray<Filter.FilterRule>) => rules.some(({ field }) => Redaction.readsMasked(field))
+
+const countMasked = Effect.fnUntraced(function* () {
+  const { workspace } = yield* Caller
+  if (yield* takeMasked(workspace)) return
+  yield* tooManyRequests("too many replays whose filters read masked values: try again in some minutes")
+})
+
 /** What a replay would send, as far as {@link SCAN_MAX} events tell. */
 const preview = Effect.fnUntraced(function* (
   input: Input,
   parts: ReadonlyArray<{ readonly run: Run; readonly after: number; readonly through: number }>
 ) {
   const log = yield* EventLog
+  const vault = yield* SecretVault
   let [scanned, matching, unreadable] = [0, 0, 0]
   const first: Array<string> = []
-  for (const { run, after, through } of parts) {
-    const connection = yield* find("connection", run.connection)
-    const passes = Filter.compile([...connection.filterRules, ...(input.filter ?? [])])
+  const connections = yield* Effect.forEach(parts, ({ run }) => find("connection", run.connection), { concurrency: 8 })
+  // Those of the replay's own filter are counted already.
+  if (connections.some(({ filterRules }) => readsMasked(filterRules))) yield* countMasked()
+  for (const [i, { run, after, through }] of parts.entries()) {
+    const rules = [...connections[i]!.filterRules, ...(input.filter ?? [])]
+    const passes = Filter.compile(rules)
+    const open = readsMasked(rules) ? EventSecrets.open(vault) : Effect.succeed
     let at = after
     while (at < through && scanned < SCAN_MAX) {
       const { events } = yield* log.read(run.route, at, {
         ...PAGE,
         maxEvents: Math.min(PAGE.maxEvents, SCAN_MAX - scanned)
       })
-      const own = events.filter(({ seq }) => seq <= through)
+      const own = yield* open(events.filter(({ seq }) => seq <= through))
       for (const event of own) {
         scanned++
         try {
@@ -112,6 +132,7 @@ const create = Effect.fn("Replays.create")(function* (
   if (Date.parse(payload.from) >= Date.parse(payload.to)) {
     return yield* badRequest("to must be after from", [{ path: "to", message: "must be after from" }])
   }
+  if (readsMasked(payload.filter ?? [])) yield* countMasked()
   const parts = yield* partsOf(payload)
   if (payload.dry_run === true) return { preview: yield* preview(payload, parts) }
   const now = yield* Clock.currentTimeMillis

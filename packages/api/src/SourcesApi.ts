@@ -2,6 +2,7 @@
 
 import { JOURNAL_DAYS } from "@hookstream/core/DeliveryFacts"
 import { SourceId } from "@hookstream/core/Ids"
+import * as Redaction from "@hookstream/core/Redaction"
 import { DEFAULT_RETENTION_DAYS, SourceStatus } from "@hookstream/core/Source"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -22,6 +23,9 @@ import {
   Time
 } from "./Fields.ts"
 
+const REDACT_MAX = 50
+const REDACT_PATH_MAX = 256
+
 const settings = {
   slug: Schema.optionalKey(Slug),
   description: Schema.optionalKey(Description),
@@ -39,6 +43,20 @@ const settings = {
   ip_denylist: notYet([]),
   json_schema: notYet(),
   schema_action: notYet(),
+  redact: Schema.optionalKey(
+    Schema.Array(
+      Schema.String.check(
+        Schema.isMaxLength(REDACT_PATH_MAX, { message: `must have at most ${REDACT_PATH_MAX} characters` }),
+        Schema.makeFilter(Redaction.isRedactable, { message: "must be headers.<name>, query.<name> or payload.<path>" })
+      )
+    )
+      .check(Schema.isMaxLength(REDACT_MAX, { message: `must have at most ${REDACT_MAX} paths` }))
+      .annotate({
+        description:
+          "What of its events is never stored. A JSON body that holds such a value is written anew, so that signatures over it verify no more; bodies that are no JSON stay as they came. Default: none",
+        examples: [["headers.x-session", "query.email", "payload.customer.card"]]
+      })
+  ),
   retention_days: Schema.optionalKey(
     Schema.Int.check(
       Schema.isBetween({ minimum: 1, maximum: JOURNAL_DAYS }, { message: `must be from 1 to ${JOURNAL_DAYS}` })
@@ -59,6 +77,7 @@ export const SourceView = Schema.Struct({
   status: SourceStatus,
   ingest_url: Schema.String,
   retention_days: Schema.Int,
+  redact: Schema.Array(Schema.String),
   event_count: Schema.NullOr(Schema.Int).annotate({ description: "`null` while the source's log does not answer" }),
   last_event_at: Schema.NullOr(Time),
   created_at: Time,

@@ -20,6 +20,7 @@ const view = Effect.fnUntraced(function* (source: Source) {
     ...{ id: source.id, name: source.name, slug: source.slug, description: source.description, status: source.status },
     ingest_url: `${origin}/v1/ingest/${source.id}`,
     retention_days: source.retentionDays,
+    redact: source.redact,
     event_count: stats === null ? null : stats.count,
     last_event_at: timeOrNull(stats === null ? null : stats.lastAt),
     created_at: time(source.createdAt),
@@ -44,7 +45,8 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
               ...{ name: payload.name, slug: payload.slug ?? slugOf(payload.name, "source") },
               description: payload.description ?? null,
               status: payload.status ?? "active",
-              retentionDays: payload.retention_days ?? DEFAULT_RETENTION_DAYS
+              retentionDays: payload.retention_days ?? DEFAULT_RETENTION_DAYS,
+              redact: payload.redact ?? []
             },
             repeat
           )
@@ -79,6 +81,7 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
           description: payload.description === undefined ? before.description : payload.description,
           status: payload.status ?? before.status,
           retentionDays: payload.retention_days ?? before.retentionDays,
+          redact: payload.redact ?? before.redact,
           updatedAt: yield* Clock.currentTimeMillis
         })
         return withUntold({ source: yield* view(value) }, untold)

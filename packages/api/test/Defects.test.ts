@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { expect, it } from "vitest"
-import { startApi } from "./support.ts"
+import { startApi } from "./mocks.ts"
 
 const PATH = `/v1/destinations/dst_${"1".repeat(32)}`
 

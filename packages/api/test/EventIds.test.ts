@@ -4,7 +4,7 @@ import { newEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
 import { Effect } from "effect"
 import { expect, it } from "vitest"
-import { startApi, WORKSPACE } from "./support.ts"
+import { startApi, WORKSPACE } from "./mocks.ts"
 
 const EVENTS = 40
 const DESTINATION = `dst_${"1".repeat(32)}`

@@ -28,7 +28,7 @@ import * as Pump from "./Pump.ts"
 import * as Redrive from "./Redrive.ts"
 import type { DestinationConfig } from "./Registry.ts"
 import type { ReplayJob } from "./ReplayJob.ts"
-import type { SecretVault } from "./SecretVault.ts"
+import { SecretVault } from "./SecretVault.ts"
 import type { SinkRegistry } from "./SinkRegistry.ts"
 import { isClaimed } from "./Sql.ts"
 
@@ -212,7 +212,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     )
     driven = {
       version: config.version,
-      settings: settingsOf(config, driver),
+      settings: settingsOf(config, driver, yield* SecretVault),
       scope
     }
     return driven.settings

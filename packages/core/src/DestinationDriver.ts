@@ -1,6 +1,10 @@
-/** The driver of a destination: its secrets opened, its config decoded, its sink asked. */
+/**
+ * The driver of a destination: its secrets opened, its config decoded, its sink asked, and its words kept free of
+ * secrets.
+ */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Concealment from "./Concealment.ts"
 import type { Destination } from "./Destination.ts"
 import * as SealedConfig from "./SealedConfig.ts"
 import { type SinkDriver, SinkError, STORED } from "./Sink.ts"
@@ -22,7 +26,8 @@ export const make = Effect.fn("DestinationDriver.make")(
       return misconfigured(`this deployment has no sink of type ${type}`, "deploy a version that has it")
     }
     const opened = yield* SealedConfig.open({ workspace, object: id }, config)
-    return yield* sink.driver(yield* Schema.decodeUnknownEffect(sink.config)(opened, STORED))
+    const decoded = yield* Schema.decodeUnknownEffect(sink.config)(opened, STORED)
+    return Concealment.around(decoded, yield* sink.driver(decoded))
   },
   Effect.catchTag("SecretError", ({ field, message }) =>
     Effect.succeed(misconfigured(`${field}: ${message}`, "save the secret again"))

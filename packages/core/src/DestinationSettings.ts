@@ -1,11 +1,15 @@
 /** What a destination is delivered by: its own settings, its connections, and what its sink asks for. Pure. */
+import * as Effect from "effect/Effect"
 import type { Connection } from "./Connection.ts"
 import * as Delivery from "./Delivery.ts"
 import type { Destination } from "./Destination.ts"
 import * as EventPath from "./EventPath.ts"
+import * as EventSecrets from "./EventSecrets.ts"
 import * as Filter from "./Filter.ts"
 import type * as Pump from "./Pump.ts"
+import * as Redaction from "./Redaction.ts"
 import type { DestinationConfig } from "./Registry.ts"
+import type { SecretVault } from "./SecretVault.ts"
 import type { SinkDriver } from "./Sink.ts"
 
 /** Requests of one connection that a window has: reading and settling cost the same for few as for many. */
@@ -60,16 +64,38 @@ const connectionSettings = ({ filterRules, orderingKey }: Connection): Pump.Conn
   orderingKey: orderingKey === null ? undefined : EventPath.compile(orderingKey)
 })
 
+/** Opens what events hide for the runs whose filter, ordering key or sink reads it. */
+const opener = (
+  { connections }: DestinationConfig,
+  { reads = [] }: SinkDriver,
+  vault: SecretVault["Service"]
+): Pump.Settings["open"] => {
+  const open = EventSecrets.open(vault)
+  const isRead = (rules: Connection["filterRules"]) => rules.some(({ field }) => Redaction.readsMasked(field))
+  const reading = new Set(
+    connections.flatMap(({ connection: { id, filterRules, orderingKey } }) =>
+      isRead(filterRules) || [...reads, orderingKey ?? ""].some(Redaction.readsMasked) ? [id] : []
+    )
+  )
+  return (run, events) =>
+    reading.has(run.connection) || isRead(run.replay?.filterRules ?? []) ? open(events) : Effect.succeed(events)
+}
+
 /** What the pump of a destination works by, with the driver of its sink. */
 export const settingsOf = (
-  { version, destination, connections }: DestinationConfig,
-  driver: SinkDriver
-): Pump.Settings => ({
-  destinationId: destination.id,
-  configVersion: version,
-  driver,
-  policy: policyFor(destination, driver),
-  timeoutMs: destination.timeoutMs,
-  maxInFlight: destination.maxInFlight,
-  connections: new Map(connections.map(({ connection }) => [connection.id, connectionSettings(connection)]))
-})
+  config: DestinationConfig,
+  driver: SinkDriver,
+  vault: SecretVault["Service"]
+): Pump.Settings => {
+  const { version, destination, connections } = config
+  return {
+    destinationId: destination.id,
+    configVersion: version,
+    driver,
+    policy: policyFor(destination, driver),
+    timeoutMs: destination.timeoutMs,
+    maxInFlight: destination.maxInFlight,
+    connections: new Map(connections.map(({ connection }) => [connection.id, connectionSettings(connection)])),
+    open: opener(config, driver, vault)
+  }
+}

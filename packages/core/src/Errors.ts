@@ -36,10 +36,16 @@ export class NotFoundError extends Schema.TaggedError<NotFoundError>()("NotFound
 
 /** The change contradicts what is there: a name taken, or a change made meanwhile. */
 export class ConflictError extends Schema.TaggedError<ConflictError>()("ConflictError", {
-  /** `route`: another source owns the log of the new id; make another id. `stale`: read again, then change again. */
-  reason: Schema.Literals(["route", "slug", "stale", "idempotency"]),
+  /**
+   * `route`: another source owns the log of the new id; make another id. `stale`: read again, then change again.
+   * `limit`: there would be more than a log or a destination holds.
+   */
+  reason: Schema.Literals(["route", "slug", "stale", "idempotency", "limit"]),
   message: Schema.String
 }) {}
 
 /** An object was asked before anyone claimed it: it holds nothing, and stores nothing. */
 export class NotClaimed extends Schema.TaggedError<NotClaimed>()("NotClaimed", { object: Schema.String }) {}
+
+/** A sink's driver ended in a way that it must not; the message holds no secret of its config. */
+export class SinkDied extends Schema.TaggedError<SinkDied>()("SinkDied", { message: Schema.String }) {}

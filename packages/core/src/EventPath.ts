@@ -59,13 +59,18 @@ const FIELDS: Readonly<Record<string, Read>> = {
 /** What a path must look like. */
 export const SYNTAX = "payload.<path>, headers.<name>, query.<name>, method, content_type or source_ip"
 
+/** The root of a path and what comes after its first dot, empty where there is none. */
+export const split = (path: string): readonly [root: string, rest: string] => {
+  const dot = path.indexOf(".")
+  return dot === -1 ? [path, ""] : [path.slice(0, dot), path.slice(dot + 1)]
+}
+
 /** Makes the reader of a path; `undefined` when the text is no path. */
 export const compile = (path: string): Read | undefined => {
   const field = Object.hasOwn(FIELDS, path) ? FIELDS[path] : undefined
   if (field !== undefined) return field
-  const dot = path.indexOf(".")
-  const [root, rest] = [path.slice(0, dot), path.slice(dot + 1)]
-  if (dot < 1 || rest === "") return undefined
+  const [root, rest] = split(path)
+  if (rest === "") return undefined
   if (root === "headers") {
     const name = rest.toLowerCase()
     return ({ event }) => event.headers.find(([key]) => key === name)?.[1]

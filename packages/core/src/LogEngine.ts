@@ -26,11 +26,15 @@ export interface AppendRequest {
   readonly token: string
   /** The edge asks again, for the reply was lost. */
   readonly repeated: boolean
+  /** What was left out of the event, as the source's setting says it. */
+  readonly redacted: ReadonlyArray<string>
 }
 
 export type AppendReply =
   | { readonly _tag: "Accepted"; readonly id: string }
   | { readonly _tag: "Paused" }
+  /** The edge must leave these out first: it knew of none, or of others. */
+  | { readonly _tag: "Redact"; readonly paths: ReadonlyArray<string> }
   /** The log has no room left. */
   | { readonly _tag: "Full" }
   | { readonly _tag: "NotFound" }
@@ -130,11 +134,15 @@ export const make = (ports: LogPorts): LogEngine => {
     return room <= 0
   }
   /** Why an event is not accepted, `undefined` when it is. */
-  const refusal = ({ sourceId }: AppendRequest, full: boolean): AppendReply | undefined => {
+  const refusal = ({ sourceId, redacted }: AppendRequest, full: boolean): AppendReply | undefined => {
     const config = stores?.config.config()
     if (config === undefined || config.source.id !== sourceId || config.deleted) return { _tag: "NotFound" }
     if (config.source.status === "disabled") return { _tag: "NotFound" }
     if (config.source.status === "paused") return { _tag: "Paused" }
+    const { redact } = config.source
+    if (redact.length !== redacted.length || redact.some((path, i) => path !== redacted[i])) {
+      return { _tag: "Redact", paths: redact }
+    }
     return full ? { _tag: "Full" } : undefined
   }
   const write = (requests: ReadonlyArray<AppendRequest>): ReadonlyArray<AppendReply> => {

@@ -69,6 +69,9 @@ class StoredEvent implements Event {
   get sourceIp() {
     return this.#all().sourceIp
   }
+  get sealed() {
+    return this.#all().sealed
+  }
   #all(): EventMeta {
     this.#meta ??= readMeta(decoder.decode(this.#metas.subarray(this.#metaStart, this.#metaEnd)))
     return this.#meta

@@ -41,6 +41,8 @@ export interface Settings {
   /** Requests at once. */
   readonly maxInFlight: number
   readonly connections: ReadonlyMap<string, ConnectionSettings>
+  /** The events as the run must see them: with what they hide where anything reads it (see `EventSecrets.ts`). */
+  readonly open: (run: Facts.Run, events: ReadonlyArray<Event>) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
 }
 
 /** Milliseconds after which a run starts no further send. */
@@ -175,7 +177,10 @@ const load = Effect.fnUntraced(function* (
     const end = run.replay === null ? Number.POSITIVE_INFINITY : run.head
     const maxEvents = Math.min(what.maxEvents, end - what.after)
     const { events, head } = yield* inTime(log.read(run.route, what.after, { maxEvents, maxBytes: bytes }))
-    const own = events.filter(({ seq }) => seq <= end)
+    const own = yield* settings.open(
+      run,
+      events.filter(({ seq }) => seq <= end)
+    )
     const last = own.at(-1)
     // Of a replay, what its log had and no longer holds is passed over. What a live run needs is never dropped.
     if (last === undefined && (run.replay === null || head < run.head)) return undefined
@@ -187,7 +192,7 @@ const load = Effect.fnUntraced(function* (
   const pending = what.pending.filter(({ seq }) => seq <= through)
   const seqs = pending.map(({ seq }) => seq)
   const window = { run: run.id, lo: seqs[0]!, hi: through, seqs }
-  return { run, window, items: pendingItems(pending, events) } satisfies Batch
+  return { run, window, items: pendingItems(pending, yield* settings.open(run, events)) } satisfies Batch
 })
 
 /** One request. Never fails: whatever happens is an outcome of its events. */

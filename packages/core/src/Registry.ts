@@ -103,6 +103,11 @@ export class Registry extends Context.Service<
       workspace: Ids.WorkspaceId,
       end: Ids.SourceId | Ids.DestinationId
     ) => Effect.Effect<ReadonlyArray<Connection>, UnavailableError>
+    /**
+     * Whether a source of the workspace has, or had, this log. Ids from outside are asked of it first: to ask a log
+     * wakes its object.
+     */
+    readonly hasLog: (workspace: Ids.WorkspaceId, route: Ids.Route) => Effect.Effect<boolean, UnavailableError>
   }
 >()("@hookstream/core/Registry") {}
 
@@ -162,6 +167,7 @@ export interface RegistryStore {
   readonly update: (entity: Entity) => Result.Result<Entity, NotFoundError | ConflictError>
   readonly remove: (kind: Kind, id: string, now: number) => Result.Result<Entity, NotFoundError>
   readonly connectionsOf: (end: Ids.SourceId | Ids.DestinationId) => ReadonlyArray<Connection>
+  readonly hasLog: (workspace: Ids.WorkspaceId, route: Ids.Route) => boolean
   /** Whom the last change of this entity concerned: source and destination ids. */
   readonly targets: (entity: Entity) => ReadonlyArray<string>
   /** What sources and destinations have to be told: logs first, of each its config first, then the newest. */
@@ -170,6 +176,14 @@ export interface RegistryStore {
   readonly logConfig: (source: Ids.SourceId) => LogConfig
   readonly destinationConfig: (destination: Ids.DestinationId) => DestinationConfig
 }
+
+/** A destination keeps its configuration, with its connections, in one row of 2 MB. */
+const CONFIG_BYTES_MAX = 1_000_000
+/** Live connections of a source, and of a destination. */
+const CONNECTIONS_MAX = 1000
+
+const encoder = new TextEncoder()
+const bytesOf = (entity: Entity): number => encoder.encode(JSON.stringify(entity)).length
 
 const MIGRATIONS = [
   [
@@ -248,6 +262,41 @@ export const makeStore = (sql: Sql): RegistryStore => {
   const slugConflict = (entity: Entity) =>
     conflict("slug", `another ${entity.kind} has the slug "${"slug" in entity ? entity.slug : ""}"`)
 
+  /** What the live connections of a source or a destination come to, without one of them. */
+  const others = (column: "source_id" | "destination_id", id: string, without: string) => {
+    const found = sql.exec(
+      `SELECT count(*) AS count, coalesce(sum(octet_length(entity)), 0) AS bytes FROM entities
+       WHERE kind = 'connection' AND ${column} = ? AND deleted = 0 AND id <> ?`,
+      id,
+      without
+    )[0]!
+    return { count: Number(found["count"]), bytes: Number(found["bytes"]) }
+  }
+  /** Why there would be too much of it. A change that makes it less is taken, however much there is. */
+  const overLimit = (entity: Entity, before?: Entity) => {
+    if (entity.kind !== "connection" && entity.kind !== "destination") return undefined
+    const id = entity.kind === "connection" ? entity.destinationId : entity.id
+    const { bytes, count } = others("destination_id", id, entity.id)
+    if (entity.kind === "connection" && before === undefined) {
+      const ofSource = others("source_id", entity.sourceId, entity.id).count
+      if (Math.max(count, ofSource) >= CONNECTIONS_MAX) {
+        return conflict(
+          "limit",
+          `a source and a destination have at most ${CONNECTIONS_MAX} connections: delete some first`
+        )
+      }
+    }
+    const size = bytesOf(entity)
+    const grows = before === undefined || size > bytesOf(before)
+    const all = bytes + size + (entity.kind === "connection" ? bytesOf(live("destination", id)!) : 0)
+    return grows && all > CONFIG_BYTES_MAX
+      ? conflict(
+          "limit",
+          `destination ${id} with all its connections has ${all} bytes of configuration, at most are ${CONFIG_BYTES_MAX}: shorten filter_rules or config`
+        )
+      : undefined
+  }
+
   return {
     claim: (workspace) =>
       sql.transaction(() => {
@@ -287,6 +336,8 @@ export const makeStore = (sql: Sql): RegistryStore => {
         if ("destinationId" in entity && live("destination", entity.destinationId) === undefined) {
           return notFound(`destination_id: there is no destination ${entity.destinationId}`)
         }
+        const over = overLimit(entity)
+        if (over !== undefined) return over
         const stored = write("created", entity)
         if (idempotency !== undefined) {
           sql.exec("INSERT INTO idempotency VALUES (?, ?, ?)", idempotency.key, idempotency.digest, entity.id)
@@ -315,7 +366,7 @@ export const makeStore = (sql: Sql): RegistryStore => {
             : conflict("stale", `the ${entity.kind} was changed meanwhile: try again`)
         }
         if (slugTaken(entity)) return slugConflict(entity)
-        return Result.succeed(write("updated", entity))
+        return overLimit(entity, before) ?? Result.succeed(write("updated", entity))
       }),
     remove: (kind, id, now) =>
       sql.transaction(() => {
@@ -326,6 +377,13 @@ export const makeStore = (sql: Sql): RegistryStore => {
         }
         return Result.succeed(write("deleted", { ...entity, updatedAt: now }))
       }),
+    hasLog: (workspace, route) =>
+      // A source id names its workspace and its route first.
+      sql.exec(
+        "SELECT 1 FROM entities WHERE id BETWEEN ? AND ?",
+        `src_${workspace}${route}`,
+        `src_${workspace}${route}g`
+      ).length > 0,
     connectionsOf: (end) => connectionRows(end).map((one) => toEntity(one) as Connection),
     targets: (entity) => {
       // One that was deleted took its connections with it.
@@ -364,11 +422,16 @@ export const makeStore = (sql: Sql): RegistryStore => {
     destinationConfig: (destination) => {
       const found = row(destination)!
       const entity = toEntity(found) as Destination
-      const connections = connectionRows(destination).map((one) => ({
-        connection: toEntity(one) as Connection,
-        deleted: one["deleted"] === 1,
-        sourceDeleted: row(one["source_id"] as string)?.["deleted"] === 1
-      }))
+      const connections = connectionRows(destination).map((one) => {
+        const connection = toEntity(one) as Connection
+        const deleted = one["deleted"] === 1
+        return {
+          // One that is deleted sends nothing more.
+          connection: deleted ? { ...connection, name: null, description: null, filterRules: [] } : connection,
+          deleted,
+          sourceDeleted: row(one["source_id"] as string)?.["deleted"] === 1
+        }
+      })
       return {
         // Deleted connections count: a version never goes back.
         version: Math.max(entity.version, ...connections.map(({ connection }) => connection.version)),

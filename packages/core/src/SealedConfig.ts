@@ -83,6 +83,23 @@ export const masked = (stored: JsonObject): JsonObject =>
   Effect.runSync(rewrite(stored, (value) => (isSealed(value) ? Effect.succeed(value.masked) : undefined))) as JsonObject
 
 /**
+ * Secrets that a PATCH does not give anew, by their path: it leaves them out, or sends their mask. `decoded` is what
+ * the sink's Schema made of the patched config.
+ */
+export const kept = (
+  decoded: unknown,
+  changes: JsonObject,
+  path: ReadonlyArray<string> = []
+): ReadonlyArray<string> => {
+  if (isSecret(decoded)) {
+    const given = at(changes, path)
+    return typeof given === "string" && !given.startsWith(MASK) ? [] : [path.join(".")]
+  }
+  if (typeof decoded !== "object" || decoded === null) return []
+  return Object.entries(decoded).flatMap(([key, value]) => kept(value, changes, [...path, key]))
+}
+
+/**
  * Applies a PATCH: named fields replace stored ones, `null` removes one, and a masked value sent back keeps the secret that it
  * masks. `opened` is the stored config with its secrets in plain text; so is the result.
  */

@@ -39,6 +39,13 @@ export class SecretVault extends Context.Service<
   {
     readonly seal: (place: SecretPlace, secret: Redacted.Redacted<string>) => Effect.Effect<SealedSecret>
     readonly open: (place: SecretPlace, sealed: SealedSecret) => Effect.Effect<Redacted.Redacted<string>, SecretError>
+    /**
+     * Seals one of many short-lived texts: without a data key of its own, for its place has one, derived from the ring
+     * (HKDF-SHA256, RFC 5869) and kept in memory. For up to 2^32 texts a place (NIST SP 800-38D §8.3).
+     */
+    readonly lock: (place: string, text: string) => Promise<string>
+    /** Rejects with `SecretError`. */
+    readonly unlock: (place: string, locked: string) => Promise<string>
   }
 >()("@hookstream/core/SecretVault") {}
 
@@ -68,10 +75,49 @@ const decrypt = async (key: Uint8Array<ArrayBuffer>, aad: Uint8Array<ArrayBuffer
 const associatedData = ({ workspace, object, field }: SecretPlace) =>
   encoder.encode([workspace, object, field, FORMAT].join("|"))
 
+/** Keys of places that are remembered. */
+const PLACES_MAX = 1024
+
+const derive = async (key: Uint8Array<ArrayBuffer>, place: string): Promise<CryptoKey> => {
+  const base = await crypto.subtle.importKey("raw", key, "HKDF", false, ["deriveKey"])
+  const how = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: encoder.encode(place) }
+  return crypto.subtle.deriveKey(how, base, { name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"])
+}
+
 /** Throws `KeyRingError` when the ring text is malformed. */
 export const make = (ringText: string): SecretVault["Service"] => {
   const ring = parseKeyRing(ringText, "HOOKSTREAM_KEYS", { maxNumber: MAX_KEY_NUMBER })
+  const ofPlaces = new Map<string, Promise<CryptoKey>>()
+  const keyOf = (number: number, place: string): Promise<CryptoKey> => {
+    const name = `${number}|${place}`
+    const known = ofPlaces.get(name)
+    if (known !== undefined) return known
+    const key = ring.keys.get(number)
+    const message = `key number ${number} is not in HOOKSTREAM_KEYS`
+    if (key === undefined) return Promise.reject(new SecretError({ field: place, message }))
+    if (ofPlaces.size >= PLACES_MAX) ofPlaces.clear()
+    const made = derive(key, place)
+    ofPlaces.set(name, made)
+    return made
+  }
   return {
+    lock: async (place, text) => {
+      const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES))
+      const key = await keyOf(ring.active, place)
+      const cipher = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, encoder.encode(text)))
+      return `${ring.active}.${toBase64(iv)}${toBase64(cipher)}`
+    },
+    unlock: async (place, locked) => {
+      const dot = locked.indexOf(".")
+      const key = await keyOf(Number(locked.slice(0, dot)), place)
+      const bytes = fromBase64(locked.slice(dot + 1)) ?? new Uint8Array()
+      const how = { name: "AES-GCM", iv: bytes.subarray(0, IV_BYTES) }
+      try {
+        return decoder.decode(await crypto.subtle.decrypt(how, key, bytes.subarray(IV_BYTES)))
+      } catch {
+        throw new SecretError({ field: place, message: "the stored text does not open with its key" })
+      }
+    },
     seal: (place, secret) =>
       Effect.promise(async () => {
         const aad = associatedData(place)

@@ -84,6 +84,8 @@ export interface SinkDriver {
   /** What one `send` takes at most; the first event is sent whatever its size. */
   readonly batch: { readonly maxEvents: number; readonly maxBytes: number }
   readonly limits?: Limits
+  /** Paths of events that it reads: what they hide is opened for these alone. */
+  readonly reads?: ReadonlyArray<string>
   /** What the sink itself orders by (Kafka: the record's key): the default of a connection's `ordering_key`. */
   readonly orderingKey?: EventPath.Read
   /**
@@ -140,6 +142,11 @@ export interface Sink {
   readonly config: Schema.Codec<unknown, unknown>
   /** What a Schema cannot say: rules between fields, with the destination's own, and what this deployment forbids. */
   readonly validate: (config: unknown, use: SinkUse) => ReadonlyArray<Issue>
+  /**
+   * Whom the secrets of a valid config are shown to, such as `https://host:port`. Where a change moves it, the secrets
+   * are asked for again.
+   */
+  readonly target: (config: unknown) => string
   readonly driver: (config: unknown) => Effect.Effect<SinkDriver, never, HttpClient.HttpClient | Scope.Scope>
 }
 
@@ -156,6 +163,7 @@ export const make = <Config, Encoded>(options: {
   readonly tidy?: (config: unknown) => unknown
   readonly config: Schema.Codec<Config, Encoded>
   readonly validate?: (config: Config, use: SinkUse) => ReadonlyArray<Issue>
+  readonly target: (config: Config) => string
   readonly driver: (config: Config) => Effect.Effect<SinkDriver, never, HttpClient.HttpClient | Scope.Scope>
 }): Sink => ({
   type: options.type,
@@ -165,6 +173,7 @@ export const make = <Config, Encoded>(options: {
   tidy: options.tidy ?? ((config) => Tidy.texts(config)),
   config: options.config as Schema.Codec<unknown, unknown>,
   validate: (config, use) => options.validate?.(config as Config, use) ?? [],
+  target: (config) => options.target(config as Config),
   driver: (config) => options.driver(config as Config)
 })
 

@@ -17,6 +17,8 @@ export const Source = Schema.Struct({
   status: SourceStatus,
   /** Days that its events are kept; longer while a destination still needs them. */
   retentionDays: Schema.Int,
+  /** What of its events is never stored: `headers.x`, `query.y`, `payload.a.b` (see `Redaction.ts`). */
+  redact: Schema.Array(Schema.String),
   /** Milliseconds since 1970. */
   createdAt: Schema.Finite,
   updatedAt: Schema.Finite
@@ -25,8 +27,11 @@ export type Source = typeof Source.Type
 
 export const DEFAULT_RETENTION_DAYS = 7
 
+type Added = "retentionDays" | "redact"
+
 /** A source that an older version stored. */
-export const upcast = (stored: Omit<Source, "retentionDays"> & { readonly retentionDays?: number }): Source => ({
+export const upcast = (stored: Omit<Source, Added> & Partial<Pick<Source, Added>>): Source => ({
   retentionDays: DEFAULT_RETENTION_DAYS,
+  redact: [],
   ...stored
 })

@@ -54,6 +54,7 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
         let outOfOrder = 0
         let arrived = 0
         const settings: Pump.Settings = {
+          open: (_, events) => Effect.succeed(events),
           ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 1, connections: new Map() },
           driver: {
             batch: { maxEvents: 100, maxBytes: MIB },

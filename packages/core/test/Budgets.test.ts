@@ -28,6 +28,7 @@ const rowsPerEvent = Effect.fnUntraced(function* (maxEvents: number, window: num
   for (let i = 0; i < EVENTS; i++) events.append([{ event: newEvent(meta, new Uint8Array(9)), token: "", now: 0 }])
   journal.raiseHead(log.sourceId, EVENTS)
   const settings: Pump.Settings = {
+    open: (_, events) => Effect.succeed(events),
     ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 6, connections: new Map() },
     driver: {
       batch: { maxEvents, maxBytes: 1e6 },

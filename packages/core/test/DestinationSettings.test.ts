@@ -1,11 +1,14 @@
 import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import type { Connection } from "@hookstream/core/Connection"
 import * as Delivery from "@hookstream/core/Delivery"
+import { newRun } from "@hookstream/core/DeliveryFacts"
 import type { Destination } from "@hookstream/core/Destination"
 import { policyOf, settingsOf } from "@hookstream/core/DestinationSettings"
 import { type EventMeta, newEvent } from "@hookstream/core/Event"
 import { viewOf } from "@hookstream/core/EventPath"
+import * as EventSecrets from "@hookstream/core/EventSecrets"
 import { defaultPolicy } from "@hookstream/core/RetryPolicy"
+import * as SecretVault from "@hookstream/core/SecretVault"
 import type { Limits, SinkDriver } from "@hookstream/core/Sink"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
@@ -52,11 +55,12 @@ const driver = (maxEvents: number, maxBytes: number, limits?: Limits): SinkDrive
   send: () => Effect.succeed([]),
   check: Effect.succeed([])
 })
+const vault = SecretVault.make(`1:${Buffer.alloc(32, 1).toString("base64")}`)
 const settings = (
   change: Partial<Destination>,
   of: SinkDriver,
   connections: ReadonlyArray<ReturnType<typeof connection>> = []
-) => settingsOf({ version: 5, deleted: false, connections, destination: { ...destination, ...change } }, of)
+) => settingsOf({ version: 5, deleted: false, connections, destination: { ...destination, ...change } }, of, vault)
 
 describe("what a destination is delivered by", () => {
   it("is what its user has set, with a window of the usual size", () => {
@@ -78,7 +82,8 @@ describe("what a destination is delivered by", () => {
       policy,
       timeoutMs: 7000,
       maxInFlight: 2,
-      connections: new Map()
+      connections: new Map(),
+      open: expect.any(Function)
     })
   })
   it.each<[string, number | null, Limits | undefined, Delivery.PerSecond]>([
@@ -118,5 +123,46 @@ describe("what a destination is delivered by", () => {
       ["conn_1", 2, 1, undefined],
       ["conn_2", 0, undefined, "k"]
     ])
+  })
+  it.each<[string, Partial<Connection>, ReadonlyArray<string>, boolean]>([
+    [
+      "nothing reads them",
+      { filterRules: [{ field: "payload.token", op: "exists", value: true }] },
+      ["payload.a"],
+      false
+    ],
+    ["a filter reads one", { filterRules: [{ field: "headers.x-token", op: "exists", value: true }] }, [], true],
+    ["the ordering key reads one", { orderingKey: "query.api_key" }, [], true],
+    ["the sink reads one", {}, ["headers.authorization"], true]
+  ])("opens what an event hides only where it is read: %s", async (_, change, reads, isOpened) => {
+    const { open } = settings({}, { ...driver(1, MIB), reads }, [connection("conn_1", change)])
+    const meta: EventMeta = {
+      method: "POST",
+      headers: [["x-token", "t0ken"]],
+      query: "",
+      contentType: null,
+      sourceIp: null
+    }
+    const sealed = await EventSecrets.seal(vault, "src_1", meta)
+    const event = {
+      ...sealed,
+      body: new Uint8Array(),
+      bodyKind: "utf8",
+      id: "evt_1",
+      sourceId: "src_1",
+      seq: 1,
+      receivedAt: 1
+    } as const
+    const run = newRun({
+      id: "conn_1",
+      connection: "conn_1",
+      replay: null,
+      sourceId: "src_1",
+      route: "r",
+      after: 0,
+      head: 1
+    })
+    const [seen] = await Effect.runPromise(open(run, [event]))
+    expect(JSON.stringify(seen!.headers).includes("t0ken")).toBe(isOpened)
   })
 })

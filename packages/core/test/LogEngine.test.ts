@@ -23,6 +23,7 @@ const config = (version: number, destinations: ReadonlyArray<string>, status: So
     description: null,
     status,
     retentionDays: 7,
+    redact: [],
     createdAt: 1,
     updatedAt: 1
   }
@@ -34,7 +35,8 @@ const request = (bytes = 1): LogEngine.AppendRequest => ({
   sourceId: SOURCE,
   event: newEvent(meta, new Uint8Array(bytes)),
   token: String(tokens++),
-  repeated: false
+  repeated: false,
+  redacted: []
 })
 
 /** A log whose destinations answer as `wake` says. */
@@ -103,6 +105,14 @@ describe("an append", () => {
     const { engine } = setUp([])
     engine.configure(changed)
     expect(engine.append(asked)).toEqual({ _tag: answer })
+    expect(engine.stats().count).toBe(0)
+  })
+  it("is sent back where something else must be left out of it than was", () => {
+    const { engine } = setUp([])
+    const wanted = ["payload.card"]
+    const { source, ...rest } = config(2, [])
+    engine.configure({ ...rest, source: { ...source, redact: wanted } })
+    expect(engine.append(request())).toEqual({ _tag: "Redact", paths: wanted })
     expect(engine.stats().count).toBe(0)
   })
   it("is refused while the log has no room, and taken again when there is", async () => {

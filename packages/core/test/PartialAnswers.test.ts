@@ -23,6 +23,7 @@ const given = (events: number, send: SinkDriver["send"]) => {
   journal.raiseHead(log.sourceId, store.head())
   const sent: Array<ReadonlyArray<string>> = []
   const settings: Pump.Settings = {
+    open: (_, events) => Effect.succeed(events),
     destinationId: "dst_1",
     configVersion: 0,
     timeoutMs: 5000,

@@ -41,6 +41,7 @@ const given = (
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
   for (let i = 0; i < events; i++) append()
   const settings: Pump.Settings = {
+    open: (_, events) => Effect.succeed(events),
     ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 4 },
     policy: {
       ordering: "none",

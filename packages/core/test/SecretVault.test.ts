@@ -63,6 +63,15 @@ describe("a sealed config", () => {
       expect(yield* SealedConfig.open(owner, stored).pipe(withVault)).toEqual(input)
     })
   )
+  it("names the secrets that a change does not give anew, in lists too", () => {
+    const decoded = Schema.decodeUnknownSync(Config)(input)
+    expect(SealedConfig.kept(decoded, {})).toEqual(["api_secret", "auth.tokens.0", "auth.tokens.1"])
+    expect(SealedConfig.kept(decoded, { api_secret: "****7890", auth: { tokens: ["new", "****1111"] } })).toEqual([
+      "api_secret",
+      "auth.tokens.1"
+    ])
+    expect(SealedConfig.kept(decoded, input)).toEqual([])
+  })
   it("a masked value sent back changes nothing, another value does, null removes", () => {
     expect(SealedConfig.patch(input, { api_secret: "****7890", topic: "u" })).toEqual({ ...input, topic: "u" })
     expect(SealedConfig.patch(input, { api_secret: "****0000" })["api_secret"]).toBe("****0000")

@@ -242,6 +242,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   }
   const current = Effect.sync(
     (): Pump.Settings => ({
+      open: (_, events) => Effect.succeed(events),
       ...{
         destinationId: "dst_1",
         configVersion: version,

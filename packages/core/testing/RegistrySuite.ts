@@ -20,6 +20,7 @@ const source = (n: number): Source => ({
     description: null,
     status: "active",
     retentionDays: 7,
+    redact: [],
     ...base
   } as const)
 })
@@ -89,6 +90,44 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     equal(store.keys(), [key])
     equal([store.removeKey(key.id), store.removeKey(key.id)], [true, false])
     equal(store.keyByHash("h"), undefined)
+  },
+  "knows its logs, those of deleted sources too, and no others": (store) => {
+    const id = "src_00000001abcdef0121123456789abcde"
+    equal(store.hasLog("00000001", "abcdef012"), false)
+    store.create({ ...source(1), id })
+    equal(store.hasLog("00000001", "abcdef012"), true)
+    for (const route of ["abcdef011", "abcdef013", "000000000", "%", "fffffffff"]) {
+      equal(store.hasLog("00000001", route), false)
+    }
+    equal(store.hasLog("00000002", "abcdef012"), false)
+    store.remove("source", id, 2)
+    equal(store.hasLog("00000001", "abcdef012"), true)
+  },
+  "a destination takes no more configuration than its row holds, and less at any time": (store) => {
+    const long = (n: number) => [{ field: "payload.a", op: "eq", value: "x".repeat(n) }] as const
+    store.create(source(1))
+    store.create(destination(1))
+    const results = [2, 3, 4, 5].map((n) => store.create({ ...connection(n, 1, 1), filterRules: long(300_000) }))
+    equal(results.map(reason), ["ok", "ok", "ok", "limit"])
+    equal(reason(store.create({ ...connection(6, 1, 1), filterRules: long(10) })), "ok")
+    const second = store.get("connection", `conn_${hex(2)}`) as Connection
+    equal(reason(store.update({ ...second, filterRules: long(500_000) })), "limit")
+    equal(reason(store.update({ ...second, filterRules: long(299_000) })), "ok")
+    const first = store.get("destination", `dst_${hex(1)}`) as Destination
+    equal(reason(store.update({ ...first, config: { topic: "x".repeat(200_000) } })), "limit")
+    ok(JSON.stringify(store.destinationConfig(first.id)).length < 1_400_000)
+    store.remove("connection", `conn_${hex(3)}`, 2)
+    equal(reason(store.create({ ...connection(7, 1, 1), filterRules: long(300_000) })), "ok")
+    ok(JSON.stringify(store.destinationConfig(first.id)).length < 1_400_000)
+  },
+  "a source and a destination have so many connections and no more": (store) => {
+    store.create(source(1))
+    store.create(source(2))
+    store.create(destination(1))
+    for (let n = 1; n <= 1000; n++) equal(reason(store.create(connection(n, 1, 1))), "ok")
+    equal(reason(store.create(connection(1001, 2, 1))), "limit")
+    store.remove("connection", `conn_${hex(7)}`, 2)
+    equal(reason(store.create(connection(1001, 2, 1))), "ok")
   },
   "lists newest first, page by page, stable while others insert": (store) => {
     for (const n of [1, 2, 3]) store.create(source(n))

@@ -4,6 +4,7 @@
  */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
 import { setTimeout as sleep } from "node:timers/promises"
+import * as Concealment from "@hookstream/core/Concealment"
 import type { Event } from "@hookstream/core/Event"
 import { makeEventId } from "@hookstream/core/Ids"
 import * as SealedConfig from "@hookstream/core/SealedConfig"
@@ -185,7 +186,9 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       const { layer, requests } = watched(client)
       return Effect.gen(function* () {
         const target = yield* Effect.acquireRelease(Effect.promise(start), (one) => Effect.promise(() => one.close()))
-        yield* body({ driver: yield* sink.driver(decoded(target)), target, requests })
+        const config = decoded(target)
+        // As the gateway does.
+        yield* body({ driver: Concealment.around(config, yield* sink.driver(config)), target, requests })
       }).pipe(Effect.scoped, Effect.provide(layer), Effect.orDie)
     })
 
@@ -279,6 +282,17 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
           const isLoopback = JSON.stringify(target.config).includes("127.0.0.1")
           ok(!isLoopback || issues(false).some(({ path }) => path.split(".")[0]! in target.config))
         })
+      )
+    },
+    {
+      title: "S26: another address is another target of its secrets",
+      run: using(({ target }) =>
+        Effect.gen(function* () {
+          const other = yield* Effect.acquireRelease(Effect.promise(start), (one) => Effect.promise(() => one.close()))
+          const [here, there] = [sink.target(decoded(target)), sink.target(decoded(other))]
+          ok(here !== "" && here !== there, `two targets at ${here}`)
+          equal(sink.target(decoded(target)), here)
+        }).pipe(Effect.scoped)
       )
     },
     {

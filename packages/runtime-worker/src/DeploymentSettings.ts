@@ -48,6 +48,15 @@ const SETTINGS = {
     form: '"true" or "false"',
     fallback: false
   } satisfies Setting<boolean>,
+  /**
+   * The header in which whoever stands before the gateway names the sender's address: `CF-Connecting-IP` on Cloudflare,
+   * which sets it itself. Without it no address is believed.
+   */
+  HOOKSTREAM_TRUSTED_IP_HEADER: {
+    schema: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9-]{1,100}$/)),
+    form: "the name of a header, such as CF-Connecting-IP",
+    fallback: ""
+  } satisfies Setting<string>,
   /** Bytes of one source's log above which it accepts nothing more. */
   HOOKSTREAM_LOG_MAX_BYTES: {
     schema: decoded(

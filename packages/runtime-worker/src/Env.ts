@@ -8,4 +8,6 @@ export interface Env extends SettingsInput {
   readonly WORKSPACE: DurableObjectNamespace<Workspace>
   readonly SOURCE_LOG: DurableObjectNamespace<SourceLog>
   readonly DESTINATION: DurableObjectNamespace<Destination>
+  /** Counts who fails, by address, for all isolates of a place; without it each isolate counts for itself. */
+  readonly FAILURES?: RateLimit
 }

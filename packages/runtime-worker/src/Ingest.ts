@@ -2,12 +2,18 @@
  * `ANY /v1/ingest/:source_id`: the hot path, in plain code. A 2xx means that the event is in the log: the log's reply waits for
  * the commit.
  */
+import type { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
-import { MAX_BODY_BYTES, type NewEvent, newEvent } from "@hookstream/core/Event"
-import type { IdKeys } from "@hookstream/core/IdKeys"
+import * as FailureLimit from "@hookstream/api/FailureLimit"
+import * as RequestBody from "@hookstream/api/RequestBody"
+import { type EventMeta, MAX_BODY_BYTES, newEvent } from "@hookstream/core/Event"
+import * as EventSecrets from "@hookstream/core/EventSecrets"
 import * as Ids from "@hookstream/core/Ids"
 import { line, shown } from "@hookstream/core/Log"
-import type { AppendReply } from "@hookstream/core/LogEngine"
+import type { AppendReply, AppendRequest } from "@hookstream/core/LogEngine"
+import * as Redaction from "@hookstream/core/Redaction"
+import type { SecretVault } from "@hookstream/core/SecretVault"
+import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
 import { isRetryable } from "./internal/call.ts"
 import { print } from "./internal/print.ts"
@@ -36,36 +42,17 @@ export const targetOf = (url: string): Target | undefined => {
   return { sourceId: url.slice(path + PREFIX.length, end), query: url.slice(end + 1) }
 }
 
-/** The body, or `undefined` when it is larger than an event may be. */
-const readBody = async (request: Request): Promise<Uint8Array | undefined> => {
-  const length = request.headers.get("content-length")
-  if (Number(length) > MAX_BODY_BYTES) return undefined
-  // A stream is dear, and only needed where nobody has said how long the body is.
-  if (length !== null) return new Uint8Array(await request.arrayBuffer())
-  if (request.body === null) return new Uint8Array()
-  const chunks: Array<Uint8Array> = []
-  let size = 0
-  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    size += read.value.length
-    if (size > MAX_BODY_BYTES) return undefined
-    chunks.push(read.value)
-  }
-  const body = new Uint8Array(size)
-  let at = 0
-  for (const chunk of chunks) {
-    body.set(chunk, at)
-    at += chunk.length
-  }
-  return body
-}
-
 /** Appends to the log, again with the same token when its reply was lost. `undefined`: the log could not be reached. */
-const append = async (env: Env, route: string, sourceId: string, event: NewEvent): Promise<AppendReply | undefined> => {
+const append = async (
+  env: Env,
+  route: string,
+  what: Omit<AppendRequest, "token" | "repeated">
+): Promise<AppendReply | undefined> => {
+  const { sourceId } = what
   const token = crypto.randomUUID()
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     try {
-      return await env.SOURCE_LOG.getByName(route).append({ sourceId, event, token, repeated: attempt > 1 })
+      return await env.SOURCE_LOG.getByName(route).append({ ...what, token, repeated: attempt > 1 })
     } catch (error) {
       print(line("warn", "the log did not answer an append", { source: shown(sourceId), attempt }, error))
       if (!isRetryable(error)) return undefined
@@ -75,30 +62,70 @@ const append = async (env: Env, route: string, sourceId: string, event: NewEvent
   return undefined
 }
 
-export const ingest = async (
-  request: Request,
-  { sourceId, query }: Target,
-  env: Env,
-  idKeys: IdKeys
-): Promise<Response> => {
+/** What sources leave out, as far as this isolate has been told: most leave out nothing. */
+const redactions = new Map<string, ReadonlyArray<string>>()
+const REDACTIONS_MAX = 4096
+
+/**
+ * Stores a request without what its source leaves out, and with its credentials sealed: neither leaves this isolate in
+ * the clear.
+ */
+const store = async (
+  { env, vault }: Edge,
+  route: string,
+  sourceId: string,
+  came: { readonly meta: EventMeta; readonly body: Uint8Array }
+): Promise<Exclude<AppendReply, { readonly _tag: "Redact" }> | undefined> => {
+  // Each round has another list, which somebody changed meanwhile.
+  for (let round = 0; round < TRIES; round++) {
+    const redacted = redactions.get(sourceId) ?? []
+    const { meta, body } = Redaction.redact(redacted, came.meta, came.body)
+    const event = newEvent(await EventSecrets.seal(vault, sourceId, meta), body)
+    const reply = await append(env, route, { sourceId, event, redacted })
+    if (reply?._tag !== "Redact") return reply
+    if (redactions.size >= REDACTIONS_MAX) redactions.clear()
+    redactions.set(sourceId, reply.paths)
+  }
+  return undefined
+}
+
+/** What the edge works with. */
+export interface Edge {
+  readonly env: Env
+  readonly deployment: Deployment["Service"]
+  readonly vault: SecretVault["Service"]
+  readonly failures: FailureLimit.FailureLimit["Service"]
+}
+
+export const ingest = async (request: Request, { sourceId, query }: Target, edge: Edge): Promise<Response> => {
   const requestId = Ids.random("req")
   const refuse = (status: number, error: string) => errorResponse(status, error, { requestId })
   const repeat = (error: string) => errorResponse(503, error, { requestId, retryAfterSeconds: RETRY_AFTER })
 
-  if (!METHODS.has(request.method)) return refuse(405, "webhooks are taken by GET, POST, PUT, PATCH and DELETE")
-  const parts = await idKeys.parseSourceId(sourceId)
-  if (parts === undefined) return refuse(404, "there is no such source: check the ingest URL")
+  const sourceIp = FailureLimit.addressOf(request.headers, edge.deployment.trustedIpHeader)
+  /** There is no such source. Who asks for many is told to stop; whoever names a real one never comes here. */
+  const unknown = async () =>
+    (await Effect.runPromise(edge.failures.take(FailureLimit.keyOf(sourceIp))))
+      ? refuse(404, "there is no such source: check the ingest URL")
+      : errorResponse(429, "too many requests for sources that do not exist: check the ingest URL", {
+          requestId,
+          retryAfterSeconds: FailureLimit.RETRY_AFTER
+        })
 
-  const body = await readBody(request)
+  if (!METHODS.has(request.method)) return refuse(405, "webhooks are taken by GET, POST, PUT, PATCH and DELETE")
+  const parts = await edge.deployment.idKeys.parseSourceId(sourceId)
+  if (parts === undefined) return await unknown()
+
+  const body = await RequestBody.read(request, MAX_BODY_BYTES)
   if (body === undefined) return refuse(413, `the body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB`)
   const meta = {
     method: request.method,
     headers: [...request.headers],
     query,
     contentType: request.headers.get("content-type"),
-    sourceIp: request.headers.get("cf-connecting-ip")
+    sourceIp
   }
-  const reply = await append(env, parts.route, sourceId, newEvent(meta, body))
+  const reply = await store(edge, parts.route, sourceId, { meta, body })
   switch (reply?._tag) {
     case "Accepted":
       // Both ids are of a kind that needs no escaping.
@@ -112,7 +139,7 @@ export const ingest = async (
         "storage_full: this source's log has no room left; shorten its retention_days, or let destinations catch up"
       )
     case "NotFound":
-      return refuse(404, "there is no such source: check the ingest URL")
+      return await unknown()
     case undefined:
       return repeat("the event could not be stored: send it again")
   }

@@ -1,5 +1,6 @@
 /** Bindings → Layers: core's services over Durable Objects, and one runtime for each env. */
 import { Deployment } from "@hookstream/api/Deployment"
+import * as FailureLimit from "@hookstream/api/FailureLimit"
 import { Deliveries } from "@hookstream/core/Deliveries"
 import type { ConflictError, NotFoundError } from "@hookstream/core/Errors"
 import { EventLog } from "@hookstream/core/EventLog"
@@ -97,9 +98,24 @@ const layerRegistry = (env: Env): Layer.Layer<Registry> => {
       change<Change<EntityOf<typeof kind>>>(() => object(workspace).remove(kind, id)).pipe(
         Effect.catchTag("ConflictError", never)
       ),
+    hasLog: (workspace, route) => ask(() => object(workspace).hasLog(workspace, route)),
     connectionsOf: (workspace, end) => ask(() => object(workspace).connectionsOf(end))
   })
 }
+
+const layerFailureLimit = ({ FAILURES: binding }: Env): Layer.Layer<FailureLimit.FailureLimit> =>
+  Layer.sync(FailureLimit.FailureLimit, () => {
+    const inMemory = FailureLimit.makeMemory(FailureLimit.PER_MINUTE)
+    return {
+      take: (key) =>
+        binding === undefined
+          ? inMemory(key)
+          : Effect.tryPromise(() => binding.limit({ key })).pipe(
+              Effect.map(({ success }) => success),
+              Effect.catch(() => inMemory(key))
+            )
+    }
+  })
 
 /** No redirects, and no trace headers of ours on other people's servers. */
 const layerHttpClient = Layer.mergeAll(
@@ -119,8 +135,10 @@ const layer = (env: Env, settings: DeploymentSettings) =>
     Layer.succeed(Deployment, {
       rootKey: settings.HOOKSTREAM_ROOT_KEY,
       idKeys: IdKeys.make(settings.HOOKSTREAM_ID_KEY),
-      allowPrivateNetworks: settings.HOOKSTREAM_ALLOW_PRIVATE_NETWORKS
+      allowPrivateNetworks: settings.HOOKSTREAM_ALLOW_PRIVATE_NETWORKS,
+      trustedIpHeader: settings.HOOKSTREAM_TRUSTED_IP_HEADER || undefined
     }),
+    layerFailureLimit(env),
     layerHttpClient,
     layerLogger
   )

@@ -2,12 +2,14 @@
 import * as ApiHandler from "@hookstream/api/ApiHandler"
 import { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
+import { FailureLimit } from "@hookstream/api/FailureLimit"
 import * as Ids from "@hookstream/core/Ids"
 import { line } from "@hookstream/core/Log"
+import { SecretVault } from "@hookstream/core/SecretVault"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
-import { ingest, targetOf } from "./Ingest.ts"
+import { type Edge, ingest, targetOf } from "./Ingest.ts"
 import { SettingsError } from "./internal/errors.ts"
 import { print } from "./internal/print.ts"
 import { runtimeOf } from "./Layers.ts"
@@ -20,7 +22,7 @@ export { Workspace } from "./Workspace.ts"
 const UNSET_RETRY_AFTER = 60
 
 interface Gateway {
-  readonly deployment: Deployment["Service"]
+  readonly edge: Edge
   readonly api: (request: Request) => Promise<Response>
 }
 
@@ -28,7 +30,12 @@ const makeGateway = (env: Env): Gateway => {
   const services = runtimeOf(env).runSync(Effect.context<ApiHandler.Services>())
   let api: Gateway["api"] | undefined
   return {
-    deployment: Context.get(services, Deployment),
+    edge: {
+      env,
+      deployment: Context.get(services, Deployment),
+      vault: Context.get(services, SecretVault),
+      failures: Context.get(services, FailureLimit)
+    },
     api: (request) => {
       api ??= ApiHandler.make(services)
       return api(request)
@@ -65,9 +72,7 @@ export default {
     try {
       const gateway = gatewayOf(env)
       const target = targetOf(request.url)
-      return target === undefined
-        ? await gateway.api(request)
-        : await ingest(request, target, env, gateway.deployment.idKeys)
+      return target === undefined ? await gateway.api(request) : await ingest(request, target, gateway.edge)
     } catch (error) {
       const requestId = Ids.random("req")
       if (error instanceof SettingsError) return unset(error, requestId)

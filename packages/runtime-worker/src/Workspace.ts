@@ -100,6 +100,10 @@ export class Workspace extends DurableObject<Env> {
     return this.#require().connectionsOf(end)
   }
 
+  hasLog(workspace: string, route: string): boolean {
+    return this.#require().hasLog(workspace, route)
+  }
+
   /** A change is answered once those it concerns work by it, or could not be reached in time. */
   async #answer(
     change: Result.Result<Registry.Entity, NotFoundError | ConflictError>

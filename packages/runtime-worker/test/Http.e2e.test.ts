@@ -90,7 +90,7 @@ describe("an HTTP destination", () => {
       async () => (await rig.client.need("GET", `/v1/events/${id}`)).event,
       ({ status }) => status === "delivered"
     )
-    expect(attempts.map(({ receipt }: { receipt: object }) => receipt)).toContainEqual({ status: 200, body: "thanks" })
+    expect(attempts.map(({ receipt }: { receipt: object }) => receipt)).toContainEqual({ status: 200, bytes: 6 })
     const { steps, ok } = await rig.client.need("POST", `/v1/destinations/${destination.id}/test`, {})
     expect([ok, steps[0].result]).toEqual([true, "ok"])
   })

@@ -6,6 +6,7 @@
  */
 import type { Reason } from "@hookstream/core/Sink"
 import type { HttpConfig } from "./HttpConfig.ts"
+import type { Body } from "./ResponseBody.ts"
 
 interface Meaning {
   readonly reason: Reason
@@ -66,8 +67,15 @@ export const describe = (status: number, body: string, meaning: Meaning): string
     .filter((part) => part !== undefined && part !== "")
     .join(": ")
 
-/** The proof of a success: the status, and the beginning of what the receiver said, where it said something. */
-export const receipt = (status: number, body: string): { readonly [name: string]: string | number } => {
-  const said = oneLine(body, RECEIPT_MAX)
-  return said === "" ? { status } : { status, body: said }
+/**
+ * The proof of a success: the status and the size of the answer; with `keep_response` also the beginning of what it
+ * said.
+ */
+export const receipt = (
+  status: number,
+  { text, bytes }: Body,
+  { keep_response }: Pick<HttpConfig, "keep_response">
+): { readonly [name: string]: string | number } => {
+  const said = keep_response === true ? oneLine(text, RECEIPT_MAX) : ""
+  return said === "" ? { status, bytes } : { status, bytes, body: said }
 }

@@ -1,5 +1,4 @@
 /** The configuration of an HTTP destination, as users write it. */
-import { isSecretHeader } from "@hookstream/core/Event"
 import { secret } from "@hookstream/core/Sink"
 import * as Tidy from "@hookstream/core/Tidy"
 import * as Base64 from "effect/encoding/Base64"
@@ -62,11 +61,22 @@ const signatureHeaderName = (form: Form) =>
 const isHeaderValue = (value: string): boolean => PRINTABLE.test(value) && value.length <= HEADER_VALUE_MAX
 const HEADER_VALUE = `must be at most ${HEADER_VALUE_MAX} printable ASCII characters in one line`
 
+const CREDENTIALS = new Set([
+  "authorization",
+  "cookie",
+  "proxy-authorization",
+  "x-api-key",
+  "x-gitlab-token",
+  "x-telegram-bot-api-secret-token"
+])
+/** Narrower than what is hidden of events: a stored config must go on to decode. */
+const isCredential = (name: string): boolean => CREDENTIALS.has(name) || /signature|hmac|-token$|-secret$/.test(name)
+
 /** Why the config cannot set this header to this value, or `undefined`. */
 const headerIssue = (name: string, value: string): string | undefined => {
   const refused = refusal(name)
   if (refused !== undefined) return refused
-  if (isSecretHeader(name.toLowerCase())) {
+  if (isCredential(name.toLowerCase())) {
     return `must not be "${name}": these values are shown to all who can read the destination; put it in auth, with the type "header"`
   }
   return isHeaderValue(value) ? undefined : HEADER_VALUE
@@ -289,6 +299,15 @@ export const HttpConfig = Schema.Struct({
       .check(
         Schema.isMaxLength(PERMANENT.length, { message: `must be at most ${PERMANENT.length}, each of them once` })
       )
+  ),
+  keep_response: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      title: "Keep the response",
+      description:
+        "Keep the first 200 characters of what the receiver says to a delivered event, for all who can read events. Default: only its status and size",
+      default: false,
+      examples: [true]
+    })
   )
 })
 export type HttpConfig = typeof HttpConfig.Type

@@ -23,26 +23,17 @@ export const ATTEMPT_HEADER = "X-hookstream-Delivery-Attempt"
 export const TIMESTAMP_HEADER = "X-hookstream-Timestamp"
 export const REPLAY_ID_HEADER = "X-hookstream-Replay-Id"
 
-/** The header that authenticates, and what must not be shown of it where a receiver echoes it. */
-export const credentials = (
-  auth: Auth = { type: "none" }
-): { readonly headers: { readonly [name: string]: string }; readonly secrets: ReadonlyArray<string> } => {
+/** The header that authenticates. */
+const credentials = (auth: Auth = { type: "none" }): { readonly [name: string]: string } => {
   switch (auth.type) {
     case "none":
-      return { headers: {}, secrets: [] }
-    case "bearer": {
-      const token = Redacted.value(auth.token)
-      return { headers: { Authorization: `Bearer ${token}` }, secrets: [token] }
-    }
-    case "basic": {
-      const password = Redacted.value(auth.password)
-      const encoded = Base64.encode(`${auth.username}:${password}`)
-      return { headers: { Authorization: `Basic ${encoded}` }, secrets: [encoded, password] }
-    }
-    case "header": {
-      const value = Redacted.value(auth.value)
-      return { headers: { [auth.name]: value }, secrets: [value] }
-    }
+      return {}
+    case "bearer":
+      return { Authorization: `Bearer ${Redacted.value(auth.token)}` }
+    case "basic":
+      return { Authorization: `Basic ${Base64.encode(`${auth.username}:${Redacted.value(auth.password)}`)}` }
+    case "header":
+      return { [auth.name]: Redacted.value(auth.value) }
   }
 }
 
@@ -62,7 +53,7 @@ const encodingOf = ({ event }: OutboundEvent): { readonly [name: string]: string
 
 /** Makes the request builder of one destination. */
 export const make = Effect.fnUntraced(function* ({ url, method = "POST", headers = {}, auth, signing }: HttpConfig) {
-  const fixed = { ...headers, ...credentials(auth).headers }
+  const fixed = { ...headers, ...credentials(auth) }
   const sign = yield* Signature.make(signing)
   return Effect.fnUntraced(function* (outbound: OutboundEvent, now: number) {
     const { id, body, contentType } = outbound.event
@@ -77,4 +68,4 @@ export const make = Effect.fnUntraced(function* ({ url, method = "POST", headers
 
 /** Asks the receiver whether it is there: a HEAD request with the headers of the config. It delivers nothing. */
 export const head = ({ url, headers = {}, auth }: HttpConfig): HttpClientRequest.HttpClientRequest =>
-  HttpClientRequest.head(url, { headers: { ...headers, ...credentials(auth).headers } })
+  HttpClientRequest.head(url, { headers: { ...headers, ...credentials(auth) } })

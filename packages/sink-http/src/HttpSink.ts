@@ -13,16 +13,9 @@ import * as HttpRequest from "./HttpRequest.ts"
 import * as ResponseBody from "./ResponseBody.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 
-/** Replaces credentials that a receiver echoes, as they were sent or inside JSON. */
-const hide = (secrets: ReadonlyArray<string>, text: string): string =>
-  secrets
-    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
-    .reduce((shown, secret) => shown.replaceAll(secret, "****"), text)
-
 const driver = Effect.fnUntraced(function* (config: HttpConfig) {
   const client = yield* HttpClient.HttpClient
   const { host } = new URL(config.url)
-  const { secrets } = HttpRequest.credentials(config.auth)
   const build = yield* HttpRequest.make(config)
   const head = HttpRequest.head(config)
   // A connection that failed may have carried the request: the outcome is unknown.
@@ -33,14 +26,14 @@ const driver = Effect.fnUntraced(function* (config: HttpConfig) {
     const answer = yield* Effect.result(client.execute(request))
     if (Result.isFailure(answer)) return lost
     const { status, headers } = answer.success
-    const body = hide(secrets, yield* ResponseBody.read(answer.success))
-    if (status >= 200 && status < 300) return Sink.delivered(ErrorMapping.receipt(status, body))
+    const body = yield* ResponseBody.read(answer.success)
+    if (status >= 200 && status < 300) return Sink.delivered(ErrorMapping.receipt(status, body, config))
     const asked = headers["retry-after"]
     const wait = asked === undefined ? undefined : RetryAfter.parse(asked, yield* Clock.currentTimeMillis)
     const meaning = ErrorMapping.ofStatus(status, config, wait !== undefined)
     return Sink.failed(
       meaning.reason,
-      ErrorMapping.describe(status, body, meaning),
+      ErrorMapping.describe(status, body.text, meaning),
       meaning.reason === "Throttled" ? wait : undefined
     )
   })
@@ -69,5 +62,6 @@ export const HttpSink: Sink.Sink = Sink.make({
       ...conflicts(config)
     ]
   },
+  target: ({ url }) => new URL(url).origin,
   driver
 })

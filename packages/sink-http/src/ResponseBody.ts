@@ -7,7 +7,15 @@ export const MAX_BYTES = 16 * 1024
 /** Milliseconds, below any sensible `timeout_ms`: a body that does not end (an event stream, say) must not make the outcome unknown. */
 const MAX_WAIT = 1000
 
-/** Up to {@link MAX_BYTES} of the body as text; the rest is cancelled. Never fails: a body that breaks off is what came of it. */
+export interface Body {
+  readonly text: string
+  /** As far as it was read. */
+  readonly bytes: number
+}
+
+/**
+ * Up to {@link MAX_BYTES} of the body; the rest is cancelled. Never fails: a body that breaks off is what came of it.
+ */
 export const read = Effect.fnUntraced(function* (response: HttpClientResponse.HttpClientResponse) {
   const decoder = new TextDecoder()
   let text = ""
@@ -18,5 +26,5 @@ export const read = Effect.fnUntraced(function* (response: HttpClientResponse.Ht
     return room === 0
   }
   yield* response.stream.pipe(Stream.takeUntil(take), Stream.runDrain, Effect.timeoutOption(MAX_WAIT), Effect.ignore)
-  return text
+  return { text, bytes: MAX_BYTES - room } satisfies Body
 })

@@ -49,10 +49,13 @@ describe("what users read", () => {
   })
   it("is bounded", () => {
     expect(explain(404, "x".repeat(16_384), ofStatus(404, {}, false)).length).toBeLessThan(600)
-    expect(receipt(200, "x".repeat(16_384))).toEqual({ status: 200, body: "x".repeat(200) })
+    const long = { text: "x".repeat(16_384), bytes: 16_384 }
+    expect(receipt(200, long, { keep_response: true })).toEqual({ status: 200, bytes: 16_384, body: "x".repeat(200) })
   })
-  it("of a success is the status, and the receiver's words where there are some", () => {
-    expect(receipt(204, " ")).toEqual({ status: 204 })
-    expect(receipt(202, '{"id": 7}\n')).toEqual({ status: 202, body: '{"id": 7}' })
+  it("of a success is the status and the size, and the receiver's words only where they are asked for", () => {
+    const said = { text: '{"id": 7}\n', bytes: 10 }
+    expect(receipt(202, said, {})).toEqual({ status: 202, bytes: 10 })
+    expect(receipt(202, said, { keep_response: true })).toEqual({ status: 202, bytes: 10, body: '{"id": 7}' })
+    expect(receipt(204, { text: " ", bytes: 1 }, { keep_response: true })).toEqual({ status: 204, bytes: 1 })
   })
 })

@@ -240,7 +240,9 @@ describe("the secrets of an HTTP configuration", () => {
           sealed.set(field, Redacted.value(text))
           return { v: 1, key: 1, wrapped: field, data: "" } satisfies SealedSecret
         }),
-      open: ({ field }) => Effect.succeed(Redacted.make(sealed.get(field)!))
+      open: ({ field }) => Effect.succeed(Redacted.make(sealed.get(field)!)),
+      lock: async (_, text) => text,
+      unlock: async (_, locked) => locked
     })
   }
   it("are sealed one by one, also in lists and in whichever form was chosen, and opened again", async () => {
@@ -286,7 +288,15 @@ describe("the form of an HTTP configuration", () => {
   it("has a title and a description for every field, and a default for every optional one", () => {
     const { schema } = Schema.toJsonSchemaDocument(HttpSink.config, { onExcessProperty: "error" })
     const properties = schema["properties"] as Record<string, Record<string, unknown>>
-    expect(Object.keys(properties)).toEqual(["url", "method", "headers", "auth", "signing", "permanent_statuses"])
+    expect(Object.keys(properties)).toEqual([
+      "url",
+      "method",
+      "headers",
+      "auth",
+      "signing",
+      "permanent_statuses",
+      "keep_response"
+    ])
     for (const [field, form] of Object.entries(properties)) {
       expect(form, field).toMatchObject({ title: expect.any(String), description: expect.any(String) })
       if (field !== "url" && field !== "signing") expect(form, field).toHaveProperty("default")

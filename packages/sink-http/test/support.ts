@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import * as Concealment from "@hookstream/core/Concealment"
 import { bodyKind, type Event } from "@hookstream/core/Event"
 import { makeEventId } from "@hookstream/core/Ids"
 import type { CheckStep, OutboundEvent, Outcome } from "@hookstream/core/Sink"
@@ -38,7 +39,11 @@ export const client = Layer.mergeAll(
   Layer.succeed(HttpClient.TracerDisabledWhen, () => true)
 )
 
-export const driver = (config: object) => HttpSink.driver(Schema.decodeUnknownSync(HttpSink.config)(config))
+/** As the gateway makes it. */
+export const driver = (config: object) => {
+  const decoded = Schema.decodeUnknownSync(HttpSink.config)(config)
+  return Effect.map(HttpSink.driver(decoded), (one) => Concealment.around(decoded, one))
+}
 
 export const send = (config: object, one: OutboundEvent = outbound('{"a": 1.0}')): Promise<Outcome> =>
   Effect.gen(function* () {

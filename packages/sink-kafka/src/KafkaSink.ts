@@ -16,15 +16,13 @@ import * as ErrorMapping from "./ErrorMapping.ts"
 import { jsonOf, messageOf, retryAfter } from "./internal/proxyAnswer.ts"
 import * as KafkaCheck from "./KafkaCheck.ts"
 import { BATCH_BYTES_DEFAULT, BATCH_RECORDS_DEFAULT, KafkaConfig, limitsOf, tidy } from "./KafkaConfig.ts"
-import { produceUrl } from "./ProduceUrl.ts"
+import { produceUrl, restBase } from "./ProduceUrl.ts"
 import * as ReceiptReader from "./ReceiptReader.ts"
 import * as RecordEncoder from "./RecordEncoder.ts"
 import * as RecordKey from "./RecordKey.ts"
 
 /** The proxy blocks up to 60 s on an unknown topic before it says so (kafka-rest-v3 §6b). */
 const TIMEOUT_MS = 65_000
-/** A shorter secret stands in too many innocent words to be looked for. */
-const SECRET_MIN = 8
 
 /**
  * How long to wait for the answer's end behind the last receipt that is waited for. It comes at once; a connection that is not read
@@ -68,26 +66,25 @@ const unreachable = (host: string) => () =>
     detail: `${host} could not be reached, or the connection broke before its answer`
   })
 
+/** What a record takes from its event besides the body. */
+const pathsOf = ({ key, record_headers = {} }: KafkaConfig): ReadonlyArray<string> => {
+  const paths = Object.values(record_headers).flatMap((value) => (typeof value === "string" ? [] : [value.path]))
+  return key === undefined ? paths : [...paths, key]
+}
+
 const driver = Effect.fnUntraced(function* (
   config: KafkaConfig
 ): Effect.fn.Return<Sink.SinkDriver, never, HttpClient.HttpClient> {
   const client = yield* HttpClient.HttpClient
   const url = produceUrl(config)
   const lost = unreachable(new URL(url).host)
-  const secret = Redacted.value(config.api_secret)
-  const credentials = Base64.encode(`${config.api_key}:${secret}`)
+  const credentials = Base64.encode(`${config.api_key}:${Redacted.value(config.api_secret)}`)
   const headers = { accept: "application/json", authorization: `Basic ${credentials}` }
   const request = HttpClientRequest.post(url, { headers })
   const encode = RecordEncoder.make(config)
   const limits = limitsOf(config)
   const key = RecordKey.compile(config.key ?? RecordKey.DEFAULT)
   const keyMissing = `the key's path ${config.key} led nowhere: keyed by the event id`
-
-  /** For the words of a server, which may echo our own request. */
-  const conceal = (words: string): string => {
-    const shown = words.replaceAll(credentials, "****")
-    return secret.length < SECRET_MIN ? shown : shown.replaceAll(secret, "****")
-  }
 
   const send = Effect.fnUntraced(function* (batch: ReadonlyArray<Sink.OutboundEvent>, tell?: Sink.Tell) {
     const unkeyed = new Set<number>()
@@ -100,7 +97,7 @@ const driver = Effect.fnUntraced(function* (
     const wait = retryAfter(response)
     if (response.status !== 200) {
       const meaning = ErrorMapping.ofStatus(response.status)
-      const words = conceal(messageOf(yield* jsonOf(response)))
+      const words = messageOf(yield* jsonOf(response))
       return yield* new Sink.SinkError({
         reason: meaning.reason,
         detail: ErrorMapping.describe(`HTTP ${response.status}`, words, meaning),
@@ -110,7 +107,6 @@ const driver = Effect.fnUntraced(function* (
     const receipts = ReceiptReader.make({
       count: batch.length,
       retryAfter: wait,
-      conceal,
       note: (position) => {
         const notes = unkeyed.has(position) ? [keyMissing] : []
         if (RecordEncoder.isTooLong(batch[position]!.event, config)) notes.push(TOO_LONG)
@@ -135,7 +131,7 @@ const driver = Effect.fnUntraced(function* (
     function* (from: string) {
       const response = yield* client.execute(HttpClientRequest.get(from, { headers }))
       const json = yield* jsonOf(response)
-      return { status: response.status, json, words: conceal(messageOf(json)) }
+      return { status: response.status, json, words: messageOf(json) }
     },
     Effect.catch(() => Effect.succeed(undefined))
   )
@@ -146,6 +142,7 @@ const driver = Effect.fnUntraced(function* (
     },
     ...(limits === undefined ? {} : { limits }),
     ...(typeof key === "function" ? { orderingKey: key } : {}),
+    reads: pathsOf(config),
     send,
     check: KafkaCheck.check(config, get)
   }
@@ -181,5 +178,6 @@ export const KafkaSink: Sink.Sink = Sink.make({
   tidy,
   config: KafkaConfig,
   validate,
+  target: (config) => new URL(restBase(config)).origin,
   driver
 })

@@ -67,19 +67,13 @@ export interface Options {
   readonly count: number
   /** Milliseconds that the response asks to wait, for the records that it throttles. */
   readonly retryAfter?: number | undefined
-  /** Takes what must not be shown out of the proxy's words. */
-  readonly conceal?: (words: string) => string
   /** What to say in the receipt of a record that was delivered. */
   readonly note?: (position: number) => string | undefined
   /** Hears each outcome as soon as its receipt has been read. */
   readonly tell?: Tell | undefined
 }
 
-const readingOf = (
-  text: string,
-  position: number,
-  { count, retryAfter, conceal = (words) => words, note = () => undefined }: Options
-): Reading => {
+const readingOf = (text: string, position: number, { count, retryAfter, note = () => undefined }: Options): Reading => {
   const receipt = parse(text)
   if (receipt === undefined) return unreadable
   const { error_code: code, cluster_id, topic_name, partition_id, timestamp } = receipt
@@ -97,7 +91,7 @@ const readingOf = (
     return { outcome, isLast: false }
   }
   if (typeof code !== "number") return unreadable
-  const words = conceal(textOr(receipt.message, ""))
+  const words = textOr(receipt.message, "")
   const isLast = code === 400 && words.startsWith(STREAM_FAILURE)
   const meaning = isLast ? ({ reason: "Unknown" } as const) : ErrorMapping.ofCode(code)
   const detail = ErrorMapping.describe(`receipt ${code}`, words, meaning)

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import * as Concealment from "@hookstream/core/Concealment"
 import type { CheckStep, OutboundEvent, SinkDriver, Tell } from "@hookstream/core/Sink"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import type { Limits } from "@hookstream/kafka-rest-emulator/Limits"
@@ -20,7 +21,9 @@ const using = async <A>(change: object, use: (driver: SinkDriver) => Effect.Effe
     Logger.make(({ logLevel, message }) => void logged.push(`${logLevel} ${JSON.stringify(message)}`))
   ])
   const result = await Effect.gen(function* () {
-    const driver = yield* KafkaSink.driver(Schema.decodeUnknownSync(KafkaSink.config)({ ...config, ...change }))
+    const decoded = Schema.decodeUnknownSync(KafkaSink.config)({ ...config, ...change })
+    // As the gateway makes it.
+    const driver = Concealment.around(decoded, yield* KafkaSink.driver(decoded))
     return yield* Effect.result(use(driver))
   }).pipe(Effect.scoped, Effect.provide([client, logger]), Effect.runPromise)
   expect(JSON.stringify([result, logged])).not.toMatch(SECRETS)

@@ -154,6 +154,7 @@ export const makeGateway = (
       title: "World",
       supports: { batch: true, receipts: false },
       config: Schema.Struct({}),
+      target: () => "https://world.example",
       driver: () =>
         Effect.succeed({
           batch: { maxEvents: batch, maxBytes: 1024 * 1024 },
@@ -221,7 +222,8 @@ export const makeGateway = (
         slug: "s",
         description: null,
         status: "active",
-        retentionDays: 30
+        retentionDays: 30,
+        redact: []
       }
     }
   }
@@ -281,7 +283,7 @@ export const makeGateway = (
     for (let attempt = 1; attempt <= 3; attempt++) {
       try {
         const reply = await call(outside, logs[sent.source]!, (log) =>
-          log.append({ sourceId: sourceIdOf(sent.source), event, token, repeated: asked++ > 0 })
+          log.append({ sourceId: sourceIdOf(sent.source), event, token, repeated: asked++ > 0, redacted: [] })
         )
         if (reply._tag === "Accepted") oracle.accepted(sent, startedAt)
         return

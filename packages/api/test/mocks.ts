@@ -1,10 +1,11 @@
 import * as ApiHandler from "@hookstream/api/ApiHandler"
 import { Deployment } from "@hookstream/api/Deployment"
+import * as FailureLimit from "@hookstream/api/FailureLimit"
 import { Deliveries } from "@hookstream/core/Deliveries"
 import * as EventLog from "@hookstream/core/EventLog"
 import * as IdKeys from "@hookstream/core/IdKeys"
 import { type EntityOf, type Kind, Registry } from "@hookstream/core/Registry"
-import { SecretVault } from "@hookstream/core/SecretVault"
+import * as SecretVault from "@hookstream/core/SecretVault"
 import * as SinkRegistry from "@hookstream/core/SinkRegistry"
 import { Effect, Layer, Logger } from "effect"
 import { HttpClient } from "effect/http"
@@ -16,7 +17,7 @@ export interface ApiOptions {
   readonly deliveries?: Partial<Deliveries["Service"]>
 }
 
-/** The API over logs at hand. Whatever entity is asked for is there. */
+/** The API over mocks and logs at hand: for what goes wrong inside. Whatever entity is asked for is there. */
 export const startApi = async ({ stores = new Map(), deliveries = {} }: ApiOptions) => {
   const logged: Array<unknown> = []
   const idKeys = IdKeys.make(`1:${Buffer.alloc(32).toString("base64")}`)
@@ -26,15 +27,22 @@ export const startApi = async ({ stores = new Map(), deliveries = {} }: ApiOptio
     Layer.mock(Deliveries)(deliveries),
     Layer.mock(Registry)({
       authenticate: () => Effect.succeed({ id: "key_1", name: "n", scopes: ["*"], hint: "hs", createdAt: 0 }),
+      hasLog: () => Effect.succeed(true),
       get: <K extends Kind>(_: string, __: K, id: string) => Effect.succeed({ id } as EntityOf<K>)
     }),
-    Layer.mock(SecretVault)({}),
+    SecretVault.layer(`1:${Buffer.alloc(32).toString("base64")}`),
+    Layer.succeed(FailureLimit.FailureLimit, { take: FailureLimit.makeMemory(FailureLimit.PER_MINUTE) }),
     SinkRegistry.layer([]),
     Layer.succeed(
       HttpClient.HttpClient,
       HttpClient.make(() => Effect.die("no request is made"))
     ),
-    Layer.succeed(Deployment, { rootKey: "root", idKeys, allowPrivateNetworks: false }),
+    Layer.succeed(Deployment, {
+      rootKey: "root",
+      idKeys,
+      allowPrivateNetworks: false,
+      trustedIpHeader: undefined
+    }),
     Logger.layer([Logger.make(({ message }) => logged.push(message))])
   )
   const services = await Effect.runPromise(Layer.build(layer).pipe(Effect.scoped))
