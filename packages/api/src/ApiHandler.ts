@@ -21,10 +21,12 @@ import { badRequest, issuesOf, RequestInfo, summaryOf } from "./ApiError.ts"
 import * as AuthHandlers from "./AuthHandlers.ts"
 import { SchemaErrors } from "./Authorization.ts"
 import * as ConnectionsHandlers from "./ConnectionsHandlers.ts"
-import type { Deployment } from "./Deployment.ts"
+import { Deployment } from "./Deployment.ts"
 import * as DestinationsHandlers from "./DestinationsHandlers.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 import * as EventsHandlers from "./EventsHandlers.ts"
+import { allowedAt } from "./internal/methods.ts"
+import { originOf } from "./internal/origin.ts"
 import * as ReplaysHandlers from "./ReplaysHandlers.ts"
 import * as SourcesHandlers from "./SourcesHandlers.ts"
 
@@ -61,7 +63,7 @@ const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     ReplaysHandlers.layer,
     layerSystem
   ]),
-  Layer.provide([AuthHandlers.layerAuthorization, layerSchemaErrors])
+  Layer.provide([AuthHandlers.layerAuthorization, AuthHandlers.layerRootAuthorization, layerSchemaErrors])
 )
 
 /** What the router and the platform answer in words of their own, in ours. */
@@ -74,15 +76,21 @@ const OWN_WORDS: Readonly<Record<number, string>> = {
   500: "an error inside the gateway; its log has the cause under this request_id"
 }
 
-const shaped = (response: Response, requestId: string): Response => {
+const shaped = (response: Response, path: string, requestId: string): Response => {
   const isJson = response.headers.get("content-type")?.startsWith("application/json") === true
   if (response.status >= 400 && !isJson) {
-    const status = response.status
-    return errorResponse(status, OWN_WORDS[status] ?? "the request could not be answered", { requestId })
+    const allowed = response.status === 404 ? allowedAt(path) : []
+    const status = allowed.length > 0 ? 405 : response.status
+    const error = OWN_WORDS[status] ?? "the request could not be answered"
+    return errorResponse(status, error, { requestId, allowed })
   }
   const out = new Response(response.body, response)
   out.headers.set("X-Request-Id", requestId)
   if (response.status === 503) out.headers.set("Retry-After", "1")
+  // RFC 9110, 15.5.2: a 401 says by which scheme to come.
+  if (response.status === 401) {
+    out.headers.set("WWW-Authenticate", path.startsWith("/v1/workspaces") ? "X-Root-Key" : "Bearer")
+  }
   return out
 }
 
@@ -105,13 +113,12 @@ const layerNoFiles = Layer.empty as Layer.Layer<FileSystem | Generator | HttpPla
 /** Builds the router: some milliseconds, so call it once per isolate and only when a management request comes. */
 export const make = (services: Context.Context<Services>): ((request: Request) => Promise<Response>) => {
   const app = routes.pipe(Layer.provide(Layer.succeedContext(services)), Layer.provide(layerNoFiles))
+  const { publicUrl } = Context.get(services, Deployment)
   const { handler } = HttpRouter.toWebHandler(app, { disableLogger: true })
   return async (request) => {
     const requestId = Ids.random("req")
-    const { origin } = new URL(request.url)
-    return shaped(
-      await handler(withBody(request), Context.add(services, RequestInfo, { requestId, origin })),
-      requestId
-    )
+    const info = { requestId, origin: originOf(publicUrl, request.url) }
+    const response = await handler(withBody(request), Context.add(services, RequestInfo, info))
+    return shaped(response, new URL(request.url).pathname, requestId)
   }
 }

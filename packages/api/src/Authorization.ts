@@ -1,4 +1,4 @@
-/** Who calls: the API key of `X-API-Key` (or `Authorization: Bearer`), and whether its scopes allow the call. */
+/** Who calls: the API key of `X-API-Key` (or `Authorization: Bearer`) and whether its scopes allow it, or the root key. */
 import type { ApiKey } from "@hookstream/core/Registry"
 import * as Context from "effect/Context"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
@@ -9,6 +9,9 @@ export class Caller extends Context.Service<Caller, { readonly workspace: string
   "@hookstream/api/Caller"
 ) {}
 
+/** Whether a key may change things, and so may see where events are sent to. */
+export const mayWrite = ({ scopes }: ApiKey): boolean => scopes.some((scope) => scope === "*" || scope === "write")
+
 export class Authorization extends HttpApiMiddleware.Service<Authorization, { provides: Caller }>()(
   "@hookstream/api/Authorization",
   {
@@ -16,7 +19,16 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, { pr
       apiKey: HttpApiSecurity.apiKey({ in: "header", key: "X-API-Key" }),
       bearer: HttpApiSecurity.bearer
     },
-    error: [Unauthorized, Forbidden, ServiceUnavailable]
+    error: [BadRequest, Unauthorized, Forbidden, ServiceUnavailable]
+  }
+) {}
+
+/** The deployment's own key, which makes workspaces. */
+export class RootAuthorization extends HttpApiMiddleware.Service<RootAuthorization>()(
+  "@hookstream/api/RootAuthorization",
+  {
+    security: { rootKey: HttpApiSecurity.apiKey({ in: "header", key: "X-Root-Key" }) },
+    error: [BadRequest, Unauthorized]
   }
 ) {}
 

@@ -31,7 +31,10 @@ export class NotFoundError extends Schema.TaggedError<NotFoundError>()("NotFound
 
 /** The change contradicts what is there: a name taken, or a change made meanwhile. */
 export class ConflictError extends Schema.TaggedError<ConflictError>()("ConflictError", {
-  /** `route`: another source owns the log of the new id; make another id. `stale`: read again, then change again. */
-  reason: Schema.Literals(["route", "slug", "stale", "idempotency"]),
+  /**
+   * `route`: another source owns the log of the new id; make another id. `stale`: read again, then change again.
+   * `last_key`: without this API key nobody could manage the workspace.
+   */
+  reason: Schema.Literals(["route", "slug", "stale", "idempotency", "last_key"]),
   message: Schema.String
 }) {}

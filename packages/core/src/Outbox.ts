@@ -3,6 +3,7 @@
  * the outbox to be told again.
  */
 import * as Effect from "effect/Effect"
+import * as Ids from "./Ids.ts"
 import type { Outbox, RegistryStore } from "./Registry.ts"
 
 /** Milliseconds in which a target takes what it is told. */
@@ -39,7 +40,14 @@ export const flush = Effect.fnUntraced(function* (
     ).pipe(
       Effect.as([]),
       Effect.catchCause((cause) =>
-        Effect.as(Effect.logWarning("a change could not be told; it is told again", { target }, cause), [target])
+        Effect.as(
+          Effect.logWarning(
+            "a change could not be told; it is told again",
+            { target: Ids.withoutTokens(target) },
+            cause
+          ),
+          [target]
+        )
       )
     )
   const tellAll = (isLog: boolean) =>

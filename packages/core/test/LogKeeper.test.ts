@@ -14,7 +14,14 @@ const config = (version: number, ...destinations: ReadonlyArray<string>): LogCon
       name: "s",
       slug: "s"
     } as const),
-    ...({ description: null, status: "active", retentionDays: 7, createdAt: 1, updatedAt: 1 } as const)
+    ...({
+      description: null,
+      status: "active",
+      retentionDays: 7,
+      ingestUrls: [{ generation: 1, expiresAt: null }],
+      createdAt: 1,
+      updatedAt: 1
+    } as const)
   }
 })
 

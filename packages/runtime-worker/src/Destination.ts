@@ -6,7 +6,7 @@ import * as Commands from "@hookstream/core/DeliveryCommands"
 import type { Fact } from "@hookstream/core/DeliveryFacts"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import { UnavailableError } from "@hookstream/core/Errors"
-import { type ConnectionId, type ReplayId, routeOf, type SourceId } from "@hookstream/core/Ids"
+import { type ConnectionId, type ReplayId, routeOf, type SourceId, withoutTokens } from "@hookstream/core/Ids"
 import * as Pump from "@hookstream/core/Pump"
 import * as Redrive from "@hookstream/core/Redrive"
 import type { DestinationConfig } from "@hookstream/core/Registry"
@@ -115,7 +115,9 @@ export class Destination extends DurableObject<Env> {
   /** The last sequence of a log, when it says so in time. */
   async #headOf(id: SourceId): Promise<number> {
     const late = scheduler.wait(HEAD_DEADLINE).then(() => {
-      throw new UnavailableError({ message: `the log of ${id} did not answer within ${HEAD_DEADLINE} ms` })
+      throw new UnavailableError({
+        message: `the log of ${withoutTokens(id)} did not answer within ${HEAD_DEADLINE} ms`
+      })
     })
     return (await Promise.race([this.env.SOURCE_LOG.getByName(routeOf(id)).stats(), late])).count
   }

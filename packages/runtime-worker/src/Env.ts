@@ -13,6 +13,8 @@ export interface Env {
   readonly HOOKSTREAM_ID_KEY?: string
   /** Key ring that seals stored secrets. */
   readonly HOOKSTREAM_KEYS?: string
+  /** Scheme and host at which senders reach the gateway: `https://hooks.example.com`. Default: see `originOf`. */
+  readonly HOOKSTREAM_PUBLIC_URL?: string
   /** "true" opens destinations on private networks and by plain http. */
   readonly HOOKSTREAM_ALLOW_PRIVATE_NETWORKS?: string
   /** Bytes of one source's log above which it accepts nothing more. Default: 8000000000, of the 10 GB that an object holds. */

@@ -1,26 +1,28 @@
 /**
- * `ANY /v1/ingest/:source_id`: the hot path, in plain code. A 2xx means that the event is in the log: the log's reply waits for
+ * `ANY /v1/ingest/:token`: the hot path, in plain code. A 2xx means that the event is in the log: the log's reply waits for
  * the commit.
  */
 import { errorResponse } from "@hookstream/api/ErrorResponse"
 import { MAX_BODY_BYTES, type NewEvent, newEvent } from "@hookstream/core/Event"
-import type { IdKeys } from "@hookstream/core/IdKeys"
+import type { IdKeys, IngestTarget } from "@hookstream/core/IdKeys"
 import * as Ids from "@hookstream/core/Ids"
 import type { Env } from "./Env.ts"
 import { isRetryable } from "./internal/call.ts"
 import type { AppendReply } from "./SourceLog.ts"
 
 const PREFIX = "/v1/ingest/"
-const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"])
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 /** Seconds after which a sender should repeat. */
 const RETRY_AFTER = 5
 /** A lost reply is asked for again with the same token, so that one request makes one event. */
 const TRIES = 3
 const PAUSE_MS = 50
 
+const NO_SOURCE = "there is no such source, or this URL of it has ended: check the ingest URL"
+
 /** What an ingest URL says. */
 export interface Target {
-  readonly sourceId: string
+  readonly token: string
   /** Without its `?`. */
   readonly query: string
 }
@@ -31,7 +33,7 @@ export const targetOf = (url: string): Target | undefined => {
   if (!url.startsWith(PREFIX, path)) return undefined
   const mark = url.indexOf("?", path)
   const end = mark === -1 ? url.length : mark
-  return { sourceId: url.slice(path + PREFIX.length, end), query: url.slice(end + 1) }
+  return { token: url.slice(path + PREFIX.length, end), query: url.slice(end + 1) }
 }
 
 /** The body, or `undefined` when it is larger than an event may be. */
@@ -59,13 +61,19 @@ const readBody = async (request: Request): Promise<Uint8Array | undefined> => {
 }
 
 /** Appends to the log, again with the same token when its reply was lost. `undefined`: the log could not be reached. */
-const append = async (env: Env, route: string, sourceId: string, event: NewEvent): Promise<AppendReply | undefined> => {
+const append = async (
+  env: Env,
+  { route, sourceId, generation }: IngestTarget,
+  event: NewEvent
+): Promise<AppendReply | undefined> => {
   const token = crypto.randomUUID()
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     try {
-      return await env.SOURCE_LOG.getByName(route).append({ sourceId, event, token, repeated: attempt > 1 })
+      const repeated = attempt > 1
+      return await env.SOURCE_LOG.getByName(route).append({ sourceId, generation, event, token, repeated })
     } catch (error) {
-      console.warn({ message: "the log did not answer an append", source: sourceId, attempt, error })
+      // The id of an old source is its URL, and may not stand in a log.
+      console.warn({ message: "the log did not answer an append", source: Ids.withoutTokens(sourceId), attempt, error })
       if (!isRetryable(error)) return undefined
       await scheduler.wait(PAUSE_MS * attempt)
     }
@@ -75,7 +83,7 @@ const append = async (env: Env, route: string, sourceId: string, event: NewEvent
 
 export const ingest = async (
   request: Request,
-  { sourceId, query }: Target,
+  { token, query }: Target,
   env: Env,
   idKeys: IdKeys
 ): Promise<Response> => {
@@ -83,9 +91,11 @@ export const ingest = async (
   const refuse = (status: number, error: string) => errorResponse(status, error, { requestId })
   const repeat = (error: string) => errorResponse(503, error, { requestId, retryAfterSeconds: RETRY_AFTER })
 
-  if (!METHODS.has(request.method)) return refuse(405, "webhooks are taken by GET, POST, PUT, PATCH and DELETE")
-  const parts = await idKeys.parseSourceId(sourceId)
-  if (parts === undefined) return refuse(404, "there is no such source: check the ingest URL")
+  if (!METHODS.includes(request.method)) {
+    return errorResponse(405, `webhooks are taken by ${METHODS.join(", ")}`, { requestId, allowed: METHODS })
+  }
+  const target = await idKeys.parseIngestToken(token)
+  if (target === undefined) return refuse(404, NO_SOURCE)
 
   const body = await readBody(request)
   if (body === undefined) return refuse(413, `the body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB`)
@@ -96,11 +106,11 @@ export const ingest = async (
     contentType: request.headers.get("content-type"),
     sourceIp: request.headers.get("cf-connecting-ip")
   }
-  const reply = await append(env, parts.route, sourceId, newEvent(meta, body))
+  const reply = await append(env, target, newEvent(meta, body))
   switch (reply?._tag) {
     case "Accepted":
       // Both ids are of a kind that needs no escaping.
-      return new Response(`{"event_id":"${reply.id}","source_id":"${sourceId}"}`, {
+      return new Response(`{"event_id":"${reply.id}","source_id":"${target.sourceId}"}`, {
         headers: { "Content-Type": "application/json", "X-Request-Id": requestId }
       })
     case "Paused":
@@ -110,7 +120,7 @@ export const ingest = async (
         "storage_full: this source's log has no room left; shorten its retention_days, or let destinations catch up"
       )
     case "NotFound":
-      return refuse(404, "there is no such source: check the ingest URL")
+      return refuse(404, NO_SOURCE)
     case undefined:
       return repeat("the event could not be stored: send it again")
   }

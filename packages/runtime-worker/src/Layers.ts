@@ -6,7 +6,7 @@ import { EventLog } from "@hookstream/core/EventLog"
 import * as IdKeys from "@hookstream/core/IdKeys"
 import type { Route } from "@hookstream/core/Ids"
 import { unpack } from "@hookstream/core/PackedEvents"
-import { type Change, type EntityOf, Registry } from "@hookstream/core/Registry"
+import { type ApiKey, type Change, type EntityOf, Registry } from "@hookstream/core/Registry"
 import * as SecretVault from "@hookstream/core/SecretVault"
 import * as SinkRegistry from "@hookstream/core/SinkRegistry"
 import * as Effect from "effect/Effect"
@@ -80,10 +80,10 @@ const layerRegistry = (env: Env): Layer.Layer<Registry> => {
         Effect.catchTag("NotFoundError", never)
       ),
     authenticate: (workspace, hash) => ask(() => object(workspace).authenticate(hash)),
-    createKey: (workspace, key) => ask(() => object(workspace).createKey(key)),
+    createKey: (workspace, key) =>
+      change<ApiKey>(() => object(workspace).createKey(workspace, key)).pipe(Effect.catchTag("ConflictError", never)),
     listKeys: (workspace) => ask(() => object(workspace).listKeys()),
-    removeKey: (workspace, id) =>
-      change<void>(() => object(workspace).removeKey(id)).pipe(Effect.catchTag("ConflictError", never)),
+    removeKey: (workspace, id) => change(() => object(workspace).removeKey(id)),
     create: (entity, idempotency) => change(() => object(entity.workspace).create(entity, idempotency)),
     get: (workspace, kind, id, withDeleted) =>
       change<EntityOf<typeof kind>>(() => object(workspace).get(kind, id, withDeleted)).pipe(
@@ -105,10 +105,23 @@ const setting = (env: Env, name: "HOOKSTREAM_ROOT_KEY" | "HOOKSTREAM_ID_KEY" | "
   throw new KeyRingError({ setting: name, message: `${name} is not set: see "Deploy" in the README` })
 }
 
+/** Only scheme and host: the Worker serves from the root. */
+const publicUrlOf = (text: string | undefined): string | undefined => {
+  if (text === undefined || text === "") return undefined
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url !== undefined && /^https?:$/.test(url.protocol) && `${url.origin}/` === url.href) return url.origin
+  const name = "HOOKSTREAM_PUBLIC_URL"
+  throw new KeyRingError({
+    setting: name,
+    message: `${name} must be a URL of scheme and host: https://hooks.example.com`
+  })
+}
+
 /** What a person sets; throws `KeyRingError`, which names what is missing or malformed. */
 const deploymentOf = (env: Env): Deployment["Service"] => ({
   rootKey: setting(env, "HOOKSTREAM_ROOT_KEY"),
   idKeys: IdKeys.make(setting(env, "HOOKSTREAM_ID_KEY")),
+  publicUrl: publicUrlOf(env.HOOKSTREAM_PUBLIC_URL),
   allowPrivateNetworks: env.HOOKSTREAM_ALLOW_PRIVATE_NETWORKS === "true"
 })
 

@@ -2,10 +2,11 @@
 import { DurableObject } from "cloudflare:workers"
 import type { NewEvent } from "@hookstream/core/Event"
 import * as EventLog from "@hookstream/core/EventLog"
-import { routeOf, type SourceId } from "@hookstream/core/Ids"
+import { isSameSource, routeOf, type SourceId } from "@hookstream/core/Ids"
 import * as LogKeeper from "@hookstream/core/LogKeeper"
 import type { PackedEvents } from "@hookstream/core/PackedEvents"
 import type { LogConfig } from "@hookstream/core/Registry"
+import { ID_IS_URL, takes } from "@hookstream/core/Source"
 import type { Env } from "./Env.ts"
 import { type Alarm, makeAlarm } from "./internal/alarm.ts"
 import { NotClaimed } from "./internal/errors.ts"
@@ -20,6 +21,8 @@ export type AppendReply =
 
 export interface AppendRequest {
   readonly sourceId: SourceId
+  /** Which of the source's URLs it came by. An edge of version 1, which a deployment replaces last, knows ids only. */
+  readonly generation?: number
   readonly event: NewEvent
   readonly token: string
   readonly repeated: boolean
@@ -157,7 +160,7 @@ export class SourceLog extends DurableObject<Env> {
   #write(requests: ReadonlyArray<AppendRequest>): ReadonlyArray<AppendReply> {
     const now = Date.now()
     const isFull = this.#isFull()
-    const refusals = requests.map((request) => this.#refusal(request, isFull))
+    const refusals = requests.map((request) => this.#refusal(request, now, isFull))
     const accepted = requests.filter((_, i) => refusals[i] === undefined)
     if (accepted.length === 0) return refusals.flatMap((refusal) => refusal ?? [])
     const { events, keeper } = this.#require()
@@ -180,13 +183,15 @@ export class SourceLog extends DurableObject<Env> {
 
   /** Why an event is not taken, `undefined` when it is. */
   #refusal(
-    { sourceId }: AppendRequest,
+    { sourceId, generation = ID_IS_URL }: AppendRequest,
+    now: number,
     isFull: boolean
   ): Exclude<AppendReply, { readonly _tag: "Accepted" }> | undefined {
     const config = this.#stores?.keeper.config()
-    if (config === undefined || config.source.id !== sourceId || config.deleted) return { _tag: "NotFound" }
-    if (config.source.status === "disabled") return { _tag: "NotFound" }
-    if (config.source.status === "paused") return { _tag: "Paused" }
+    if (config === undefined || config.deleted || config.source.status === "disabled") return { _tag: "NotFound" }
+    const { source } = config
+    if (!isSameSource(sourceId, source.id) || !takes(source, generation, now)) return { _tag: "NotFound" }
+    if (source.status === "paused") return { _tag: "Paused" }
     return isFull ? { _tag: "Full" } : undefined
   }
 
