@@ -112,7 +112,7 @@ export const prepareDemo = async (file: string, gateway: Gateway, emulator: Emul
     gateway: gateway.url,
     kafka_rest: emulator.url,
     api_key: key,
-    ingest_url: `${gateway.url}/v1/ingest/${source.id}`,
+    ingest_url: source.ingest_url,
     demo: { source_id: source.id, destination_id: destination, connection_id: connection.id }
   }
   write(file, dev)

@@ -174,7 +174,8 @@ const main = async () => {
     onRecord: (one) => announce(one)
   })
   console.log("Starting the gateway …")
-  const gateway = await startGateway({ dir: DIR, port }, claimed)
+  const vars = { HOOKSTREAM_PUBLIC_URL: `http://${HOST}:${port}` }
+  const gateway = await startGateway({ dir: DIR, port, vars }, claimed)
 
   let isStopping = false
   stop = async (code) => {

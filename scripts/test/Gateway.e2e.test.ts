@@ -143,16 +143,14 @@ it("opens what `wrangler dev` left in a folder, and takes nothing of it for the 
     status: "paused"
   })
   await client.need("POST", "/v1/connections", { source_id: source.id, destination_id: destination.id })
-  const { event_id } = (await (
-    await fetch(`${old}/v1/ingest/${source.id}`, { method: "POST", body: '"old"' })
-  ).json()) as {
+  const { event_id } = (await (await fetch(source.ingest_url, { method: "POST", body: '"old"' })).json()) as {
     readonly event_id: string
   }
   kill()
   await exited
   const file = join(dir, "dev.json")
   const addresses = { gateway: old, kafka_rest: "http://127.0.0.1:8082" }
-  writeFileSync(file, JSON.stringify({ ...addresses, api_key: key, ingest_url: `${old}/v1/ingest/${source.id}` }))
+  writeFileSync(file, JSON.stringify({ ...addresses, api_key: key, ingest_url: source.ingest_url }))
 
   const gateway = await started()
   const demo = await prepareDemo(file, gateway, emulator)

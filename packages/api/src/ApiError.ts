@@ -54,7 +54,7 @@ export class ServiceUnavailable extends Schema.Error<ServiceUnavailable>("@hooks
 export interface RequestInfo {
   /** `req_…`, also in the header `X-Request-Id`. */
   readonly requestId: string
-  /** Scheme and host under which the gateway was called, without a slash. */
+  /** Scheme and host of ingest URLs, without a slash; empty when they are not known. */
   readonly origin: string
 }
 export const RequestInfo = Context.Reference<RequestInfo>("@hookstream/api/RequestInfo", {
@@ -117,14 +117,19 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1({
 /** More are of no use to anybody who mends them one after another. */
 const ISSUES_MAX = 100
 
-/** Every wrong field, up to {@link ISSUES_MAX}, of a Schema's refusal. Values are not repeated: they may be secrets. */
-export const issuesOf = (error: Schema.SchemaError, prefix: ReadonlyArray<string> = []): ReadonlyArray<Issue> =>
-  format(error.issue)
-    .issues.slice(0, ISSUES_MAX)
-    .map(({ path, message }) => ({
-      path: [...prefix, ...(path ?? []).map((part) => String(typeof part === "object" ? part.key : part))].join("."),
-      message
-    }))
+/**
+ * Every wrong field, up to {@link ISSUES_MAX}, of a Schema's refusal, with the first of what is wrong with it: mostly the rest
+ * follows from that. Values are not repeated: they may be secrets.
+ */
+export const issuesOf = (error: Schema.SchemaError): ReadonlyArray<Issue> => {
+  const found = new Map<string, Issue>()
+  for (const { path: parts = [], message } of format(error.issue).issues) {
+    const path = parts.map((part) => String(typeof part === "object" ? part.key : part)).join(".")
+    if (!found.has(path)) found.set(path, { path, message })
+    if (found.size === ISSUES_MAX) break
+  }
+  return [...found.values()]
+}
 
 /** The sentence above a list of issues. */
 export const summaryOf = (issues: ReadonlyArray<Issue>): string =>

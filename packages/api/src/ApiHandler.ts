@@ -29,6 +29,8 @@ import * as DestinationsHandlers from "./DestinationsHandlers.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 import * as EventsHandlers from "./EventsHandlers.ts"
 import * as FailureLimit from "./FailureLimit.ts"
+import { allowedAt } from "./internal/methods.ts"
+import { originOf } from "./internal/origin.ts"
 import * as ReplaysHandlers from "./ReplaysHandlers.ts"
 import * as RequestBody from "./RequestBody.ts"
 import * as SourcesHandlers from "./SourcesHandlers.ts"
@@ -80,16 +82,22 @@ const OWN_WORDS: Readonly<Record<number, string>> = {
   500: "an error inside the gateway; its log has the cause under this request_id"
 }
 
-const shaped = (response: Response, requestId: string): Response => {
+const shaped = (response: Response, path: string, requestId: string): Response => {
   const isJson = response.headers.get("content-type")?.startsWith("application/json") === true
   if (response.status >= 400 && !isJson) {
-    const status = response.status
-    return errorResponse(status, OWN_WORDS[status] ?? "the request could not be answered", { requestId })
+    const allowed = response.status === 404 ? allowedAt(path) : []
+    const status = allowed.length > 0 ? 405 : response.status
+    const error = OWN_WORDS[status] ?? "the request could not be answered"
+    return errorResponse(status, error, { requestId, allowed })
   }
   const out = new Response(response.body, response)
   out.headers.set("X-Request-Id", requestId)
   if (response.status === 503) out.headers.set("Retry-After", "1")
   if (response.status === 429) out.headers.set("Retry-After", String(FailureLimit.RETRY_AFTER))
+  // RFC 9110, 15.5.2: a 401 says by which scheme to come.
+  if (response.status === 401) {
+    out.headers.set("WWW-Authenticate", path.startsWith("/v1/workspaces") ? "X-Root-Key" : "Bearer")
+  }
   return out
 }
 
@@ -136,15 +144,15 @@ export const make = (services: Context.Context<Services>): ((request: Request) =
   const app = routes.pipe(Layer.provide(Layer.succeedContext(services)), Layer.provide(layerNoFiles))
   const { handler } = HttpRouter.toWebHandler(app, { disableLogger: true, middleware: Effect.tapCause(logDefect) })
   const run = Effect.runPromiseWith(services)
-  const { trustedIpHeader } = Context.get(services, Deployment)
+  const { publicUrl, trustedIpHeader } = Context.get(services, Deployment)
   return async (request) => {
     const bucket = FailureLimit.keyOf(FailureLimit.addressOf(request.headers, trustedIpHeader))
     const requestId = Ids.random("req")
-    const { origin } = new URL(request.url)
+    const info = { requestId, origin: originOf(publicUrl, request.url) }
     const isKnown = () => run(AuthHandlers.mayBeKnown(request.headers))
     const ready = await withBody(request, isKnown)
     if (!(ready instanceof Request)) return errorResponse(ready.status, ready.error, { requestId })
-    const response = await handler(ready, Context.add(services, RequestInfo, { requestId, origin }))
+    const response = await handler(ready, Context.add(services, RequestInfo, info))
     if (
       response.status === 401 &&
       !(await run(FailureLimit.FailureLimit.pipe(Effect.flatMap(({ take }) => take(bucket)))))
@@ -152,6 +160,6 @@ export const make = (services: Context.Context<Services>): ((request: Request) =
       const error = "too many requests with wrong keys: check X-API-Key"
       return errorResponse(429, error, { requestId, retryAfterSeconds: FailureLimit.RETRY_AFTER })
     }
-    return shaped(response, requestId)
+    return shaped(response, new URL(request.url).pathname, requestId)
   }
 }

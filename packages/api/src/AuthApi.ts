@@ -3,8 +3,9 @@ import { ApiKeyId, WorkspaceId } from "@hookstream/core/Ids"
 import { Scope } from "@hookstream/core/Registry"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { BadRequest, NotFound, ServiceUnavailable } from "./ApiError.ts"
+import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization, RootAuthorization } from "./Authorization.ts"
 import { created, Name, Removed, Time } from "./Fields.ts"
 
@@ -21,28 +22,43 @@ const ApiKeyCreated = Schema.Struct({
   key: Schema.String.annotate({ description: "The key itself, shown this once" })
 })
 
-export class WorkspacesApi extends HttpApiGroup.make("workspaces").add(
-  HttpApiEndpoint.post("create", "/v1/workspaces", {
-    headers: { "x-root-key": Schema.optionalKey(Schema.String.annotate({ description: "HOOKSTREAM_ROOT_KEY" })) },
-    payload: Schema.Struct({ name: Schema.optionalKey(Name) }),
-    success: Schema.Struct({ workspace: Schema.Struct({ id: WorkspaceId }), api_key: ApiKeyCreated }).pipe(created),
-    error: [BadRequest, ServiceUnavailable]
-  }).middleware(RootAuthorization)
-) {}
+/** A scope that a new key may have. */
+const GrantedScope = Scope.check(
+  Schema.makeFilter((scope: Scope) => scope !== "ingest", { message: "not supported yet" })
+).annotate({ description: "`ingest` is not supported yet" })
+
+const KeyInput = Schema.Struct({
+  name: Name,
+  scopes: Schema.optionalKey(
+    Schema.NonEmptyArray(GrantedScope)
+      .check(Schema.isMaxLength(4, { message: "must be at most 4 scopes" }))
+      .annotate({ description: 'Default: ["*"]' })
+  )
+})
+const KeyMade = Schema.Struct({ api_key: ApiKeyCreated }).pipe(created)
+
+export class WorkspacesApi extends HttpApiGroup.make("workspaces")
+  .add(
+    HttpApiEndpoint.post("create", "/v1/workspaces", {
+      payload: Schema.Struct({ name: Schema.optionalKey(Name) }),
+      success: Schema.Struct({ workspace: Schema.Struct({ id: WorkspaceId }), api_key: ApiKeyCreated }).pipe(created),
+      error: [BadRequest, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.post("createKey", "/v1/workspaces/:id/api-keys", {
+      params: { id: WorkspaceId },
+      payload: KeyInput,
+      success: KeyMade,
+      error: [BadRequest, NotFound, ServiceUnavailable]
+    }).annotate(OpenApi.Description, "A key for a workspace whose own keys are lost")
+  )
+  .middleware(RootAuthorization) {}
 
 export class ApiKeysApi extends HttpApiGroup.make("api-keys")
   .add(
     HttpApiEndpoint.post("create", "/v1/auth/api-keys", {
-      payload: Schema.Struct({
-        name: Name,
-        scopes: Schema.optionalKey(
-          Schema.NonEmptyArray(Scope)
-            .check(Schema.isMaxLength(4, { message: "must be at most 4 scopes" }))
-            .annotate({ description: 'Default: ["*"]' })
-        )
-      }),
-      success: Schema.Struct({ api_key: ApiKeyCreated }).pipe(created),
-      error: [BadRequest, ServiceUnavailable]
+      payload: KeyInput,
+      success: KeyMade,
+      error: [BadRequest, NotFound, ServiceUnavailable]
     }),
     HttpApiEndpoint.get("list", "/v1/auth/api-keys", {
       success: Schema.Struct({ api_keys: Schema.Array(ApiKeyView) }),
@@ -51,7 +67,7 @@ export class ApiKeysApi extends HttpApiGroup.make("api-keys")
     HttpApiEndpoint.delete("remove", "/v1/auth/api-keys/:id", {
       params: { id: ApiKeyId },
       success: Removed,
-      error: [NotFound, ServiceUnavailable]
-    })
+      error: [NotFound, Conflict, ServiceUnavailable]
+    }).annotate(OpenApi.Description, "The last key with scope `*` of a workspace is not deleted: 409")
   )
   .middleware(Authorization) {}

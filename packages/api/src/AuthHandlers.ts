@@ -3,15 +3,16 @@ import * as Ids from "@hookstream/core/Ids"
 import { type ApiKey, type NewApiKey, Registry, type Scope } from "@hookstream/core/Registry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
-import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import { Api } from "./Api.ts"
-import { forbidden, ofList, ofRead, unauthorized } from "./ApiError.ts"
-import { Authorization, Caller, RootAuthorization } from "./Authorization.ts"
+import { forbidden, ofChange, ofList, ofRead, unauthorized } from "./ApiError.ts"
+import { Authorization, Caller, mayWrite, RootAuthorization } from "./Authorization.ts"
 import { Deployment } from "./Deployment.ts"
 import { time } from "./Fields.ts"
 import { sha256 } from "./internal/digest.ts"
@@ -29,29 +30,44 @@ const newKey = Effect.fnUntraced(function* (workspace: string, name: string, sco
   const text = yield* Effect.promise(() => idKeys.apiKey(workspace))
   const createdAt = yield* Clock.currentTimeMillis
   const stored: NewApiKey = {
-    ...{ id: Ids.random("key"), name, scopes, createdAt },
-    ...{ hint: text.slice(-4), hash: yield* sha256(text) }
+    id: Ids.random("key"),
+    name,
+    scopes,
+    createdAt,
+    hint: text.slice(-4),
+    hash: yield* sha256(text)
   }
   return { text, stored }
 })
 
+const addKey = Effect.fnUntraced(function* (workspace: string, name: string, scopes: ApiKey["scopes"] = ["*"]) {
+  const registry = yield* Registry
+  const { text, stored } = yield* newKey(workspace, name, scopes)
+  yield* registry.createKey(workspace, stored)
+  return { api_key: { ...view(stored), key: text } }
+})
+
 export const layerWorkspaces = HttpApiBuilder.group(Api, "workspaces", (handlers) =>
-  handlers.handle("create", ({ payload }) =>
-    Effect.gen(function* () {
-      const registry = yield* Registry
-      const { id, text, stored } = yield* Effect.gen(function* () {
-        const id = Ids.randomWorkspaceId()
-        const key = yield* newKey(id, payload.name ?? "first key", ["*"])
-        yield* registry.createWorkspace(id, key.stored)
-        return { id, ...key }
-      }).pipe(
-        // A conflict: the random id is another workspace's. Another id is tried; a third conflict in a row is a defect.
-        Effect.retry({ times: 3, while: (error) => error._tag === "ConflictError" }),
-        Effect.catchTag("ConflictError", (error) => Effect.die(error))
-      )
-      return { workspace: { id }, api_key: { ...view(stored), key: text } }
-    }).pipe(Effect.catchTags(ofList))
-  )
+  handlers
+    .handle("create", ({ payload }) =>
+      Effect.gen(function* () {
+        const registry = yield* Registry
+        const { id, text, stored } = yield* Effect.gen(function* () {
+          const id = Ids.randomWorkspaceId()
+          const key = yield* newKey(id, payload.name ?? "first key", ["*"])
+          yield* registry.createWorkspace(id, key.stored)
+          return { id, ...key }
+        }).pipe(
+          // A conflict: the random id is another workspace's. Another id is tried; a third conflict in a row is a defect.
+          Effect.retry({ times: 3, while: (error) => error._tag === "ConflictError" }),
+          Effect.catchTag("ConflictError", (error) => Effect.die(error))
+        )
+        return { workspace: { id }, api_key: { ...view(stored), key: text } }
+      }).pipe(Effect.catchTags(ofList))
+    )
+    .handle("createKey", ({ params, payload }) =>
+      addKey(params.id, payload.name, payload.scopes).pipe(Effect.catchTags(ofRead))
+    )
 )
 
 const isRootKey = Effect.fnUntraced(function* (given: string) {
@@ -63,26 +79,24 @@ export const layerRootAuthorization = Layer.effect(
   RootAuthorization,
   Effect.gen(function* () {
     const deployment = yield* Deployment
-    return RootAuthorization.of((handler) =>
-      Effect.gen(function* () {
-        const { headers } = yield* HttpServerRequest
-        if (yield* isRootKey(headers["x-root-key"] ?? "")) return yield* handler
-        return yield* unauthorized("X-Root-Key must be the deployment's HOOKSTREAM_ROOT_KEY")
-      }).pipe(Effect.provideService(Deployment, deployment))
-    )
+    return RootAuthorization.of({
+      rootKey: (handler) =>
+        Effect.gen(function* () {
+          const { headers } = yield* HttpServerRequest
+          if (yield* isRootKey(headers["x-root-key"] ?? "")) return yield* handler
+          return yield* unauthorized("X-Root-Key must be the deployment's HOOKSTREAM_ROOT_KEY")
+        }).pipe(Effect.provideService(Deployment, deployment))
+    })
   })
 )
 
 export const layerApiKeys = HttpApiBuilder.group(Api, "api-keys", (handlers) =>
   handlers
     .handle("create", ({ payload }) =>
-      Effect.gen(function* () {
-        const { workspace } = yield* Caller
-        const registry = yield* Registry
-        const { text, stored } = yield* newKey(workspace, payload.name, payload.scopes ?? ["*"])
-        yield* registry.createKey(workspace, stored)
-        return { api_key: { ...view(stored), key: text } }
-      }).pipe(Effect.catchTags(ofList))
+      Caller.pipe(
+        Effect.flatMap(({ workspace }) => addKey(workspace, payload.name, payload.scopes)),
+        Effect.catchTags(ofRead)
+      )
     )
     .handle("list", () =>
       Effect.gen(function* () {
@@ -97,7 +111,7 @@ export const layerApiKeys = HttpApiBuilder.group(Api, "api-keys", (handlers) =>
         const registry = yield* Registry
         yield* registry.removeKey(workspace, params.id)
         return { success: true as const }
-      }).pipe(Effect.catchTags(ofRead))
+      }).pipe(Effect.catchTags(ofChange))
     )
 )
 
@@ -127,6 +141,19 @@ export const mayBeKnown = Effect.fnUntraced(function* (headers: Headers) {
   return workspace !== undefined || (yield* isRootKey(headers.get("x-root-key") ?? ""))
 })
 
+const decoder = new TextDecoder()
+
+/**
+ * What a key that may only read sees: nothing that can be sent to, wherever it stands. A sender may repeat its URL in a
+ * body (as GitHub's `ping` does), a proxy in a header.
+ */
+const withoutTokens = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+  const { body } = response
+  if (body._tag !== "Uint8Array") return response
+  const shown = Ids.withoutTokens(decoder.decode(body.body))
+  return HttpServerResponse.setBody(response, HttpBody.text(shown, body.contentType))
+}
+
 export const layerAuthorization = Layer.effect(
   Authorization,
   Effect.gen(function* () {
@@ -148,7 +175,7 @@ export const layerAuthorization = Layer.effect(
     })
 
     const authorize = Effect.fnUntraced(function* <E, R>(
-      handler: Effect.Effect<HttpServerResponse, E, R>,
+      handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
       { endpoint, group }: Call
     ) {
       const who = yield* caller()
@@ -156,7 +183,8 @@ export const layerAuthorization = Layer.effect(
       if (!who.key.scopes.some((scope) => scopes.includes(scope))) {
         return yield* forbidden(`this API key lacks the scope: it needs one of ${scopes.join(", ")}`)
       }
-      return yield* Effect.provideService(handler, Caller, who)
+      const response = yield* Effect.provideService(handler, Caller, who)
+      return mayWrite(who.key) ? response : withoutTokens(response)
     })
     return Authorization.of({ apiKey: authorize, bearer: authorize })
   })

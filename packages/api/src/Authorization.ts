@@ -1,4 +1,4 @@
-/** Who calls: the API key of `X-API-Key` (or `Authorization: Bearer`), and whether its scopes allow the call. */
+/** Who calls: the API key of `X-API-Key` (or `Authorization: Bearer`) and whether its scopes allow it, or the root key. */
 import type { ApiKey } from "@hookstream/core/Registry"
 import * as Context from "effect/Context"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
@@ -9,6 +9,9 @@ export class Caller extends Context.Service<Caller, { readonly workspace: string
   "@hookstream/api/Caller"
 ) {}
 
+/** Whether a key may change things, and so may see where events are sent to. */
+export const mayWrite = ({ scopes }: ApiKey): boolean => scopes.some((scope) => scope === "*" || scope === "write")
+
 export class Authorization extends HttpApiMiddleware.Service<Authorization, { provides: Caller }>()(
   "@hookstream/api/Authorization",
   {
@@ -16,15 +19,16 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, { pr
       apiKey: HttpApiSecurity.apiKey({ in: "header", key: "X-API-Key" }),
       bearer: HttpApiSecurity.bearer
     },
-    error: [Unauthorized, Forbidden, TooManyRequests, ServiceUnavailable]
+    error: [BadRequest, Unauthorized, Forbidden, TooManyRequests, ServiceUnavailable]
   }
 ) {}
 
-/** Asks for the deployment's root key, before the body is looked at. */
+/** The deployment's own key, which makes workspaces. It is asked for before the body is looked at. */
 export class RootAuthorization extends HttpApiMiddleware.Service<RootAuthorization>()(
   "@hookstream/api/RootAuthorization",
   {
-    error: [Unauthorized, TooManyRequests]
+    security: { rootKey: HttpApiSecurity.apiKey({ in: "header", key: "X-Root-Key" }) },
+    error: [BadRequest, Unauthorized, TooManyRequests]
   }
 ) {}
 

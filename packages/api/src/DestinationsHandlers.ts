@@ -20,7 +20,7 @@ import { badRequest, conflict, type Issue, issuesOf, ofChange, ofList, ofRead, s
 import { Caller } from "./Authorization.ts"
 import { Deployment } from "./Deployment.ts"
 import { DestinationInput, DestinationPatch } from "./DestinationsApi.ts"
-import { DEFAULT_LIMIT, slugOf, time, timeOrNull, withUntold } from "./Fields.ts"
+import { DEFAULT_LIMIT, time, timeOrNull, withUntold } from "./Fields.ts"
 import { find, idempotency, inTime, page, remove } from "./internal/entities.ts"
 import { eventIdsOf } from "./internal/eventIds.ts"
 
@@ -168,7 +168,9 @@ const create = Effect.fn("Destinations.create")(function* (
   return yield* registry.create<"destination">(
     {
       ...({ kind: "destination", id, workspace, version: 0, createdAt: now, updatedAt: now } as const),
-      ...{ name: settings.name, slug: settings.slug ?? slugOf(settings.name, "destination"), type: sink.type },
+      name: settings.name,
+      slug: settings.slug ?? null,
+      type: sink.type,
       config: yield* SealedConfig.seal({ workspace, object: id }, config as JsonObject, decoded),
       retry: retryOf(settings, defaultPolicy),
       timeoutMs: settings.timeout_ms ?? sink.defaultTimeoutMs,

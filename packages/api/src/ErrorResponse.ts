@@ -8,15 +8,13 @@ export const errorResponse = (
     readonly requestId: string
     readonly retryAfterSeconds?: number
     readonly issues?: ReadonlyArray<Issue>
+    /** Of a 405: the methods that the path takes. */
+    readonly allowed?: ReadonlyArray<string>
   }
-): Response =>
-  Response.json(
-    { error, status, request_id: options.requestId, issues: options.issues },
-    {
-      status,
-      headers: {
-        "X-Request-Id": options.requestId,
-        ...(options.retryAfterSeconds === undefined ? {} : { "Retry-After": String(options.retryAfterSeconds) })
-      }
-    }
-  )
+): Response => {
+  const { requestId, retryAfterSeconds, issues, allowed = [] } = options
+  const headers = new Headers({ "X-Request-Id": requestId })
+  if (retryAfterSeconds !== undefined) headers.set("Retry-After", String(retryAfterSeconds))
+  if (allowed.length > 0) headers.set("Allow", allowed.join(", "))
+  return Response.json({ error, status, request_id: requestId, issues }, { status, headers })
+}

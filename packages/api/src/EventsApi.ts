@@ -95,7 +95,9 @@ export const EventView = Schema.Struct({
       "`long_json`: JSON with a number or a name so long that common readers refuse it; Kafka destinations send it as text"
   }),
   body: Schema.String.annotate({
-    description: "The bytes that came: as text, or as base64 where `body_kind` is binary"
+    description:
+      "The bytes that came: as text, or as base64 where `body_kind` is binary. A key that may only read sees no ingest URLs " +
+      "in a text"
   }),
   attempts: Schema.Array(AttemptView)
 })

@@ -124,13 +124,13 @@ const list = Effect.fn("Events.list")(function* (query: {
   }
   const pages = yield* Effect.forEach(
     sources.items,
-    ({ id }) => log.list(Ids.routeOf(id), before.get(id) ?? Ids.MAX_SEQUENCE + 1, limit + 1),
+    ({ id }) => log.list(Ids.routeOf(id), before.get(Ids.routeOf(id)) ?? Ids.MAX_SEQUENCE + 1, limit + 1),
     { concurrency: 8 }
   )
   const merged = pages.flat().sort((a, b) => (a.id < b.id ? 1 : -1))
   const shown = merged.slice(0, limit)
   const after = new Map(before)
-  for (const { sourceId, seq } of shown) after.set(sourceId, seq)
+  for (const { sourceId, seq } of shown) after.set(Ids.routeOf(sourceId), seq)
 
   const bySource = Map.groupBy(shown, ({ sourceId }) => sourceId)
   const statuses = yield* Effect.forEach(

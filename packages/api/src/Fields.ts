@@ -1,21 +1,32 @@
 /** Fields that several resources share. */
 
 import { FilterRule } from "@hookstream/core/Filter"
+import { MAX_LENGTH as MAX_SLUG_LENGTH } from "@hookstream/core/Slug"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 
-export const Name = Schema.String.check(
+/** Text that can be shown everywhere: half of a surrogate pair is no character, and a NUL ends a text in places. */
+const Text = Schema.String.check(
+  Schema.makeFilter((text: string) => text.isWellFormed() && !text.includes("\0"), {
+    message: "must be text without NUL characters and lone surrogates"
+  })
+)
+
+export const Name = Text.check(
   Schema.isPattern(/\S/, { message: "must not be empty" }),
   Schema.isMaxLength(200, { message: "must have at most 200 characters" })
 ).annotate({ examples: ["Event Stream"] })
 
 export const Slug = Schema.String.check(
   Schema.isPattern(/^[a-z0-9]+(-[a-z0-9]+)*$/, { message: "must be lowercase letters and digits, words joined by -" }),
-  Schema.isMaxLength(100, { message: "must have at most 100 characters" })
-).annotate({ description: "Made from the name when absent", examples: ["event-stream"] })
+  Schema.isMaxLength(MAX_SLUG_LENGTH, { message: `must have at most ${MAX_SLUG_LENGTH} characters` })
+).annotate({
+  description: "When absent, made from the name: `event-stream`, or `event-stream-2` where that is taken",
+  examples: ["event-stream"]
+})
 
 export const Description = Schema.NullOr(
-  Schema.String.check(Schema.isMaxLength(2000, { message: "must have at most 2000 characters" }))
+  Text.check(Schema.isMaxLength(2000, { message: "must have at most 2000 characters" }))
 )
 
 /** ISO 8601, UTC. */
@@ -37,15 +48,6 @@ export const notYet = (...neutral: ReadonlyArray<Schema.Json>) =>
     ).annotate({ description: "Not supported yet" })
   )
 
-/** The slug of a name: its letters and digits in lower case, joined by `-`. */
-export const slugOf = (name: string, fallback: string): string =>
-  name
-    .toLowerCase()
-    .normalize("NFKD")
-    .replace(/[^a-z0-9]+/g, "-")
-    .replace(/^-+|-+$/g, "")
-    .slice(0, 100) || fallback
-
 export const DEFAULT_LIMIT = 20
 export const MAX_LIMIT = 100
 
@@ -57,10 +59,11 @@ export const pageQuery = {
     )
   ),
   limit: Schema.optionalKey(
-    Schema.FiniteFromString.check(
-      Schema.isInt({ message: "must be a whole number" }),
-      Schema.isBetween({ minimum: 1, maximum: MAX_LIMIT }, { message: `must be from 1 to ${MAX_LIMIT}` })
-    ).annotate({ description: `1 to ${MAX_LIMIT}, default ${DEFAULT_LIMIT}` })
+    Schema.String.check(
+      Schema.isPattern(/^([1-9]\d?|100)$/, { message: `must be a whole number from 1 to ${MAX_LIMIT}` })
+    )
+      .pipe(Schema.decodeTo(Schema.FiniteFromString))
+      .annotate({ description: `1 to ${MAX_LIMIT}, default ${DEFAULT_LIMIT}` })
   )
 }
 

@@ -18,7 +18,7 @@ const positive = (maximum: number) =>
 export const ReplayInput = Schema.Struct({
   destination_id: DestinationId,
   from: TimeInput.annotate({ description: "Events accepted from this time on" }),
-  to: TimeInput.annotate({ description: "and before this one" }),
+  to: TimeInput.annotate({ description: "and before this one, which must not lie in the future" }),
   source_id: Schema.optionalKey(SourceId.annotate({ description: "Only events of this source" })),
   connection_id: Schema.optionalKey(ConnectionId.annotate({ description: "Only over this connection" })),
   filter: Schema.optionalKey(Rules.annotate({ description: "Beside the connection's own rules. Default: none" })),

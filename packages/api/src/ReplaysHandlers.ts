@@ -35,7 +35,10 @@ const view = Effect.fnUntraced(function* (job: ReplayJob, isTold = true) {
   const progress = (isTold ? yield* deliveries.replay(job.destinationId, job.id) : null) ?? UNHEARD
   const isCancelled = job.cancelled && progress.status !== "finished"
   return {
-    ...{ id: job.id, destination_id: job.destinationId, source_id: job.sourceId, connection_id: job.connectionId },
+    id: job.id,
+    destination_id: job.destinationId,
+    source_id: job.sourceId,
+    connection_id: job.connectionId,
     ...{ from: time(job.from), to: time(job.to), filter: job.filterRules, rate_limit: job.ratePerSecond },
     ...{ max_events: job.maxEvents, status: isCancelled ? ("cancelled" as const) : progress.status },
     total: job.parts.reduce((sum, { after, through }) => sum + through - after, 0),
@@ -56,7 +59,7 @@ const partsOf = Effect.fnUntraced(function* (input: Input) {
     (run) =>
       !run.deleted &&
       (input.connection_id === undefined || run.connection === input.connection_id) &&
-      (input.source_id === undefined || run.sourceId === input.source_id)
+      (input.source_id === undefined || Ids.isSameSource(input.source_id, run.sourceId))
   )
   if (wanted.length === 0) {
     return yield* conflict("no connection that is asked for leads to this destination: nothing can be replayed over it")
@@ -123,28 +126,41 @@ const preview = Effect.fnUntraced(function* (
   return { total, scanned, matching, unreadable, is_complete: scanned === total, first_event_ids: first }
 })
 
+const refuse = (path: string, message: string) => badRequest(`${path}: ${message}`, [{ path, message }])
+
 const create = Effect.fn("Replays.create")(function* (
   headers: { readonly "idempotency-key"?: string },
   payload: Input
 ) {
   const { workspace } = yield* Caller
   const registry = yield* Registry
-  if (Date.parse(payload.from) >= Date.parse(payload.to)) {
-    return yield* badRequest("to must be after from", [{ path: "to", message: "must be after from" }])
+  const now = yield* Clock.currentTimeMillis
+  const [from, to] = [Date.parse(payload.from), Date.parse(payload.to)]
+  if (from >= to) return yield* refuse("to", "must be after from")
+  if (to > now) {
+    return yield* refuse("to", `must not lie in the future, for only what has come can be replayed: it is ${time(now)}`)
   }
   if (readsMasked(payload.filter ?? [])) yield* countMasked()
   const parts = yield* partsOf(payload)
   if (payload.dry_run === true) return { preview: yield* preview(payload, parts) }
-  const now = yield* Clock.currentTimeMillis
   const { value: job, untold } = yield* registry.create<"replay">(
     {
-      ...({ kind: "replay", id: Ids.random("rpl"), workspace, version: 0, cancelled: false } as const),
-      ...{ destinationId: payload.destination_id, sourceId: payload.source_id ?? null },
-      ...{ connectionId: payload.connection_id ?? null, filterRules: payload.filter ?? [] },
-      ...{ from: Date.parse(payload.from), to: Date.parse(payload.to) },
-      ...{ ratePerSecond: payload.rate_limit ?? DEFAULT_RATE, maxEvents: payload.max_events ?? null },
+      kind: "replay",
+      id: Ids.random("rpl"),
+      workspace,
+      version: 0,
+      destinationId: payload.destination_id,
+      sourceId: payload.source_id === undefined ? null : parts[0]!.run.sourceId,
+      connectionId: payload.connection_id ?? null,
+      from,
+      to,
+      filterRules: payload.filter ?? [],
+      ratePerSecond: payload.rate_limit ?? DEFAULT_RATE,
+      maxEvents: payload.max_events ?? null,
       parts: parts.map(({ run, after, through }) => ({ connection: run.connection, after, through })),
-      ...{ createdAt: now, updatedAt: now }
+      cancelled: false,
+      createdAt: now,
+      updatedAt: now
     },
     yield* idempotency("replay", headers, payload)
   )

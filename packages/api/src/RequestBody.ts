@@ -39,8 +39,21 @@ const CLOSE_LIST = 0x5d
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+/** Whether the body is UTF-8, as JSON must be (RFC 8259, 8.1): other bytes would be replaced without a word. */
+const isUtf8 = (body: Uint8Array): boolean => {
+  try {
+    utf8.decode(body)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Why a body is not parsed, `undefined` when it may be. Of a body that is no JSON it says nothing: the parser will. */
 export const refusal = (body: Uint8Array): string | undefined => {
+  if (!isUtf8(body)) return "the body must be UTF-8"
   let depth = 0
   let values = 0
   let inString = false

@@ -6,6 +6,7 @@ import * as Redaction from "@hookstream/core/Redaction"
 import { DEFAULT_RETENTION_DAYS, SourceStatus } from "@hookstream/core/Source"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "./ApiError.ts"
 import { Authorization } from "./Authorization.ts"
@@ -69,13 +70,22 @@ const settings = {
 export const SourceInput = Schema.Struct({ name: Name, ...settings })
 export const SourcePatch = Schema.Struct({ name: Schema.optionalKey(Name), ...settings })
 
+const IngestUrl = Schema.String.annotate({
+  description:
+    "Where events are sent to. Whoever knows it can send, so a key that may only read sees `****` in place of its end. " +
+    "It is a path where the gateway does not know its host: then set HOOKSTREAM_PUBLIC_URL"
+})
+
 export const SourceView = Schema.Struct({
   id: SourceId,
   name: Schema.String,
   slug: Schema.String,
   description: Schema.NullOr(Schema.String),
   status: SourceStatus,
-  ingest_url: Schema.String,
+  ingest_url: IngestUrl,
+  previous_ingest_urls: Schema.Array(Schema.Struct({ ingest_url: IngestUrl, expires_at: Time })).annotate({
+    description: "Those before the last rotations that still work, and until when"
+  }),
   retention_days: Schema.Int,
   redact: Schema.Array(Schema.String),
   event_count: Schema.NullOr(Schema.Int).annotate({ description: "`null` while the source's log does not answer" }),
@@ -83,6 +93,10 @@ export const SourceView = Schema.Struct({
   created_at: Time,
   updated_at: Time
 })
+
+/** A day to put the new URL where the old one stands; a month at most. */
+export const DEFAULT_GRACE_SECONDS = 86_400
+const MAX_GRACE_SECONDS = 2_592_000
 
 const one = { source: SourceView }
 const One = Schema.Struct(one)
@@ -113,6 +127,23 @@ export class SourcesApi extends HttpApiGroup.make("sources")
       query: forceQuery,
       success: changed(Deleted),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
-    })
+    }),
+    HttpApiEndpoint.post("rotateUrl", "/v1/sources/:id/rotate-url", {
+      params,
+      payload: Schema.Struct({
+        grace_seconds: Schema.optionalKey(
+          Schema.Int.check(
+            Schema.isBetween(
+              { minimum: 0, maximum: MAX_GRACE_SECONDS },
+              { message: `must be a whole number from 0 to ${MAX_GRACE_SECONDS}` }
+            )
+          ).annotate({
+            description: `The URLs before work for so long at most; 0 ends them. Default: ${DEFAULT_GRACE_SECONDS}`
+          })
+        )
+      }),
+      success: changed(one),
+      error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
+    }).annotate(OpenApi.Description, "Gives the source another ingest URL. A repeated call gives yet another")
   )
   .middleware(Authorization) {}

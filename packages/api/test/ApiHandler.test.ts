@@ -116,6 +116,7 @@ const start = () =>
           rootKey: "the-root-key",
           idKeys,
           allowPrivateNetworks: true,
+          publicUrl: undefined,
           trustedIpHeader: "X-Real-IP"
         }),
         Layer.succeed(FailureLimit.FailureLimit, { take: FailureLimit.makeMemory(FailureLimit.PER_MINUTE) }),

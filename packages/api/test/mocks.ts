@@ -41,6 +41,7 @@ export const startApi = async ({ stores = new Map(), deliveries = {} }: ApiOptio
       rootKey: "root",
       idKeys,
       allowPrivateNetworks: false,
+      publicUrl: undefined,
       trustedIpHeader: undefined
     }),
     Logger.layer([Logger.make(({ message }) => logged.push(message))])

@@ -42,7 +42,7 @@ export const startGateway = async ({
 let names = 0
 export const addSource = async ({ client, url }: Gateway) => {
   const { source } = await client.need("POST", "/v1/sources", { name: `Source ${names++}` })
-  return { id: source.id as string, url: `${url}/v1/ingest/${source.id}` }
+  return { id: source.id as string, url: url + new URL(source.ingest_url).pathname }
 }
 
 /** A Kafka destination of this source that produces to the stub. */

@@ -5,13 +5,14 @@
 import * as Effect from "effect/Effect"
 import { UnavailableError } from "./Errors.ts"
 import type { Event, EventMeta } from "./Event.ts"
-import type { SourceId } from "./Ids.ts"
+import { routeOf, type SourceId, workspaceOf } from "./Ids.ts"
 import * as Redaction from "./Redaction.ts"
 import type { SecretVault } from "./SecretVault.ts"
 
 type Vault = SecretVault["Service"]
 
-const placeOf = (source: SourceId): string => `event|${source}`
+/** By the log: the id of an old source is not the one that its newer URLs name. */
+const placeOf = (source: SourceId): string => `event|${workspaceOf(source)}|${routeOf(source)}`
 
 /**
  * The meta as it is stored: what it hides sealed, as one text for the whole event. Without such values it costs

@@ -1,30 +1,39 @@
 /**
- * Checksummed ids: source ids and API keys carry a keyed checksum, so that a forged one is refused at the edge, before
- * any log or workspace wakes. The checksum is no authentication: an API key is compared by its SHA-256 afterwards.
+ * Checksummed texts: ingest tokens (the last part of an ingest URL) and API keys carry a keyed checksum, so that a
+ * forged one is refused at the edge, before any log or workspace wakes. Of an API key the checksum is no authentication:
+ * it is compared by its SHA-256 afterwards. An ingest token is made of its source and a generation, and stored nowhere:
+ *
+ * | token | layout |
+ * |---|---|
+ * | `ing_` and 56 hex digits | `workspace 32, route 36, generation 24, key number 4, HMAC 128` |
+ * | `src_` and 32, of version 1 | `workspace 32, route 36, key number 4, HMAC 56`: the id of its source |
  */
 
 import * as Ids from "./Ids.ts"
 import { parseKeyRing } from "./KeyRing.ts"
+import { ID_IS_URL } from "./Source.ts"
 
-export interface SourceIdParts {
-  readonly workspace: Ids.WorkspaceId
+export interface IngestTarget {
+  readonly sourceId: Ids.SourceId
   readonly route: Ids.Route
+  /** Which of the source's URLs it is: its log knows whether that one still works. */
+  readonly generation: number
 }
 
 export interface IdKeys {
-  readonly sourceId: (parts: SourceIdParts) => Promise<Ids.SourceId>
-  /** The parts of a source id whose checksum holds, else `undefined`. */
-  readonly parseSourceId: (text: string) => Promise<SourceIdParts | undefined>
+  readonly ingestToken: (source: Ids.SourceId, generation: number) => Promise<string>
+  /** What an ingest token names when its checksum holds, else `undefined`. */
+  readonly parseIngestToken: (text: string) => Promise<IngestTarget | undefined>
   /** A new API key: `hs_live_` and 64 hex digits. */
   readonly apiKey: (workspace: Ids.WorkspaceId) => Promise<string>
   /** The workspace of an API key whose checksum holds, else `undefined`. */
   readonly parseApiKey: (text: string) => Promise<Ids.WorkspaceId | undefined>
 }
 
-/** A source id has one hex digit for the number of its key. */
+/** A token has one hex digit for the number of its key. */
 export const MAX_KEY_NUMBER = 15
 
-const SOURCE_ID = /^src_[0-9a-f]{32}$/
+const INGEST_TOKEN = /^(?:ing_[0-9a-f]{56}|src_[0-9a-f]{32})$/
 const API_KEY = /^hs_(live|test)_([0-9a-f]{8})([0-9a-f]{48})([0-9a-f]{8})$/
 const VERIFIED_MAX = 4096
 
@@ -52,24 +61,33 @@ export const make = (ringText: string): IdKeys => {
     const mac = await crypto.subtle.sign("HMAC", key, encoder.encode(text))
     return Ids.toHex(new Uint8Array(mac, 0, digits / 2))
   }
-  // Ids seen to be valid, so that a busy source costs one HMAC per isolate and not one per request.
-  const verified = new Map<string, SourceIdParts>()
+  // Tokens seen to be valid, so that a busy source costs one HMAC per isolate and not one per request.
+  const verified = new Map<string, IngestTarget>()
 
   return {
-    sourceId: async ({ workspace, route }) => {
-      const body = `${workspace}${route}${ring.active.toString(16)}`
-      return `src_${body}${await checksum(ring.active, `src_${body}`, 14)}`
+    ingestToken: async (source, generation) => {
+      if (generation === ID_IS_URL) return source
+      const place = `${Ids.workspaceOf(source)}${Ids.routeOf(source)}`
+      const body = `ing_${place}${generation.toString(16).padStart(6, "0")}${ring.active.toString(16)}`
+      return `${body}${await checksum(ring.active, body, 32)}`
     },
-    parseSourceId: async (text) => {
+    parseIngestToken: async (text) => {
       const known = verified.get(text)
       if (known !== undefined) return known
-      if (!SOURCE_ID.test(text)) return undefined
-      const number = Number.parseInt(text.slice(21, 22), 16)
-      if ((await checksum(number, text.slice(0, 22), 14)) !== text.slice(22)) return undefined
+      if (!INGEST_TOKEN.test(text)) return undefined
+      const isId = text.startsWith("src_")
+      const end = isId ? 22 : 28
+      const sum = text.slice(end)
+      const number = Number.parseInt(text.slice(end - 1, end), 16)
+      if ((await checksum(number, text.slice(0, end), sum.length)) !== sum) return undefined
       if (verified.size >= VERIFIED_MAX) verified.clear()
-      const parts = { workspace: Ids.workspaceOf(text), route: Ids.routeOf(text) }
-      verified.set(text, parts)
-      return parts
+      const target = {
+        sourceId: isId ? text : Ids.makeSourceId(Ids.workspaceOf(text), Ids.routeOf(text)),
+        route: Ids.routeOf(text),
+        generation: isId ? ID_IS_URL : Number.parseInt(text.slice(21, 27), 16)
+      }
+      verified.set(text, target)
+      return target
     },
     apiKey: async (workspace) => {
       const body = `hs_live_${workspace}${Ids.randomHex(48)}`

@@ -4,11 +4,14 @@
  * | id | layout of the 128 bits |
  * |---|---|
  * | event | `ms 48, version 4 (7), seq high 12, variant 2 (0b10), seq low 26, route 36` |
- * | source | `workspace 32, route 36, key number 4, HMAC 56` (see {@link file://./IdKeys.ts}) |
+ * | source | `workspace 32, route 36, zeros 60`; of version 1 `workspace 32, route 36, key number 4, HMAC 56` |
  * | others | random |
  *
  * An event id sorts by time, inside one millisecond of a log by sequence, and names the log that holds the event.
  * A workspace id is 8 hex digits; a route (the name of a log) is 9.
+ *
+ * A source id of version 1 is also an ingest token (see {@link file://./IdKeys.ts}), so only those who may send see it;
+ * others and logs see it {@link withoutTokens}.
  */
 import * as Schema from "effect/Schema"
 
@@ -107,6 +110,23 @@ export const parseAttemptId = (text: string): AttemptIdParts | undefined => {
   return { destination: `dst_${destination}`, n: Number.parseInt(n!, 16), seq: Number.parseInt(seq!, 16) }
 }
 
-/** The log and the workspace that a source id names. Of an id from outside, `IdKeys.parseSourceId` checks the checksum first. */
+/** A route belongs to one source, so the rest of its id has nothing to say. */
+const SOURCE_TAIL = "0".repeat(15)
+
+export const makeSourceId = (workspace: WorkspaceId, route: Route): SourceId => `src_${workspace}${route}${SOURCE_TAIL}`
+
+/**
+ * A text, such as an id, of which nothing can be sent to: ingest tokens are taken out of it, and source ids of version 1
+ * lose their checksum. What is left of such an id still names its source.
+ */
+export const withoutTokens = (text: string): string =>
+  text.replace(/ing_[0-9a-f]{56}|src_[0-9a-f]{32}/g, (token) =>
+    token.startsWith("src_") ? `${token.slice(0, 21)}${SOURCE_TAIL}` : "ing_****"
+  )
+
+/** Whether `given` names the source `id`: as it is, or without what makes it a token. */
+export const isSameSource = (given: SourceId, id: SourceId): boolean => given === id || given === withoutTokens(id)
+
+/** The log and the workspace that a source id names. */
 export const routeOf = (id: SourceId): Route => id.slice(12, 21)
 export const workspaceOf = (id: SourceId): WorkspaceId => id.slice(4, 12)

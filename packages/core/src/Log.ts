@@ -1,9 +1,10 @@
 /**
  * What the gateway logs: lines with a message that stays the same and fields that say of what. `docs/logs.md` lists
- * them. No line has a secret, nor a whole source id: whoever knows one may write to the source.
+ * them. No line has a secret, nor what an ingest URL ends in: whoever knows one may write to the source.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import { withoutTokens } from "./Ids.ts"
 
 /**
  * An error is none of these: it goes through {@link line}, which makes a value of it that keeps what it says as JSON.
@@ -24,10 +25,9 @@ export interface Line {
 /** Longer words are cut. */
 const WORDS_MAX = 1000
 
-/** Words from anywhere, without what gives access: source ids lose their checksum, API keys all but their kind. */
+/** Words from anywhere, without what gives access: ingest tokens are taken out, API keys lose all but their kind. */
 export const shown = (words: string): string =>
-  words
-    .replace(/(src_[0-9a-f]{17})[0-9a-f]{15}/g, "$1…")
+  withoutTokens(words)
     .replace(/(hs_(?:live|test)_)[0-9a-f]{64}/g, "$1…")
     .slice(0, WORDS_MAX)
 

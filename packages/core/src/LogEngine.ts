@@ -9,7 +9,7 @@ import type { EnginePorts } from "./EnginePorts.ts"
 import { NotClaimed } from "./Errors.ts"
 import type { NewEvent } from "./Event.ts"
 import * as EventLog from "./EventLog.ts"
-import { type DestinationId, type EventId, routeOf, type SourceId } from "./Ids.ts"
+import { type DestinationId, type EventId, isSameSource, routeOf, type SourceId } from "./Ids.ts"
 import { within } from "./internal/deadline.ts"
 import * as GroupCommit from "./internal/groupCommit.ts"
 import * as WakeUps from "./internal/wakeUps.ts"
@@ -17,10 +17,13 @@ import { line, shown } from "./Log.ts"
 import * as LogConfigStore from "./LogConfigStore.ts"
 import type { PackedEvents } from "./PackedEvents.ts"
 import type { LogConfig } from "./Registry.ts"
+import { ID_IS_URL, takes } from "./Source.ts"
 import { isClaimed, type Sql } from "./Sql.ts"
 
 export interface AppendRequest {
   readonly sourceId: SourceId
+  /** Which of the source's URLs it came by. An edge of version 1, which a deployment replaces last, knows ids only. */
+  readonly generation?: number
   readonly event: NewEvent
   /** Random, made by the edge for one request. */
   readonly token: string
@@ -134,12 +137,17 @@ export const make = (ports: LogPorts): LogEngine => {
     return room <= 0
   }
   /** Why an event is not accepted, `undefined` when it is. */
-  const refusal = ({ sourceId, redacted }: AppendRequest, full: boolean): AppendReply | undefined => {
+  const refusal = (
+    { sourceId, generation = ID_IS_URL, redacted }: AppendRequest,
+    now: number,
+    full: boolean
+  ): AppendReply | undefined => {
     const config = stores?.config.config()
-    if (config === undefined || config.source.id !== sourceId || config.deleted) return { _tag: "NotFound" }
-    if (config.source.status === "disabled") return { _tag: "NotFound" }
-    if (config.source.status === "paused") return { _tag: "Paused" }
-    const { redact } = config.source
+    if (config === undefined || config.deleted || config.source.status === "disabled") return { _tag: "NotFound" }
+    const { source } = config
+    if (!isSameSource(sourceId, source.id) || !takes(source, generation, now)) return { _tag: "NotFound" }
+    if (source.status === "paused") return { _tag: "Paused" }
+    const { redact } = source
     if (redact.length !== redacted.length || redact.some((path, i) => path !== redacted[i])) {
       return { _tag: "Redact", paths: redact }
     }
@@ -148,7 +156,7 @@ export const make = (ports: LogPorts): LogEngine => {
   const write = (requests: ReadonlyArray<AppendRequest>): ReadonlyArray<AppendReply> => {
     const now = timer.now()
     const full = isFull()
-    const refusals = requests.map((request) => refusal(request, full))
+    const refusals = requests.map((request) => refusal(request, now, full))
     const accepted = requests.filter((_, i) => refusals[i] === undefined)
     if (accepted.length === 0) return refusals.flatMap((reply) => reply ?? [])
     const { events, config, wakeUps } = need()

@@ -13,9 +13,11 @@ import type { Destination } from "./Destination.ts"
 import { ConflictError, NotFoundError, type UnavailableError } from "./Errors.ts"
 import * as Ids from "./Ids.ts"
 import type { ReplayJob } from "./ReplayJob.ts"
+import * as Slug from "./Slug.ts"
 import { type Source, upcast } from "./Source.ts"
 import { migrate, type Sql, type SqlRow } from "./Sql.ts"
 
+/** `ingest` allows nothing: keys that have it were stored before it was refused. */
 export const Scope = Schema.Literals(["*", "read", "write", "ingest"])
 export type Scope = typeof Scope.Type
 
@@ -37,6 +39,14 @@ export interface NewApiKey extends ApiKey {
 export type Entity = Source | Destination | Connection | ReplayJob
 export type Kind = Entity["kind"]
 export type EntityOf<K extends Kind> = Extract<Entity, { readonly kind: K }>
+
+type Unnamed<E extends { readonly slug: string }> = Omit<E, "slug"> & {
+  /** `null`: made from the name, with a suffix where that is taken. */
+  readonly slug: string | null
+}
+/** An entity that is to be made. */
+export type NewEntity = Unnamed<Source> | Unnamed<Destination> | Connection | ReplayJob
+export type NewEntityOf<K extends Kind> = Extract<NewEntity, { readonly kind: K }>
 
 export interface Page<A> {
   readonly items: ReadonlyArray<A>
@@ -64,15 +74,17 @@ export class Registry extends Context.Service<
       workspace: Ids.WorkspaceId,
       hash: string
     ) => Effect.Effect<ApiKey | undefined, UnavailableError>
-    readonly createKey: (workspace: Ids.WorkspaceId, key: NewApiKey) => Effect.Effect<ApiKey, UnavailableError>
-    readonly listKeys: (workspace: Ids.WorkspaceId) => Effect.Effect<ReadonlyArray<ApiKey>, UnavailableError>
-    readonly removeKey: (
+    /** Fails when there is no such workspace. */
+    readonly createKey: (
       workspace: Ids.WorkspaceId,
-      id: Ids.ApiKeyId
-    ) => Effect.Effect<void, NotFoundError | UnavailableError>
+      key: NewApiKey
+    ) => Effect.Effect<ApiKey, NotFoundError | UnavailableError>
+    readonly listKeys: (workspace: Ids.WorkspaceId) => Effect.Effect<ReadonlyArray<ApiKey>, UnavailableError>
+    /** The last key with scope `*` is not removed: nobody could make another. */
+    readonly removeKey: (workspace: Ids.WorkspaceId, id: Ids.ApiKeyId) => Effect.Effect<void, Failure>
     /** Answers once the log or the destination works by the new entity, or could not be reached in time. */
     readonly create: <K extends Kind>(
-      entity: EntityOf<K>,
+      entity: NewEntityOf<K>,
       idempotency?: Idempotency
     ) => Effect.Effect<Change<EntityOf<K>>, Failure>
     /** `withDeleted`: also one that was deleted, for its history. */
@@ -159,8 +171,11 @@ export interface RegistryStore {
   readonly addKey: (key: NewApiKey) => void
   readonly keyByHash: (hash: string) => ApiKey | undefined
   readonly keys: () => ReadonlyArray<ApiKey>
-  readonly removeKey: (id: Ids.ApiKeyId) => boolean
-  readonly create: (entity: Entity, idempotency?: Idempotency) => Result.Result<Entity, NotFoundError | ConflictError>
+  readonly removeKey: (id: Ids.ApiKeyId) => Result.Result<null, NotFoundError | ConflictError>
+  readonly create: (
+    entity: NewEntity,
+    idempotency?: Idempotency
+  ) => Result.Result<Entity, NotFoundError | ConflictError>
   readonly get: (kind: Kind, id: string, withDeleted?: boolean) => Entity | undefined
   readonly list: (kind: Kind, page: PageRequest) => Page<Entity>
   /** A change that is asked for again as it was answers as it did. */
@@ -212,7 +227,12 @@ export const makeStore = (sql: Sql): RegistryStore => {
     const stored: Entity = JSON.parse(row["entity"] as string)
     return stored.kind === "source" ? upcast(stored) : stored
   }
-  const row = (id: string) => sql.exec("SELECT * FROM entities WHERE id = ?", id)[0]
+  // A source is also found by its id without tokens. Ids sort by their hex digits, of which "g" is past the last.
+  const row = (id: string): SqlRow | undefined =>
+    sql.exec("SELECT * FROM entities WHERE id = ?", id)[0] ??
+    (id.startsWith("src_") && id === Ids.withoutTokens(id)
+      ? sql.exec("SELECT * FROM entities WHERE id > ? AND id < ?", id, `${id.slice(0, 21)}g`)[0]
+      : undefined)
   const live = (kind: Kind, id: string, withDeleted = false): Entity | undefined => {
     const found = row(id)
     if (found === undefined || found["kind"] !== kind) return undefined
@@ -250,17 +270,27 @@ export const makeStore = (sql: Sql): RegistryStore => {
     return stored
   }
 
-  const slugTaken = (entity: Entity): boolean =>
+  const slugTaken = (entity: NewEntity): boolean =>
     "slug" in entity &&
     sql.exec(
       "SELECT 1 FROM entities WHERE kind = ? AND slug = ? AND deleted = 0 AND id <> ?",
-      ...[entity.kind, entity.slug, entity.id]
+      entity.kind,
+      entity.slug,
+      entity.id
     ).length > 0
+  /** With the slug that its user wrote, else one that is free. */
+  const named = (entity: NewEntity): Entity => {
+    if (!("slug" in entity)) return entity
+    if (entity.slug !== null) return { ...entity, slug: entity.slug }
+    const rows = sql.exec("SELECT slug FROM entities WHERE kind = ? AND deleted = 0", entity.kind)
+    const base = Slug.fromName(entity.name) || `${entity.kind}-${Ids.randomHex(8)}`
+    return { ...entity, slug: Slug.free(base, new Set(rows.map(({ slug }) => slug as string))) }
+  }
   const conflict = (reason: ConflictError["reason"], message: string) =>
     Result.fail(new ConflictError({ reason, message }))
   const notFound = (message: string) => Result.fail(new NotFoundError({ message }))
-  const slugConflict = (entity: Entity) =>
-    conflict("slug", `another ${entity.kind} has the slug "${"slug" in entity ? entity.slug : ""}"`)
+  const slugConflict = (entity: NewEntity) =>
+    conflict("slug", `slug: another ${entity.kind} has the slug "${"slug" in entity ? entity.slug : ""}"`)
 
   /** What the live connections of a source or a destination come to, without one of them. */
   const others = (column: "source_id" | "destination_id", id: string, without: string) => {
@@ -315,9 +345,15 @@ export const makeStore = (sql: Sql): RegistryStore => {
       sql.exec("SELECT key FROM api_keys ORDER BY created_at DESC, id").map(({ key }) => JSON.parse(key as string)),
     removeKey: (id) =>
       sql.transaction(() => {
-        const found = sql.exec("SELECT hash FROM api_keys WHERE id = ?", id)[0]
-        if (found !== undefined) sql.exec("DELETE FROM api_keys WHERE hash = ?", found["hash"]!)
-        return found !== undefined
+        const keys = sql.exec("SELECT id, hash, key FROM api_keys")
+        const found = keys.find((one) => one["id"] === id)
+        if (found === undefined) return notFound(`there is no API key ${id}`)
+        const all = keys.filter(({ key }) => (JSON.parse(key as string) as ApiKey).scopes.includes("*"))
+        if (all.length === 1 && all[0] === found) {
+          return conflict("last_key", "this is the last API key with scope *: make another before you delete it")
+        }
+        sql.exec("DELETE FROM api_keys WHERE hash = ?", found["hash"]!)
+        return Result.succeed(null)
       }),
     create: (entity, idempotency) =>
       sql.transaction(() => {
@@ -330,15 +366,17 @@ export const makeStore = (sql: Sql): RegistryStore => {
           }
         }
         if (slugTaken(entity)) return slugConflict(entity)
-        if (entity.kind === "connection" && live("source", entity.sourceId) === undefined) {
+        const source = entity.kind === "connection" ? live("source", entity.sourceId) : undefined
+        if (entity.kind === "connection" && source === undefined) {
           return notFound(`source_id: there is no source ${entity.sourceId}`)
         }
         if ("destinationId" in entity && live("destination", entity.destinationId) === undefined) {
           return notFound(`destination_id: there is no destination ${entity.destinationId}`)
         }
-        const over = overLimit(entity)
+        const complete = entity.kind === "connection" ? { ...entity, sourceId: source!.id } : named(entity)
+        const over = overLimit(complete)
         if (over !== undefined) return over
-        const stored = write("created", entity)
+        const stored = write("created", complete)
         if (idempotency !== undefined) {
           sql.exec("INSERT INTO idempotency VALUES (?, ?, ?)", idempotency.key, idempotency.digest, entity.id)
         }
@@ -372,7 +410,7 @@ export const makeStore = (sql: Sql): RegistryStore => {
       sql.transaction(() => {
         const entity = live(kind, id)
         if (entity === undefined) return notFound(`there is no ${kind} ${id}`)
-        for (const one of connectionRows(id)) {
+        for (const one of connectionRows(entity.id)) {
           if (one["deleted"] === 0) write("deleted", { ...toEntity(one), updatedAt: now })
         }
         return Result.succeed(write("deleted", { ...entity, updatedAt: now }))

@@ -1,4 +1,5 @@
 import { UnavailableError } from "@hookstream/core/Errors"
+import { withoutTokens } from "@hookstream/core/Ids"
 import { line } from "@hookstream/core/Log"
 import { Cause } from "effect"
 import { describe, expect, it } from "vitest"
@@ -33,10 +34,12 @@ describe("an error in a line", () => {
   ])("may be whatever was thrown: %j", (thrown, expected) => {
     expect(logged(thrown)).toEqual(expected)
   })
-  it("says neither a source's whole id nor an API key", () => {
+  it("says neither what can be sent to nor an API key", () => {
     const source = `src_${"0123456789abcdef".repeat(2)}`
-    const { message } = logged(new Error(`no ${source} for hs_test_${"f".repeat(64)}, ${"x".repeat(5000)}`))
-    expect(message).toContain("no src_0123456789abcdef0… for hs_test_…, xxx")
+    const { message } = logged(
+      new Error(`no ${source} or ing_${"0".repeat(56)} for hs_test_${"f".repeat(64)}, ${"x".repeat(5000)}`)
+    )
+    expect(message).toContain(`no ${withoutTokens(source)} or ing_**** for hs_test_…, xxx`)
     expect(message.length).toBe(1000)
   })
   it("is left out where there is none", () => {

@@ -14,7 +14,15 @@ const config = (version: number, ...destinations: ReadonlyArray<string>): LogCon
       name: "s",
       slug: "s"
     } as const),
-    ...({ description: null, status: "active", retentionDays: 7, redact: [], createdAt: 1, updatedAt: 1 } as const)
+    ...({
+      description: null,
+      status: "active",
+      retentionDays: 7,
+      redact: [],
+      ingestUrls: [{ generation: 1, expiresAt: null }],
+      createdAt: 1,
+      updatedAt: 1
+    } as const)
   }
 })
 

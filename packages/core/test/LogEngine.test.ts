@@ -24,6 +24,7 @@ const config = (version: number, destinations: ReadonlyArray<string>, status: So
     status,
     retentionDays: 7,
     redact: [],
+    ingestUrls: [{ generation: 1, expiresAt: null }],
     createdAt: 1,
     updatedAt: 1
   }
@@ -36,6 +37,7 @@ const request = (bytes = 1): LogEngine.AppendRequest => ({
   event: newEvent(meta, new Uint8Array(bytes)),
   token: String(tokens++),
   repeated: false,
+  generation: 1,
   redacted: []
 })
 

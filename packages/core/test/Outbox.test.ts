@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Outbox from "@hookstream/core/Outbox"
 import type { Outbox as Entry } from "@hookstream/core/Registry"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Logger } from "effect"
 import { TestClock } from "effect/testing"
+import { idOfVersion1 } from "./fixtures.ts"
 
 /** An outbox with a config for each of these targets, and targets that fail, or hang for ever. */
 const given = (targets: ReadonlyArray<string>, bad: Readonly<Record<string, "fails" | "hangs" | "dies">> = {}) => {
@@ -97,6 +98,17 @@ describe("the outbox", () => {
       expect(yield* box.flush(null)).toEqual([])
       expect(box.sizes).toEqual([100, 100, 51])
       expect(box.left()).toEqual([])
+    })
+  )
+  it.effect("logs no id that events can be sent to when a log cannot be told", () =>
+    Effect.gen(function* () {
+      const id = idOfVersion1("89abcdef", "0123abcde")
+      const logged: Array<string> = []
+      const logger = Logger.make(({ message }) => void logged.push(JSON.stringify(message)))
+      const unreached = yield* Effect.provide(given([id], { [id]: "fails" }).flush(null), Logger.layer([logger]))
+      expect(unreached).toEqual([id])
+      expect(logged).toEqual([expect.stringContaining("src_89abcdef0123abcde")])
+      expect(logged[0]).not.toContain(id)
     })
   )
 })

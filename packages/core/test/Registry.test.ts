@@ -10,14 +10,11 @@ import { nodeSql } from "./NodeSql.ts"
 
 describe("the registry, on SQLite", () => {
   it.each(Object.entries(cases))("%s", (_, run) => run(makeStore(nodeSql())))
-  it("opens what version 1 wrote: a source of then keeps its events for the default of days", () => {
+  it("opens what version 1 wrote: a source of then keeps its events for the default of days, and its URL", () => {
     const id = `src_${"0".repeat(32)}`
-    expect(makeStore(restore(v1)).get("source", id)).toMatchObject({ name: "Old", retentionDays: 7, redact: [] })
-    expect(LogKeeper.makeStore(restore(keeper)).config()?.source).toMatchObject({
-      name: "Old",
-      retentionDays: 7,
-      redact: []
-    })
+    const old = { name: "Old", retentionDays: 7, redact: [], ingestUrls: [{ generation: 0, expiresAt: null }] }
+    expect(makeStore(restore(v1)).get("source", id)).toMatchObject(old)
+    expect(LogKeeper.makeStore(restore(keeper)).config()?.source).toMatchObject(old)
   })
   it("opens what version 1 wrote: replays that were told with a config are told as commands, and what waited still waits", () => {
     const hex = (n: number) => String(n).padStart(32, "0")

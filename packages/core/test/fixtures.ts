@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto"
 import type { Sql } from "@hookstream/core/Sql"
 import { nodeSql } from "./NodeSql.ts"
 
@@ -21,4 +22,10 @@ export const restore = ({ schema, rows }: Fixture): Sql => {
     }
   }
   return sql
+}
+
+/** A source id as version 1 made it, under key number 1 of 32 bytes of 1. It is the source's ingest token. */
+export const idOfVersion1 = (workspace: string, route: string): string => {
+  const body = `src_${workspace}${route}1`
+  return `${body}${createHmac("sha256", Buffer.alloc(32, 1)).update(body).digest("hex").slice(0, 14)}`
 }

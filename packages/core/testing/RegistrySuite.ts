@@ -3,7 +3,8 @@ import { deepStrictEqual as equal, ok } from "node:assert/strict"
 import { defaultSettings } from "@hookstream/core/CircuitBreaker"
 import type { Connection } from "@hookstream/core/Connection"
 import type { Destination } from "@hookstream/core/Destination"
-import type { Entity, RegistryStore } from "@hookstream/core/Registry"
+import { withoutTokens } from "@hookstream/core/Ids"
+import type { ApiKey, Entity, RegistryStore } from "@hookstream/core/Registry"
 import type { ReplayJob } from "@hookstream/core/ReplayJob"
 import { defaultPolicy } from "@hookstream/core/RetryPolicy"
 import type { Source } from "@hookstream/core/Source"
@@ -12,17 +13,16 @@ import * as Result from "effect/Result"
 const base = { workspace: "00000001", version: 0, createdAt: 1, updatedAt: 1 }
 const hex = (n: number) => String(n).padStart(32, "0")
 const source = (n: number): Source => ({
-  ...({
-    kind: "source",
-    id: `src_${hex(n)}`,
-    name: `s${n}`,
-    slug: `s${n}`,
-    description: null,
-    status: "active",
-    retentionDays: 7,
-    redact: [],
-    ...base
-  } as const)
+  kind: "source",
+  id: `src_${hex(n)}`,
+  name: `s${n}`,
+  slug: `s${n}`,
+  description: null,
+  status: "active",
+  retentionDays: 7,
+  redact: [],
+  ingestUrls: [{ generation: 1, expiresAt: null }],
+  ...base
 })
 const destination = (n: number): Destination => ({
   ...({
@@ -57,8 +57,12 @@ const connection = (n: number, sourceId: number, destinationId: number): Connect
   } as const),
   ...{ sourceId: `src_${hex(sourceId)}`, destinationId: `dst_${hex(destinationId)}` }
 })
-const reason = (result: ReturnType<RegistryStore["create"]>) =>
+const reason = (result: ReturnType<RegistryStore["create"] | RegistryStore["removeKey"]>) =>
   Result.isSuccess(result) ? "ok" : result.failure._tag === "ConflictError" ? result.failure.reason : "not_found"
+const slugs = (store: RegistryStore, ...made: ReadonlyArray<Parameters<RegistryStore["create"]>[0]>) =>
+  made
+    .map((one) => Result.map(store.create(one), (entity) => ("slug" in entity ? entity.slug : "")))
+    .map(Result.getOrThrow)
 const ids = (entities: ReadonlyArray<Entity>) => entities.map(({ id }) => Number(id.slice(-4)))
 const replay = (n: number): ReplayJob => ({
   kind: "replay",
@@ -84,11 +88,11 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     equal([store.claim("00000001"), store.claim("00000002")], [true, false])
   },
   "finds a key by its hash until it is removed": (store) => {
-    const key = { id: `key_${hex(1)}`, name: "k", scopes: ["*"] as const, hint: "abcd", createdAt: 1 }
+    const key = { id: `key_${hex(1)}`, name: "k", scopes: ["read"] as const, hint: "abcd", createdAt: 1 }
     store.addKey({ ...key, hash: "h" })
     equal(store.keyByHash("h"), key)
     equal(store.keys(), [key])
-    equal([store.removeKey(key.id), store.removeKey(key.id)], [true, false])
+    equal([reason(store.removeKey(key.id)), reason(store.removeKey(key.id))], ["ok", "not_found"])
     equal(store.keyByHash("h"), undefined)
   },
   "knows its logs, those of deleted sources too, and no others": (store) => {
@@ -129,6 +133,19 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     store.remove("connection", `conn_${hex(7)}`, 2)
     equal(reason(store.create(connection(1001, 2, 1))), "ok")
   },
+  "keeps the last key that may do everything, whatever other keys there are": (store) => {
+    const key = (n: number, ...scopes: ApiKey["scopes"]) => {
+      const id = `key_${hex(n)}`
+      store.addKey({ id, name: "k", scopes, hint: "abcd", createdAt: n, hash: `h${n}` })
+      return id
+    }
+    const [first, writer, second] = [key(1, "*"), key(2, "read", "write"), key(3, "read", "*")]
+    equal(reason(store.removeKey(first)), "ok")
+    equal(reason(store.removeKey(second)), "last_key")
+    equal(store.keyByHash("h3")?.id, second)
+    equal(reason(store.removeKey(writer)), "ok")
+    equal(reason(store.removeKey(second)), "last_key")
+  },
   "lists newest first, page by page, stable while others insert": (store) => {
     for (const n of [1, 2, 3]) store.create(source(n))
     const first = store.list("source", { cursor: null, limit: 2 })
@@ -144,6 +161,32 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     equal(reason(store.create({ ...destination(1), slug: "s1" })), "ok")
     store.remove("source", source(1).id, 2)
     equal(reason(store.create({ ...source(2), slug: "s1" })), "ok")
+  },
+  "gives a slug that was made from a name a number where it is taken, and takes the first free one": (store) => {
+    const named = (n: number, name: string) => ({ ...source(n), name, slug: null })
+    const [a, b, c] = [named(1, "Event Stream"), named(2, "event stream!"), named(3, "Event  Stream")]
+    equal(slugs(store, a, b, c), ["event-stream", "event-stream-2", "event-stream-3"])
+    equal(slugs(store, { ...destination(1), name: "Event Stream", slug: null }), ["event-stream"])
+    store.remove("source", b.id, 2)
+    equal(slugs(store, named(4, "Event Stream")), ["event-stream-2"])
+    equal(reason(store.create({ ...source(5), slug: "event-stream-3" })), "slug")
+  },
+  "makes up slugs for names without Latin letters, each another": (store) => {
+    const made = slugs(store, { ...source(1), name: "注文", slug: null }, { ...source(2), name: "注文", slug: null })
+    for (const slug of made) ok(/^source-[0-9a-f]{8}$/.test(slug), slug)
+    ok(made[0] !== made[1])
+  },
+  "finds a source of version 1 by the id that hides its URL, and connects it by that": (store) => {
+    const old = { ...source(1), id: `src_0000000112345678a1${"f".repeat(14)}` }
+    const hidden = withoutTokens(old.id)
+    store.create(old)
+    store.create(destination(1))
+    equal(store.get("source", hidden)?.id, old.id)
+    equal(store.get("source", withoutTokens(source(2).id)), undefined)
+    const made = Result.getOrThrow(store.create({ ...connection(1, 1, 1), sourceId: hidden })) as Connection
+    equal(made.sourceId, old.id)
+    equal(reason(store.remove("source", hidden, 2)), "ok")
+    equal([store.get("source", old.id), store.get("connection", made.id)], [undefined, undefined])
   },
   "refuses a change of what was changed meanwhile": (store) => {
     const created = Result.getOrThrow(store.create(source(1)))

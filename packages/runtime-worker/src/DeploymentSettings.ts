@@ -29,6 +29,11 @@ const decoded = <A extends string, B>(from: Schema.Codec<A, string>, to: Schema.
     Schema.decodeTo(to, { decode: SchemaGetter.transform(decode), encode: SchemaGetter.forbidden(() => "never") })
   )
 
+const isOrigin = (text: string): boolean => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url !== undefined && /^https?:$/.test(url.protocol) && `${url.origin}/` === url.href
+}
+
 /** Of the 10 GB that an object holds some are needed to go on. */
 const LOG_BYTES_MAX = 9_500_000_000
 
@@ -42,6 +47,12 @@ const SETTINGS = {
   HOOKSTREAM_ID_KEY: ring(IdKeys.MAX_KEY_NUMBER),
   /** Key ring that seals stored secrets. */
   HOOKSTREAM_KEYS: ring(SecretVault.MAX_KEY_NUMBER),
+  /** Scheme and host at which senders reach the gateway; it serves from the root. Without it: see `originOf` of the API. */
+  HOOKSTREAM_PUBLIC_URL: {
+    schema: decoded(Schema.String.check(Schema.makeFilter(isOrigin)), Schema.String, (text) => new URL(text).origin),
+    form: "a URL of scheme and host: https://hooks.example.com",
+    fallback: ""
+  } satisfies Setting<string>,
   /** Opens destinations on private networks and by plain http. */
   HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: {
     schema: decoded(Schema.Literals(["true", "false"]), Schema.Boolean, (text) => text === "true"),

@@ -1,5 +1,5 @@
 /**
- * `ANY /v1/ingest/:source_id`: the hot path, in plain code. A 2xx means that the event is in the log: the log's reply waits for
+ * `ANY /v1/ingest/:token`: the hot path, in plain code. A 2xx means that the event is in the log: the log's reply waits for
  * the commit.
  */
 import type { Deployment } from "@hookstream/api/Deployment"
@@ -8,6 +8,7 @@ import * as FailureLimit from "@hookstream/api/FailureLimit"
 import * as RequestBody from "@hookstream/api/RequestBody"
 import { type EventMeta, MAX_BODY_BYTES, newEvent } from "@hookstream/core/Event"
 import * as EventSecrets from "@hookstream/core/EventSecrets"
+import type { IngestTarget } from "@hookstream/core/IdKeys"
 import * as Ids from "@hookstream/core/Ids"
 import { line, shown } from "@hookstream/core/Log"
 import type { AppendReply, AppendRequest } from "@hookstream/core/LogEngine"
@@ -19,16 +20,18 @@ import { isRetryable } from "./internal/call.ts"
 import { print } from "./internal/print.ts"
 
 const PREFIX = "/v1/ingest/"
-const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"])
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 /** Seconds after which a sender should repeat. */
 const RETRY_AFTER = 5
 /** A lost reply is asked for again with the same token, so that one request makes one event. */
 const TRIES = 3
 const PAUSE_MS = 50
 
+const NO_SOURCE = "there is no such source, or this URL of it has ended: check the ingest URL"
+
 /** What an ingest URL says. */
 export interface Target {
-  readonly sourceId: string
+  readonly token: string
   /** Without its `?`. */
   readonly query: string
 }
@@ -39,22 +42,21 @@ export const targetOf = (url: string): Target | undefined => {
   if (!url.startsWith(PREFIX, path)) return undefined
   const mark = url.indexOf("?", path)
   const end = mark === -1 ? url.length : mark
-  return { sourceId: url.slice(path + PREFIX.length, end), query: url.slice(end + 1) }
+  return { token: url.slice(path + PREFIX.length, end), query: url.slice(end + 1) }
 }
 
 /** Appends to the log, again with the same token when its reply was lost. `undefined`: the log could not be reached. */
 const append = async (
   env: Env,
-  route: string,
-  what: Omit<AppendRequest, "token" | "repeated">
+  { route, ...target }: IngestTarget,
+  what: Pick<AppendRequest, "event" | "redacted">
 ): Promise<AppendReply | undefined> => {
-  const { sourceId } = what
   const token = crypto.randomUUID()
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     try {
-      return await env.SOURCE_LOG.getByName(route).append({ ...what, token, repeated: attempt > 1 })
+      return await env.SOURCE_LOG.getByName(route).append({ ...target, ...what, token, repeated: attempt > 1 })
     } catch (error) {
-      print(line("warn", "the log did not answer an append", { source: shown(sourceId), attempt }, error))
+      print(line("warn", "the log did not answer an append", { source: shown(target.sourceId), attempt }, error))
       if (!isRetryable(error)) return undefined
       await scheduler.wait(PAUSE_MS * attempt)
     }
@@ -72,16 +74,16 @@ const REDACTIONS_MAX = 4096
  */
 const store = async (
   { env, vault }: Edge,
-  route: string,
-  sourceId: string,
+  target: IngestTarget,
   came: { readonly meta: EventMeta; readonly body: Uint8Array }
 ): Promise<Exclude<AppendReply, { readonly _tag: "Redact" }> | undefined> => {
+  const { sourceId } = target
   // Each round has another list, which somebody changed meanwhile.
   for (let round = 0; round < TRIES; round++) {
     const redacted = redactions.get(sourceId) ?? []
     const { meta, body } = Redaction.redact(redacted, came.meta, came.body)
     const event = newEvent(await EventSecrets.seal(vault, sourceId, meta), body)
-    const reply = await append(env, route, { sourceId, event, redacted })
+    const reply = await append(env, target, { event, redacted })
     if (reply?._tag !== "Redact") return reply
     if (redactions.size >= REDACTIONS_MAX) redactions.clear()
     redactions.set(sourceId, reply.paths)
@@ -97,7 +99,7 @@ export interface Edge {
   readonly failures: FailureLimit.FailureLimit["Service"]
 }
 
-export const ingest = async (request: Request, { sourceId, query }: Target, edge: Edge): Promise<Response> => {
+export const ingest = async (request: Request, { token, query }: Target, edge: Edge): Promise<Response> => {
   const requestId = Ids.random("req")
   const refuse = (status: number, error: string) => errorResponse(status, error, { requestId })
   const repeat = (error: string) => errorResponse(503, error, { requestId, retryAfterSeconds: RETRY_AFTER })
@@ -106,15 +108,17 @@ export const ingest = async (request: Request, { sourceId, query }: Target, edge
   /** There is no such source. Who asks for many is told to stop; whoever names a real one never comes here. */
   const unknown = async () =>
     (await Effect.runPromise(edge.failures.take(FailureLimit.keyOf(sourceIp))))
-      ? refuse(404, "there is no such source: check the ingest URL")
+      ? refuse(404, NO_SOURCE)
       : errorResponse(429, "too many requests for sources that do not exist: check the ingest URL", {
           requestId,
           retryAfterSeconds: FailureLimit.RETRY_AFTER
         })
 
-  if (!METHODS.has(request.method)) return refuse(405, "webhooks are taken by GET, POST, PUT, PATCH and DELETE")
-  const parts = await edge.deployment.idKeys.parseSourceId(sourceId)
-  if (parts === undefined) return await unknown()
+  if (!METHODS.includes(request.method)) {
+    return errorResponse(405, `webhooks are taken by ${METHODS.join(", ")}`, { requestId, allowed: METHODS })
+  }
+  const target = await edge.deployment.idKeys.parseIngestToken(token)
+  if (target === undefined) return await unknown()
 
   const body = await RequestBody.read(request, MAX_BODY_BYTES)
   if (body === undefined) return refuse(413, `the body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB`)
@@ -125,11 +129,11 @@ export const ingest = async (request: Request, { sourceId, query }: Target, edge
     contentType: request.headers.get("content-type"),
     sourceIp
   }
-  const reply = await store(edge, parts.route, sourceId, { meta, body })
+  const reply = await store(edge, target, { meta, body })
   switch (reply?._tag) {
     case "Accepted":
       // Both ids are of a kind that needs no escaping.
-      return new Response(`{"event_id":"${reply.id}","source_id":"${sourceId}"}`, {
+      return new Response(`{"event_id":"${reply.id}","source_id":"${target.sourceId}"}`, {
         headers: { "Content-Type": "application/json", "X-Request-Id": requestId }
       })
     case "Paused":

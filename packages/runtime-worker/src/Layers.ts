@@ -8,7 +8,7 @@ import * as IdKeys from "@hookstream/core/IdKeys"
 import type { Route } from "@hookstream/core/Ids"
 import type { Packed } from "@hookstream/core/LogEngine"
 import { unpack } from "@hookstream/core/PackedEvents"
-import { type Change, type EntityOf, Registry } from "@hookstream/core/Registry"
+import { type ApiKey, type Change, type EntityOf, Registry } from "@hookstream/core/Registry"
 import * as SecretVault from "@hookstream/core/SecretVault"
 import * as SinkRegistry from "@hookstream/core/SinkRegistry"
 import * as Effect from "effect/Effect"
@@ -83,10 +83,10 @@ const layerRegistry = (env: Env): Layer.Layer<Registry> => {
         Effect.catchTag("NotFoundError", never)
       ),
     authenticate: (workspace, hash) => ask(() => object(workspace).authenticate(hash)),
-    createKey: (workspace, key) => ask(() => object(workspace).createKey(key)),
+    createKey: (workspace, key) =>
+      change<ApiKey>(() => object(workspace).createKey(workspace, key)).pipe(Effect.catchTag("ConflictError", never)),
     listKeys: (workspace) => ask(() => object(workspace).listKeys()),
-    removeKey: (workspace, id) =>
-      change<void>(() => object(workspace).removeKey(id)).pipe(Effect.catchTag("ConflictError", never)),
+    removeKey: (workspace, id) => change(() => object(workspace).removeKey(id)),
     create: (entity, idempotency) => change(() => object(entity.workspace).create(entity, idempotency)),
     get: (workspace, kind, id, withDeleted) =>
       change<EntityOf<typeof kind>>(() => object(workspace).get(kind, id, withDeleted)).pipe(
@@ -136,6 +136,7 @@ const layer = (env: Env, settings: DeploymentSettings) =>
       rootKey: settings.HOOKSTREAM_ROOT_KEY,
       idKeys: IdKeys.make(settings.HOOKSTREAM_ID_KEY),
       allowPrivateNetworks: settings.HOOKSTREAM_ALLOW_PRIVATE_NETWORKS,
+      publicUrl: settings.HOOKSTREAM_PUBLIC_URL || undefined,
       trustedIpHeader: settings.HOOKSTREAM_TRUSTED_IP_HEADER || undefined
     }),
     layerFailureLimit(env),

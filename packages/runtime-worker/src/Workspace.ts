@@ -54,9 +54,12 @@ export class Workspace extends DurableObject<Env> {
     return this.#store?.keyByHash(hash)
   }
 
-  createKey({ hash, ...key }: Registry.NewApiKey): Registry.ApiKey {
-    this.#require().addKey({ ...key, hash })
-    return key
+  createKey(workspace: string, { hash, ...key }: Registry.NewApiKey): Reply<Registry.ApiKey> {
+    if (this.#store === undefined) {
+      return failure(new NotFoundError({ message: `there is no workspace ${workspace}` }))
+    }
+    this.#store.addKey({ ...key, hash })
+    return ok(key)
   }
 
   listKeys(): ReadonlyArray<Registry.ApiKey> {
@@ -64,13 +67,12 @@ export class Workspace extends DurableObject<Env> {
   }
 
   removeKey(id: string): Reply<null> {
-    return this.#require().removeKey(id)
-      ? ok(null)
-      : failure(new NotFoundError({ message: `there is no API key ${id}` }))
+    const removed = this.#require().removeKey(id)
+    return Result.isFailure(removed) ? failure(removed.failure) : ok(null)
   }
 
   async create(
-    entity: Registry.Entity,
+    entity: Registry.NewEntity,
     idempotency: Registry.Idempotency | undefined
   ): Promise<Reply<Registry.Change<Registry.Entity>>> {
     if (entity.kind === "source" && !(await this.env.SOURCE_LOG.getByName(routeOf(entity.id)).claim(entity.id))) {

@@ -1,3 +1,4 @@
+import { get } from "node:http"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type Answer, apiClient, newWorkspace } from "../../../scripts/ApiClient.ts"
 import { connect, eventually, kafkaConfig, type Rig, startRig } from "./gateway.ts"
@@ -49,6 +50,16 @@ describe("who may call", () => {
     await rig.client.need("DELETE", `/v1/auth/api-keys/${api_key.id}`)
     expect((await reader.call("GET", "/v1/sources")).status).toBe(401)
     expect((await call("DELETE", `/v1/auth/api-keys/${api_key.id}`)).status).toBe(404)
+  })
+  it("the last key that may do everything stays, and the root key makes others", async () => {
+    const root = apiClient(rig.gateway.url, { "X-Root-Key": rig.gateway.rootKey })
+    const { workspace, api_key } = await root.need("POST", "/v1/workspaces", {})
+    const own = apiClient(rig.gateway.url, { "X-API-Key": api_key.key })
+    expect((await own.call("DELETE", `/v1/auth/api-keys/${api_key.id}`)).status).toBe(409)
+    const made = await root.need("POST", `/v1/workspaces/${workspace.id}/api-keys`, { name: "second" })
+    const second = apiClient(rig.gateway.url, { "X-API-Key": made.api_key.key })
+    expect((await second.call("DELETE", `/v1/auth/api-keys/${api_key.id}`)).status).toBe(200)
+    expect((await root.call("POST", "/v1/workspaces/00000000/api-keys", { name: "k" })).status).toBe(404)
   })
   it("nobody sees another workspace's things", async () => {
     const { source, destination, connection } = await connect(rig)
@@ -179,7 +190,8 @@ describe("bad input", () => {
   })
   it("an unknown path, method or content type is answered in JSON", async () => {
     expect((await call("GET", "/nowhere")).body).toMatchObject({ status: 404, request_id: expect.any(String) })
-    expect((await call("PUT", "/v1/sources", {})).body).toMatchObject({ status: 404 })
+    const other = await call("PUT", "/v1/sources", {})
+    expect([other.status, other.headers.get("allow"), other.body.status]).toEqual([405, "POST, GET, HEAD", 405])
     const answer = await call("POST", "/v1/sources", "name=x", { "Content-Type": "text/plain" })
     expect(answer.body).toMatchObject({ status: 415, error: expect.stringContaining("application/json") })
   })
@@ -217,9 +229,12 @@ describe("sources, destinations and connections", () => {
     expect(await client.need("DELETE", `/v1/sources/${id}`)).toEqual({ success: true, cancelled: 0 })
     expect((await client.call("GET", `/v1/sources/${id}`)).status).toBe(404)
   })
-  it("a taken slug is a conflict", async () => {
-    await rig.client.need("POST", "/v1/sources", { name: "Taken" })
-    expect((await call("POST", "/v1/sources", { name: "taken" })).status).toBe(409)
+  it("a name may be taken, a slug that was written may not", async () => {
+    const { client } = await newWorkspace(rig.gateway.url, rig.gateway.rootKey)
+    const made = await Promise.all(["Same", "same", "SAME"].map((name) => client.need("POST", "/v1/sources", { name })))
+    expect(made.map(({ source }) => source.slug).sort()).toEqual(["same", "same-2", "same-3"])
+    const refused = await client.call("POST", "/v1/sources", { name: "Other", slug: "same-2" })
+    expect([refused.status, refused.body.error]).toEqual([409, 'slug: another source has the slug "same-2"'])
   })
   it("an Idempotency-Key makes one thing of a repeated request, and refuses another", async () => {
     const post = (name: string) => call("POST", "/v1/sources", { name }, { "Idempotency-Key": "once" })
@@ -248,11 +263,47 @@ describe("sources, destinations and connections", () => {
 describe("ingest", () => {
   const ingest = (path: string, init: RequestInit) => fetch(rig.gateway.url + path, init)
 
-  it("a forged source id is refused before anything wakes", async () => {
+  it("takes nothing by a forged URL, nor by the source's id", async () => {
     const { source } = await connect(rig)
-    const forged = `${source.id.slice(0, -1)}${source.id.endsWith("0") ? "1" : "0"}`
-    expect((await ingest(`/v1/ingest/${forged}`, { method: "POST", body: "{}" })).status).toBe(404)
-    expect((await ingest("/v1/ingest/", { method: "POST", body: "{}" })).status).toBe(404)
+    const path = new URL(source.ingest_url).pathname
+    const forged = `${path.slice(0, -1)}${path.endsWith("0") ? "1" : "0"}`
+    for (const one of [forged, `/v1/ingest/${source.id}`, "/v1/ingest/"]) {
+      expect([one, (await ingest(one, { method: "POST", body: "{}" })).status]).toEqual([one, 404])
+    }
+    expect((await ingest(path, { method: "POST", body: "{}" })).status).toBe(200)
+  })
+  it("goes on by the old URL for the grace of a rotation, and by the new one at once", async () => {
+    const { source } = await rig.client.need("POST", "/v1/sources", { name: "Rotated" })
+    const send = async (url: string) => (await ingest(new URL(url).pathname, { method: "POST", body: "{}" })).status
+    const rotate = async (grace_seconds: number) =>
+      (await rig.client.need("POST", `/v1/sources/${source.id}/rotate-url`, { grace_seconds })).source
+    const second = await rotate(2)
+    expect(second.previous_ingest_urls).toMatchObject([{ ingest_url: source.ingest_url }])
+    expect([await send(second.ingest_url), await send(source.ingest_url)]).toEqual([200, 200])
+    expect(
+      await eventually(
+        () => send(source.ingest_url),
+        (status) => status === 404
+      )
+    ).toBe(404)
+    const third = await rotate(0)
+    expect([await send(third.ingest_url), await send(second.ingest_url)]).toEqual([200, 404])
+  })
+  it("has a URL whose host nobody chooses by a header", async () => {
+    const { hostname, port } = new URL(rig.gateway.url)
+    const [status, body] = await new Promise<[number | undefined, string]>((resolve, reject) => {
+      const headers = { Host: "evil.example", "X-API-Key": rig.key }
+      const asked = get({ host: hostname, port, path: "/v1/sources?limit=1", headers }, (response) => {
+        let text = ""
+        response.on("data", (chunk) => {
+          text += chunk
+        })
+        response.on("end", () => resolve([response.statusCode, text]))
+      })
+      asked.on("error", reject)
+    })
+    expect([status, body]).toEqual([200, expect.stringContaining('"ingest_url":"/v1/ingest/ing_')])
+    expect(body).not.toContain("evil.example")
   })
   it("takes every method, and bodies up to 10 MiB", async () => {
     const { source } = await rig.client.need("POST", "/v1/sources", { name: "Methods" })
@@ -381,7 +432,8 @@ describe("the description", () => {
         ...["/v1/events", "/v1/events/{id}", "/v1/events/{id}/retry", "/v1/events/{id}/timeline", "/v1/health"],
         ...["/v1/delivery-attempts", "/v1/delivery-attempts/{id}/retry", "/v1/replay", "/v1/replay/{id}"],
         ...["/v1/destination-types", "/v1/destinations/{id}/test"],
-        ...["/v1/ingest/{source_id}", "/v1/sources", "/v1/sources/{id}", "/v1/workspaces"]
+        ...["/v1/ingest/{token}", "/v1/sources", "/v1/sources/{id}", "/v1/sources/{id}/rotate-url"],
+        ...["/v1/workspaces", "/v1/workspaces/{id}/api-keys"]
       ].sort()
     )
     expect(Object.keys(body.paths["/v1/destinations"].post.responses)).toEqual(

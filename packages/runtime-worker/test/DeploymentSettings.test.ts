@@ -26,7 +26,9 @@ describe("the settings of a deployment", () => {
   it("have defaults where they need not be set", () => {
     expect(settingsOf(SECRETS)).toEqual({
       ...SECRETS,
+      HOOKSTREAM_PUBLIC_URL: "",
       HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: false,
+      HOOKSTREAM_TRUSTED_IP_HEADER: "",
       HOOKSTREAM_LOG_MAX_BYTES: 8_000_000_000
     })
   })
@@ -36,6 +38,8 @@ describe("the settings of a deployment", () => {
     ["HOOKSTREAM_LOG_MAX_BYTES", " 1000000\n", 1_000_000],
     ["HOOKSTREAM_LOG_MAX_BYTES", 8e9, 8_000_000_000],
     ["HOOKSTREAM_LOG_MAX_BYTES", "", 8_000_000_000],
+    ["HOOKSTREAM_PUBLIC_URL", "https://hooks.example.com/", "https://hooks.example.com"],
+    ["HOOKSTREAM_TRUSTED_IP_HEADER", " X-Real-IP ", "X-Real-IP"],
     ["HOOKSTREAM_ALLOW_PRIVATE_NETWORKS", "true", true],
     ["HOOKSTREAM_ALLOW_PRIVATE_NETWORKS", true, true],
     ["HOOKSTREAM_ALLOW_PRIVATE_NETWORKS", "false", false],

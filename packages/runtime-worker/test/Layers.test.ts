@@ -1,3 +1,4 @@
+import { Deployment } from "@hookstream/api/Deployment"
 import { Registry } from "@hookstream/core/Registry"
 import type { Env } from "@hookstream/runtime-worker/Env"
 import { runtimeOf } from "@hookstream/runtime-worker/Layers"
@@ -36,5 +37,25 @@ describe("the runtime of an isolate", () => {
     expect(() => runtimeOf(env)).toThrow(SettingsError)
     settings.HOOKSTREAM_ID_KEY = ring
     expect(runtimeOf(env).runSync(Effect.as(Registry, true))).toBe(true)
+  })
+
+  it.each([
+    [undefined, undefined],
+    ["", undefined],
+    ["https://hooks.example.com", "https://hooks.example.com"],
+    ["http://127.0.0.1:8787/", "http://127.0.0.1:8787"]
+  ])("takes %j as the address of the gateway", (HOOKSTREAM_PUBLIC_URL, publicUrl) => {
+    const env: Env = { ...countedEnv().env, ...(HOOKSTREAM_PUBLIC_URL === undefined ? {} : { HOOKSTREAM_PUBLIC_URL }) }
+    expect(runtimeOf(env).runSync(Deployment).publicUrl).toBe(publicUrl)
+  })
+  it.each([
+    "hooks.example.com",
+    "ftp://a.example",
+    "https://a.example/path",
+    "https://u:p@a.example",
+    "https://a.example?"
+  ])("refuses %s as the address of the gateway by the name of its setting", (HOOKSTREAM_PUBLIC_URL) => {
+    const env: Env = { ...countedEnv().env, HOOKSTREAM_PUBLIC_URL }
+    expect(() => runtimeOf(env)).toThrow(/^HOOKSTREAM_PUBLIC_URL must be/)
   })
 })

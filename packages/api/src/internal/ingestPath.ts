@@ -6,9 +6,11 @@ const operation = (method: string) => ({
   tags: ["ingest"],
   operationId: `ingest.${method}`,
   summary: "Accept a webhook",
-  description: `Any body up to ${MAX_BODY_BYTES / 1024 / 1024} MiB. A 200 means that the event is in the durable log. No API key: the URL is the address.`,
+  description:
+    `Any body up to ${MAX_BODY_BYTES / 1024 / 1024} MiB. A 200 means that the event is in the durable log. ` +
+    "No API key: whoever knows the URL, which is the source's `ingest_url`, can send.",
   security: [],
-  parameters: [{ name: "source_id", in: "path", required: true, schema: { type: "string" } }],
+  parameters: [{ name: "token", in: "path", required: true, schema: { type: "string" } }],
   responses: {
     "200": {
       description: "The event is in the log",
@@ -22,17 +24,17 @@ const operation = (method: string) => ({
         }
       }
     },
-    "404": { description: "No such source, or a disabled one" },
+    "404": { description: "No such source, a disabled one, or a URL that has ended" },
     "413": { description: "The body is too large" },
     "503": { description: "The source is paused or the log is busy: send again after `Retry-After` seconds" }
   }
 })
 
-/** Adds `ANY /v1/ingest/:source_id`, which the runtime answers ahead of the router, to the OpenAPI document. */
+/** Adds `ANY /v1/ingest/:token`, which the runtime answers ahead of the router, to the OpenAPI document. */
 export const describeIngest = (document: Record<string, unknown>): Record<string, unknown> => ({
   ...document,
   paths: {
     ...(document["paths"] as object),
-    "/v1/ingest/{source_id}": Object.fromEntries(METHODS.map((method) => [method, operation(method)]))
+    "/v1/ingest/{token}": Object.fromEntries(METHODS.map((method) => [method, operation(method)]))
   }
 })

@@ -223,7 +223,8 @@ export const makeGateway = (
         description: null,
         status: "active",
         retentionDays: 30,
-        redact: []
+        redact: [],
+        ingestUrls: [{ generation: 1, expiresAt: null }]
       }
     }
   }
@@ -283,7 +284,14 @@ export const makeGateway = (
     for (let attempt = 1; attempt <= 3; attempt++) {
       try {
         const reply = await call(outside, logs[sent.source]!, (log) =>
-          log.append({ sourceId: sourceIdOf(sent.source), event, token, repeated: asked++ > 0, redacted: [] })
+          log.append({
+            sourceId: sourceIdOf(sent.source),
+            event,
+            token,
+            repeated: asked++ > 0,
+            generation: 1,
+            redacted: []
+          })
         )
         if (reply._tag === "Accepted") oracle.accepted(sent, startedAt)
         return
