@@ -10,6 +10,7 @@ import type { Gateway } from "./Gateway.ts"
 
 export const TOPIC = "webhook-events"
 export const CLUSTER = "lkc-npm-start"
+const API_SECRET = "local-api-secret"
 const DESTINATION = "npm start: destination"
 
 /** `dev.json`: what scripts need to reach the gateway. */
@@ -71,7 +72,9 @@ const destinationOf = async (client: Client, id: string | undefined, emulator: E
   // Whoever gave it another cluster made it a destination of their own.
   if (destination?.config.cluster_id === CLUSTER) {
     if (destination.config.rest_endpoint !== emulator.url) {
-      await client.need("PATCH", `/v1/destinations/${id}`, { config: { rest_endpoint: emulator.url } })
+      // Another address gets no secret unless it is given again.
+      const config = { rest_endpoint: emulator.url, api_secret: API_SECRET }
+      await client.need("PATCH", `/v1/destinations/${id}`, { config })
     }
     // The stand-in was away while nothing ran: that is no reason to wait for the next probe.
     if (destination.circuit.state !== "closed") await client.need("POST", `/v1/destinations/${id}/circuit/reset`)
@@ -86,7 +89,7 @@ const destinationOf = async (client: Client, id: string | undefined, emulator: E
       cluster_id: CLUSTER,
       topic: TOPIC,
       api_key: "local",
-      api_secret: "local-api-secret",
+      api_secret: API_SECRET,
       rest_endpoint: emulator.url
     }
   })

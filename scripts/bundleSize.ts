@@ -5,8 +5,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 const ROOT = join(import.meta.dirname, "..")
-/** KiB. A Worker's start pays for every byte of it. */
-const BUDGET = 160
+/**
+ * KiB. A Worker's start pays for every byte of it. It was 160 before hostile input was bounded, secrets were concealed and
+ * deletions cancelled what waits. The way back is the management API in a Worker of its own.
+ */
+const BUDGET = 170
 
 const outdir = mkdtempSync(join(tmpdir(), "hookstream-bundle-"))
 try {

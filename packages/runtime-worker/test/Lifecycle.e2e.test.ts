@@ -60,7 +60,8 @@ describe("what waits for its retry", () => {
 
   it("goes out when the host that could not be reached is mended by a PATCH, under the number of its next try", async () => {
     const { ids, path } = await failing(HOUR, { rest_endpoint: "http://127.0.0.1:9" })
-    await rig.client.need("PATCH", path, { config: { rest_endpoint: kafkaConfig(rig.emulator).rest_endpoint } })
+    const { rest_endpoint, api_secret } = kafkaConfig(rig.emulator)
+    await rig.client.need("PATCH", path, { config: { rest_endpoint, api_secret } })
     await arrives(ids)
     const event = await eventually(
       () => eventOf(ids[0]!),

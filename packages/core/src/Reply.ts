@@ -1,5 +1,5 @@
-import { ConflictError, NotFoundError, UnavailableError } from "@hookstream/core/Errors"
 import * as Effect from "effect/Effect"
+import { ConflictError, NotFoundError, UnavailableError } from "./Errors.ts"
 
 /** Errors lose their class on the way between objects, so an expected failure travels as a value. */
 export type Reply<A> =
