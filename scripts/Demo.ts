@@ -34,7 +34,7 @@ const read = (file: string): Partial<Dev> => {
   try {
     return JSON.parse(readFileSync(file, "utf8"))
   } catch {
-    throw new DevFileError(`${file} is not JSON. Mend it, or delete it: the next start makes a new workspace then.`)
+    throw new DevFileError(`${file} is not JSON. Fix it, or delete it: the next start makes a new workspace then.`)
   }
 }
 

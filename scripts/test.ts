@@ -6,37 +6,37 @@ interface Step {
   readonly name: string
   readonly args: ReadonlyArray<string>
   /** What to do when it fails. */
-  readonly mend: string
+  readonly fix: string
 }
 
 const STEPS: ReadonlyArray<Step> = [
   {
     name: "types",
     args: ["node_modules/typescript/bin/tsc", "-b"],
-    mend: "mend the type errors above; npm run check repeats this step"
+    fix: "fix the type errors above; npm run check repeats this step"
   },
   {
     name: "lint",
     args: ["node_modules/@biomejs/biome/bin/biome", "ci", "."],
-    mend: "npm run fmt mends what can be mended; npm run lint repeats this step"
+    fix: "npm run fmt fixes what can be fixed; npm run lint repeats this step"
   },
   {
     name: "bundle budget",
     args: ["scripts/bundleSize.ts"],
-    mend: "the reason is above; npm run test:size repeats this step"
+    fix: "the reason is above; npm run test:size repeats this step"
   },
   {
     name: "tests",
     args: ["node_modules/vitest/vitest.mjs", "run", ...process.argv.slice(2)],
-    mend: "the failed tests are above; npm run test:run -- <file> repeats those of a file"
+    fix: "the failed tests are above; npm run test:run -- <file> repeats those of a file"
   }
 ]
 
-for (const { name, args, mend } of STEPS) {
+for (const { name, args, fix } of STEPS) {
   console.log(`\n${name} …`)
   const { status } = spawnSync(process.execPath, args, { cwd: join(import.meta.dirname, ".."), stdio: "inherit" })
   if (status !== 0) {
-    console.error(`\nnpm test stopped: ${name} failed. What to do: ${mend}.`)
+    console.error(`\nnpm test stopped: ${name} failed. What to do: ${fix}.`)
     process.exit(status ?? 1)
   }
 }

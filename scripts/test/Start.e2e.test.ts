@@ -189,6 +189,6 @@ describe("the terminal", () => {
     writeFileSync(join(folder.dir, "dev.json"), '{"gateway":')
     const one = start()
     expect(await one.exited).toBe(1)
-    expect(one.output()).toContain(`${join(folder.dir, "dev.json")} is not JSON. Mend it, or delete it`)
+    expect(one.output()).toContain(`${join(folder.dir, "dev.json")} is not JSON. Fix it, or delete it`)
   })
 })

@@ -114,7 +114,7 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1({
   }
 })
 
-/** More are of no use to anybody who mends them one after another. */
+/** More are of no use to anybody who fixes them one after another. */
 const ISSUES_MAX = 100
 
 /**

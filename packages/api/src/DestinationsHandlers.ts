@@ -288,7 +288,7 @@ const asFailed = (detail: string): CheckStep => ({
     name: "produce",
     result: "failed",
     detail,
-    mend: "see the steps above, and the troubleshooting page of the sink"
+    fix: "see the steps above, and the troubleshooting page of the sink"
   }
 })
 
@@ -301,7 +301,7 @@ const produce = Effect.fnUntraced(function* (driver: SinkDriver, destination: De
     const why = outcome === undefined ? "the sink said nothing" : `${outcome.reason}: ${outcome.detail}`
     return { step: asFailed(why), receipt: null }
   }
-  const step: CheckStep = { name: "produce", result: "ok", detail: "the test record was taken", mend: null }
+  const step: CheckStep = { name: "produce", result: "ok", detail: "the test record was taken", fix: null }
   return { step, receipt: outcome.receipt }
 })
 

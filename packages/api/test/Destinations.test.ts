@@ -86,7 +86,7 @@ describe("a destination", () => {
     const { call } = await startApi().workspace()
     const { destination } = await connect(call)
     const path = `/v1/destinations/${destination.id}`
-    const reach = { name: "reach", result: "ok", detail: "reached", mend: null }
+    const reach = { name: "reach", result: "ok", detail: "reached", fix: null }
     expect((await call("POST", `${path}/test`)).body).toEqual({ ok: true, steps: [reach], receipt: null })
     const produced = (await call("POST", `${path}/test`, { produce: true })).body
     expect(produced).toMatchObject({

@@ -47,7 +47,7 @@ const MirrorSink = Sink.make({
         answer === "ok"
           ? Effect.succeed(events.map(() => Sink.delivered({ at: "here" })))
           : Effect.fail(new Sink.SinkError({ reason: "Unavailable", detail: "down for the test" })),
-      check: Effect.succeed([{ name: "reach", result: "ok", detail: "reached", mend: null }] as const)
+      check: Effect.succeed([{ name: "reach", result: "ok", detail: "reached", fix: null }] as const)
     })
 })
 

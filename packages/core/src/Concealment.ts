@@ -264,7 +264,7 @@ export const around = (config: unknown, driver: SinkDriver): SinkDriver => {
         steps.map((step) => ({
           ...step,
           detail: conceal(step.detail),
-          mend: step.mend === null ? null : conceal(step.mend)
+          fix: step.fix === null ? null : conceal(step.fix)
         }))
       )
     )

@@ -484,8 +484,8 @@ const pauseFacts = ({ pause }: Control, settled: ReadonlyArray<Settled>, now: nu
     return [{ _tag: "Paused", reason: refused.reason as PauseReason, detail: refused.detail, probeAt }]
   }
   if (pause === null) return []
-  const mended = settled.some(({ result }) => result._tag === "Delivered")
-  return [mended ? { _tag: "Resumed" } : { _tag: "Paused", ...pause, probeAt }]
+  const fixed = settled.some(({ result }) => result._tag === "Delivered")
+  return [fixed ? { _tag: "Resumed" } : { _tag: "Paused", ...pause, probeAt }]
 }
 
 /** The facts that follow from a window's outcomes: one `WindowSettled`, and what it means for the whole destination. */

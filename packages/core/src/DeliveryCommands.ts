@@ -55,7 +55,7 @@ export const wantedOf = ({
 })
 
 /**
- * What a new version of a destination may have mended. `settings`: the way it sends is another; `resume`: somebody told it to go on,
+ * What a new version of a destination may have fixed. `settings`: the way it sends is another; `resume`: somebody told it to go on,
  * or stored it as it was; `none`: it is no newer, or has another name only.
  */
 export type Change = "settings" | "resume" | "none"

@@ -168,7 +168,7 @@ export const evolveControl = (control: Control, fact: Fact): Control => {
     case "ThrottledUntil":
       return { ...control, throttledUntil: fact.until, throttleStreak: fact.streak }
     case "ConfigChanged": {
-      // A new configuration may be the mend: what was paused for the old one is probed at once.
+      // A new configuration may be the fix: what was paused for the old one is probed at once.
       const { pause } = control
       const probing = pause === null || pause.reason === "user" ? pause : { ...pause, probeAt: 0 }
       return { ...control, configVersion: fact.version, pause: probing }

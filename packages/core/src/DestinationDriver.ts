@@ -11,10 +11,10 @@ import { type SinkDriver, SinkError, STORED } from "./Sink.ts"
 import { SinkRegistry } from "./SinkRegistry.ts"
 
 /** A driver for a config that cannot be used: each event waits, and the destination pauses with the reason. */
-const misconfigured = (detail: string, mend: string): SinkDriver => ({
+const misconfigured = (detail: string, fix: string): SinkDriver => ({
   batch: { maxEvents: 1, maxBytes: 0 },
-  send: () => Effect.fail(new SinkError({ reason: "Misconfigured", detail: `${detail}: ${mend}` })),
-  check: Effect.succeed([{ name: "configuration", result: "failed", detail, mend }])
+  send: () => Effect.fail(new SinkError({ reason: "Misconfigured", detail: `${detail}: ${fix}` })),
+  check: Effect.succeed([{ name: "configuration", result: "failed", detail, fix }])
 })
 
 /** Never fails: what cannot be used is told with every send and check. */

@@ -33,7 +33,7 @@ class StoredEvent implements Event {
   readonly receivedAt: number
   readonly bodyKind: BodyKind
   readonly body: Uint8Array
-  // Views of bytes are dear: of the meta it is made when somebody asks.
+  // Views are expensive, so the metadata view is created lazily.
   readonly #metas: Uint8Array
   readonly #metaStart: number
   readonly #metaEnd: number

@@ -63,13 +63,13 @@ export interface OutboundEvent {
   readonly replayId: string | null
 }
 
-/** One step of a check: what was looked at, whether it is well (`unknown`: it cannot be told), and what would mend it. */
+/** One step of a check: what was looked at, whether it is well (`unknown`: it cannot be told), and what would fix it. */
 export const CheckStep = Schema.Struct({
   name: Schema.String,
   result: Schema.Literals(["ok", "failed", "unknown"]),
   detail: Schema.String,
-  /** `null` where nothing needs mending. */
-  mend: Schema.NullOr(Schema.String)
+  /** `null` where nothing needs fixing. */
+  fix: Schema.NullOr(Schema.String)
 })
 export type CheckStep = typeof CheckStep.Type
 

@@ -98,7 +98,7 @@ const echoing = (words: string) =>
             Sink.delivered({ status: 200, said: words })
           ])
         : Effect.fail(new Sink.SinkError({ reason: "Unavailable", detail: words })),
-    check: Effect.succeed([{ name: "echo", result: "failed", detail: words, mend: `not ${words}` }])
+    check: Effect.succeed([{ name: "echo", result: "failed", detail: words, fix: `not ${words}` }])
   }))
 
 describe("a secret that a receiver echoes is neither stored nor shown", () => {

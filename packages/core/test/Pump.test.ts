@@ -675,12 +675,12 @@ describe("a change that comes while a window is on its way", () => {
   it.effect("a request that fails after its host was repaired is made again at once, by the new config", () =>
     Effect.gen(function* () {
       const { layer, settings, journal, sent } = given(1, () => Effect.never)
-      const mended: Pump.Settings = {
+      const fixed: Pump.Settings = {
         ...settings,
         configVersion: 1,
         driver: { ...settings.driver, send: (batch) => Effect.succeed(batch.map(() => delivered({}))) }
       }
-      const current = Effect.sync(() => (journal.control().configVersion === 0 ? settings : mended))
+      const current = Effect.sync(() => (journal.control().configVersion === 0 ? settings : fixed))
       const fiber = yield* Effect.forkChild(Pump.run(current).pipe(Effect.provide(layer)))
       yield* TestClock.adjust("1 second")
       journal.commit(

@@ -83,8 +83,8 @@ const driver = ({ address, token }: typeof MemoryConfig.Type): Sink.SinkDriver =
       }),
     check: Effect.sync(() => {
       const isDown = target.behaviour === "down"
-      const mend = isDown ? "start it" : null
-      return [{ name: "memory", result: isDown ? "failed" : "ok", detail: target.behaviour, mend } as const]
+      const fix = isDown ? "start it" : null
+      return [{ name: "memory", result: isDown ? "failed" : "ok", detail: target.behaviour, fix } as const]
     })
   }
 }

@@ -509,12 +509,12 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       )
     },
     {
-      title: "S25: a step that failed says what would mend it",
+      title: "S25: a step that failed says what would fix it",
       needs: "down",
       run: using(({ driver, target }) =>
         Effect.gen(function* () {
           target.behave("down")
-          for (const { name, result, mend } of yield* driver.check) ok(result !== "failed" || mend !== null, name)
+          for (const { name, result, fix } of yield* driver.check) ok(result !== "failed" || fix !== null, name)
         })
       )
     },

@@ -18,7 +18,7 @@ export { Destination } from "./Destination.ts"
 export { SourceLog } from "./SourceLog.ts"
 export { Workspace } from "./Workspace.ts"
 
-/** Seconds. Settings are mended by a person. */
+/** Seconds. Settings are fixed by a person. */
 const UNSET_RETRY_AFTER = 60
 
 interface Gateway {

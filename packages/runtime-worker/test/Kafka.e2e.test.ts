@@ -226,7 +226,7 @@ describe("a configuration that was pasted", () => {
     )
     expect(event.status).toBe("delivered")
   })
-  it("is refused with the right form where it cannot be mended, each wrong field by its name", async () => {
+  it("is refused with the right form where it cannot be fixed, each wrong field by its name", async () => {
     const { status, body } = await rig.client.call("POST", "/v1/destinations", {
       name: "Pasted",
       type: "kafka",
@@ -267,7 +267,7 @@ describe("the check of a destination", () => {
     expect(JSON.parse(record.raw_value_data!)).toMatchObject({ hookstream_test: true, destination_id: destination.id })
     expect(produced.receipt.offset).toBe(String(record.offset))
   })
-  it("names what is wrong and what would mend it, and looks no further", async () => {
+  it("names what is wrong and what would fix it, and looks no further", async () => {
     const { destination: secret } = await connect(rig, {}, { topic: BATCHED, api_secret: "not-the-right-one" })
     const wrong = await check(secret.id, { produce: true })
     expect(wrong.ok).toBe(false)
@@ -277,7 +277,7 @@ describe("the check of a destination", () => {
       cluster: "unknown",
       topic: "unknown"
     })
-    expect(wrong.steps[1].mend).toContain("api_secret")
+    expect(wrong.steps[1].fix).toContain("api_secret")
     expect(JSON.stringify(wrong)).not.toContain("not-the-right-one")
     const { destination: topic } = await connect(rig, {}, { topic: "missing" })
     expect(results(await check(topic.id))).toMatchObject({ cluster: "ok", topic: "failed" })

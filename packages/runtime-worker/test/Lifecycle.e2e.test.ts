@@ -58,7 +58,7 @@ describe("what waits for its retry", () => {
     for (const id of ids) expect(await landed(id)).toHaveLength(1)
   }
 
-  it("goes out when the host that could not be reached is mended by a PATCH, under the number of its next try", async () => {
+  it("goes out when the host that could not be reached is fixed by a PATCH, under the number of its next try", async () => {
     const { ids, path } = await failing(HOUR, { rest_endpoint: "http://127.0.0.1:9" })
     const { rest_endpoint, api_secret } = kafkaConfig(rig.emulator)
     await rig.client.need("PATCH", path, { config: { rest_endpoint, api_secret } })

@@ -32,7 +32,7 @@ const rewriteState = (before: string, after: string): number => {
   return changed
 }
 
-it("goes on to deliver and to be changed; only its config must be mended before it is changed", async () => {
+it("goes on to deliver and to be changed; only its config must be fixed before it is changed", async () => {
   const { source, destination } = await connect(rig, {}, { cluster_id: "lkc-before" })
   const port = Number(new URL(rig.gateway.url).port)
   await rig.gateway.stop()
@@ -56,6 +56,6 @@ it("goes on to deliver and to be changed; only its config must be mended before 
     400,
     ["config.cluster_id"]
   ])
-  const mended = await rig.client.need("PATCH", path, { config: { key: "source_id", cluster_id: "lkc-after" } })
-  expect(mended.destination.config).toMatchObject({ key: "source_id", cluster_id: "lkc-after" })
+  const fixed = await rig.client.need("PATCH", path, { config: { key: "source_id", cluster_id: "lkc-after" } })
+  expect(fixed.destination.config).toMatchObject({ key: "source_id", cluster_id: "lkc-after" })
 })

@@ -11,19 +11,19 @@ import type { Body } from "./ResponseBody.ts"
 interface Meaning {
   readonly reason: Reason
   /** What a person can do, where there is something. */
-  readonly mend?: string
+  readonly fix?: string
 }
 
 const BY_STATUS: Readonly<Record<number, Meaning>> = {
-  401: { reason: "Unauthorized", mend: "check auth and signing" },
+  401: { reason: "Unauthorized", fix: "check auth and signing" },
   // Not Unauthorized: firewalls say it of one body.
-  403: { reason: "Unavailable", mend: "check auth, signing, and the receiver's firewall" },
-  404: { reason: "Unavailable", mend: "check url" },
-  405: { reason: "Unavailable", mend: "check method and url" },
+  403: { reason: "Unavailable", fix: "check auth, signing, and the receiver's firewall" },
+  404: { reason: "Unavailable", fix: "check url" },
+  405: { reason: "Unavailable", fix: "check method and url" },
   408: { reason: "TimedOut" },
   // Standard Webhooks: the endpoint is to be disabled.
-  410: { reason: "Misconfigured", mend: "the receiver is gone for good: set another url, or delete the destination" },
-  413: { reason: "Unavailable", mend: "raise the body size that the receiver takes" },
+  410: { reason: "Misconfigured", fix: "the receiver is gone for good: set another url, or delete the destination" },
+  413: { reason: "Unavailable", fix: "raise the body size that the receiver takes" },
   429: { reason: "Throttled" },
   // A gateway in between may have passed the request on before it gave up.
   502: { reason: "Unknown" },
@@ -41,12 +41,12 @@ export const ofStatus = (
   waits: boolean
 ): Meaning => {
   if (permanent_statuses.some((one) => one === status)) {
-    return { reason: status === 413 ? "TooLarge" : "Rejected", mend: "permanent by permanent_statuses" }
+    return { reason: status === 413 ? "TooLarge" : "Rejected", fix: "permanent by permanent_statuses" }
   }
   if (status === 503 && waits) return { reason: "Throttled" }
   const known = BY_STATUS[status]
   if (known !== undefined) return known
-  if (status < 400) return { reason: "Unavailable", mend: "redirects are not followed: set url to the final address" }
+  if (status < 400) return { reason: "Unavailable", fix: "redirects are not followed: set url to the final address" }
   return { reason: "Unavailable" }
 }
 
@@ -61,9 +61,9 @@ const oneLine = (text: string, max: number): string =>
     .trim()
     .slice(0, max)
 
-/** What a user reads of a failure: the status, the receiver's own words, and the mend. */
+/** What a user reads of a failure: the status, the receiver's own words, and the fix. */
 export const describe = (status: number, body: string, meaning: Meaning): string =>
-  [`HTTP ${status}`, oneLine(body, DETAIL_MAX), meaning.mend]
+  [`HTTP ${status}`, oneLine(body, DETAIL_MAX), meaning.fix]
     .filter((part) => part !== undefined && part !== "")
     .join(": ")
 

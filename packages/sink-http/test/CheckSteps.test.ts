@@ -16,10 +16,10 @@ describe("the steps of a check", () => {
   ])("of %s after %s are %j", (url, status, expected) => {
     expect(results(url, status)).toEqual(expected)
   })
-  it("name a mend for all that failed", () => {
+  it("name a fix for all that failed", () => {
     for (const status of [undefined, 521, 525]) {
-      for (const { result, mend } of checkSteps("https://a.example", status)) {
-        if (result === "failed") expect(mend).not.toBeNull()
+      for (const { result, fix } of checkSteps("https://a.example", status)) {
+        if (result === "failed") expect(fix).not.toBeNull()
       }
     }
   })

@@ -41,7 +41,7 @@ describe("the status table", () => {
 })
 
 describe("what users read", () => {
-  it("has the status in front, the receiver's words in one line, and the mend", () => {
+  it("has the status in front, the receiver's words in one line, and the fix", () => {
     expect(explain(401, "<p>\n\tno\u0000 </p>", ofStatus(401, {}, false))).toBe(
       "HTTP 401: <p> no </p>: check auth and signing"
     )

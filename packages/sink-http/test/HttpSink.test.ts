@@ -255,14 +255,14 @@ describe("the check of an HTTP destination", () => {
       const steps = await answering(status(code), (url) => check({ url, auth: { type: "bearer", token: "tok-abc" } }))
       expect(steps.map(({ result }) => result)).toEqual(["ok", "unknown", "unknown"])
       expect(steps[2]!.detail).toContain(`HTTP ${code}`)
-      if (code < 405) expect(steps[2]!.mend).not.toBeNull()
+      if (code < 405) expect(steps[2]!.fix).not.toBeNull()
       expect(JSON.stringify(steps)).not.toContain("tok-abc")
     }
   )
   it("tells of an address where nobody listens, with what to look at", async () => {
     const closed = await answering(status(200), async (url) => url)
     const steps = await check({ url: closed })
-    expect(steps[0]).toMatchObject({ result: "failed", mend: expect.stringContaining("port of url") })
+    expect(steps[0]).toMatchObject({ result: "failed", fix: expect.stringContaining("port of url") })
     expect(steps.map(({ result }) => result)).toEqual(["failed", "unknown", "unknown"])
   })
 })

@@ -7,7 +7,7 @@ import type { Reason } from "@hookstream/core/Sink"
 interface Meaning {
   readonly reason: Reason
   /** What a person can do, where there is something. */
-  readonly mend?: string
+  readonly fix?: string
 }
 
 export const CREDENTIALS = "check api_key and api_secret"
@@ -17,15 +17,15 @@ const TOPIC = "check topic and cluster_id; the topic must exist"
 /** 6a: the request was refused before any record was read, so nothing was produced, except where the reason is Unknown. */
 const BY_STATUS: Readonly<Record<number, Meaning>> = {
   400: { reason: "Rejected" },
-  401: { reason: "Unauthorized", mend: CREDENTIALS },
-  403: { reason: "Unauthorized", mend: ACL },
-  404: { reason: "Misconfigured", mend: `${TOPIC}; a stand-alone proxy needs rest_endpoint` },
-  405: { reason: "Misconfigured", mend: "the endpoint is no REST Proxy v3" },
-  406: { reason: "Misconfigured", mend: "the endpoint is no REST Proxy v3" },
-  407: { reason: "Misconfigured", mend: "a proxy in between asks for credentials" },
+  401: { reason: "Unauthorized", fix: CREDENTIALS },
+  403: { reason: "Unauthorized", fix: ACL },
+  404: { reason: "Misconfigured", fix: `${TOPIC}; a stand-alone proxy needs rest_endpoint` },
+  405: { reason: "Misconfigured", fix: "the endpoint is no REST Proxy v3" },
+  406: { reason: "Misconfigured", fix: "the endpoint is no REST Proxy v3" },
+  407: { reason: "Misconfigured", fix: "a proxy in between asks for credentials" },
   408: { reason: "Unknown" },
-  413: { reason: "TooLarge", mend: "raise the proxy's and the topic's message size" },
-  415: { reason: "Misconfigured", mend: "the endpoint is no REST Proxy v3" },
+  413: { reason: "TooLarge", fix: "raise the proxy's and the topic's message size" },
+  415: { reason: "Misconfigured", fix: "the endpoint is no REST Proxy v3" },
   422: { reason: "Rejected" },
   429: { reason: "Throttled" },
   500: { reason: "Unavailable" },
@@ -39,7 +39,7 @@ export const ofStatus = (status: number): Meaning => {
   const known = BY_STATUS[status]
   if (known !== undefined) return known
   // A redirect is never followed: it would carry the credentials elsewhere.
-  if (status < 400) return { reason: "Misconfigured", mend: "the endpoint does not answer as a REST Proxy v3" }
+  if (status < 400) return { reason: "Misconfigured", fix: "the endpoint does not answer as a REST Proxy v3" }
   return { reason: status < 500 ? "Rejected" : "Unknown" }
 }
 
@@ -47,22 +47,22 @@ export const ofStatus = (status: number): Meaning => {
 const BY_CODE: Readonly<Record<number, Meaning>> = {
   400: {
     reason: "Malformed",
-    mend: "a value_format of string or binary sends what the proxy's reader of JSON refuses"
+    fix: "a value_format of string or binary sends what the proxy's reader of JSON refuses"
   },
   40002: { reason: "Rejected" },
-  401: { reason: "Unauthorized", mend: CREDENTIALS },
-  40101: { reason: "Unauthorized", mend: CREDENTIALS },
-  403: { reason: "Unauthorized", mend: ACL },
-  40301: { reason: "Unauthorized", mend: ACL },
+  401: { reason: "Unauthorized", fix: CREDENTIALS },
+  40101: { reason: "Unauthorized", fix: CREDENTIALS },
+  403: { reason: "Unauthorized", fix: ACL },
+  40301: { reason: "Unauthorized", fix: ACL },
   // Missing topic, or metadata out of reach: usually configuration, and the record was not produced.
-  404: { reason: "Misconfigured", mend: TOPIC },
-  40401: { reason: "Misconfigured", mend: TOPIC },
+  404: { reason: "Misconfigured", fix: TOPIC },
+  40401: { reason: "Misconfigured", fix: TOPIC },
   40402: { reason: "Malformed" },
-  40403: { reason: "Misconfigured", mend: TOPIC },
+  40403: { reason: "Misconfigured", fix: TOPIC },
   // "Streaming connection open for longer than allowed": the record was handed to the producer all the same.
   408: { reason: "Unknown" },
-  413: { reason: "TooLarge", mend: "raise the proxy's and the topic's message size" },
-  422: { reason: "Malformed", mend: "proxies before 7.5 do not know the type STRING" },
+  413: { reason: "TooLarge", fix: "raise the proxy's and the topic's message size" },
+  422: { reason: "Malformed", fix: "proxies before 7.5 do not know the type STRING" },
   429: { reason: "Throttled" },
   42901: { reason: "Throttled" },
   500: { reason: "Unavailable" },
@@ -83,6 +83,6 @@ export const ofCode = (code: number): Meaning => {
 /** A longer message says no more. */
 const MESSAGE_MAX = 500
 
-/** What a user reads: the code, the server's own words, and the mend. */
-export const describe = (what: string, message: string, { mend }: Pick<Meaning, "mend">): string =>
-  [what, message.slice(0, MESSAGE_MAX), mend].filter((part) => part !== undefined && part !== "").join(": ")
+/** What a user reads: the code, the server's own words, and the fix. */
+export const describe = (what: string, message: string, { fix }: Pick<Meaning, "fix">): string =>
+  [what, message.slice(0, MESSAGE_MAX), fix].filter((part) => part !== undefined && part !== "").join(": ")

@@ -1,6 +1,6 @@
 /**
  * Whether a Kafka destination would work, step by step and without producing anything: a few GETs of the proxy's admin API. Where a
- * step failed, those after it are not looked at; one that is `ok` and has something to mend is a warning.
+ * step failed, those after it are not looked at; one that is `ok` and has something to fix is a warning.
  */
 import { MAX_BODY_BYTES } from "@hookstream/core/Event"
 import type { CheckStep } from "@hookstream/core/Sink"
@@ -22,9 +22,9 @@ export type Answer =
 
 type Finding = Omit<CheckStep, "name">
 
-const ok = (detail: string): Finding => ({ result: "ok", detail, mend: null })
-const failed = (detail: string, mend: string): Finding => ({ result: "failed", detail, mend })
-const unknown = (detail: string, mend: string | null = null): Finding => ({ result: "unknown", detail, mend })
+const ok = (detail: string): Finding => ({ result: "ok", detail, fix: null })
+const failed = (detail: string, fix: string): Finding => ({ result: "failed", detail, fix })
+const unknown = (detail: string, fix: string | null = null): Finding => ({ result: "unknown", detail, fix })
 
 const ENDPOINT = "check bootstrap_servers; a stand-alone REST Proxy needs rest_endpoint"
 
@@ -39,8 +39,8 @@ const cannotTell = (answer: NonNullable<Answer>): Finding =>
 /** DNS, TLS and HTTP: that anything answers which may be the proxy. */
 const endpoint = (host: string, answer: Answer): Finding => {
   if (answer === undefined) {
-    const mend = `${ENDPOINT}; the host must resolve, be reachable, and have a valid certificate`
-    return failed(`${host} could not be reached`, mend)
+    const fix = `${ENDPOINT}; the host must resolve, be reachable, and have a valid certificate`
+    return failed(`${host} could not be reached`, fix)
   }
   const { status } = answer
   if (status >= 300 && status < 400) {
@@ -102,11 +102,11 @@ const setting = (answer: Answer): string | undefined => {
 
 const noSetting = (answer: Answer): Finding => {
   if (answer === undefined) return unknown("cannot tell: the connection broke")
-  const mend = "to have it looked at, grant DescribeConfigs on the topic to this API key"
-  return unknown(`cannot tell: ${said(answer)}`, answer.status === 401 || answer.status === 403 ? mend : null)
+  const fix = "to have it looked at, grant DescribeConfigs on the topic to this API key"
+  return unknown(`cannot tell: ${said(answer)}`, answer.status === 401 || answer.status === 403 ? fix : null)
 }
 
-/** Whether the topic takes what may come. Where it does not, the rest arrives: so it is well, with something to mend. */
+/** Whether the topic takes what may come. Where it does not, the rest arrives: so it is well, with something to fix. */
 const size = (answer: Answer, batchBytes: number): Finding => {
   const most = Number(setting(answer) ?? Number.NaN)
   if (!Number.isSafeInteger(most)) return noSetting(answer)
@@ -116,7 +116,7 @@ const size = (answer: Answer, batchBytes: number): Finding => {
   return {
     result: "ok",
     detail: `${takes}; an event may have up to ${MAX_BODY_BYTES}${request}: one that is larger than the topic takes ends as a dead letter (413)`,
-    mend: "if such events come, raise max.message.bytes of the topic, and max.request.size of a proxy of your own"
+    fix: "if such events come, raise max.message.bytes of the topic, and max.request.size of a proxy of your own"
   }
 }
 

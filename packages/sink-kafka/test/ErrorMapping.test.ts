@@ -9,7 +9,7 @@ describe("the error tables", () => {
   it.each(codes)("receipt %s is %s", (code, reason) => {
     expect(ofCode(code).reason).toBe(reason)
   })
-  it("an explanation has the code, the server's words and the mend, and is bounded", () => {
+  it("an explanation has the code, the server's words and the fix, and is bounded", () => {
     expect(explain("HTTP 401", "nope", ofStatus(401))).toBe("HTTP 401: nope: check api_key and api_secret")
     expect(explain("receipt 500", "x".repeat(10_000), ofCode(500)).length).toBeLessThan(600)
   })

@@ -54,7 +54,7 @@ describe("the cluster's id", () => {
       detail: expect.stringMatching(
         /^HTTP 404: none; a stand-alone REST Proxy does not look at .* may arrive all the same$/
       ),
-      mend: "set cluster_id to real"
+      fix: "set cluster_id to real"
     })
     expect(step("topic")!.detail).toBe("found, with 3 partitions")
   })
@@ -68,7 +68,7 @@ describe("the cluster's id", () => {
   ])("of a proxy that %s leaves the topic unknown too", async (_, change) => {
     const { results, step } = await check(own(change))
     expect(results).toEqual({ ...WELL, cluster: "unknown", topic: "unknown", size: "unknown", key: "unknown" })
-    expect(step("cluster")!.mend).toBe("check cluster_id")
+    expect(step("cluster")!.fix).toBe("check cluster_id")
   })
   it("a missing topic of the proxy's cluster is found out all the same", async () => {
     const { results } = await check(own({ [`${OWN}/real/topics/webhook-events`]: none }))
@@ -84,7 +84,7 @@ describe("the cluster's id", () => {
   ])("is looked at by %s: there it fails", async (_, change, url) => {
     const { asked, results, step } = await check({ [url]: none }, change, config)
     expect(results).toMatchObject({ cluster: "failed", topic: "unknown" })
-    expect(step("cluster")!.mend).toBe("check cluster_id")
+    expect(step("cluster")!.fix).toBe("check cluster_id")
     expect(asked).toEqual([url])
   })
 })
@@ -100,7 +100,7 @@ describe("the topic's settings", () => {
   it("that take everything need nothing", async () => {
     const { results, step } = await check(of(value("10485760"), value("delete")), { key: "none" })
     expect(results).toEqual(WELL)
-    expect([step("size")!.mend, step("key")!.mend]).toEqual([null, null])
+    expect([step("size")!.fix, step("key")!.fix]).toEqual([null, null])
   })
   it.each(["compact", "compact,delete", "delete, compact"])(
     "%s refuses records without a key, and only those",
@@ -110,7 +110,7 @@ describe("the topic's settings", () => {
       expect(without.results).toEqual({ ...WELL, key: "failed" })
       expect(without.step("key")).toMatchObject({
         detail: expect.stringContaining("50002"),
-        mend: expect.stringMatching(/^set key to "event_id"/)
+        fix: expect.stringMatching(/^set key to "event_id"/)
       })
       for (const key of [undefined, "source_id", "payload.id"]) {
         expect((await check(replies, key === undefined ? {} : { key })).results).toEqual(WELL)
@@ -122,7 +122,7 @@ describe("the topic's settings", () => {
     expect(results).toEqual(WELL)
     expect(step("size")).toMatchObject({
       detail: expect.stringMatching(/up to 1048588 bytes .* up to 10485760: .* \(413\)$/),
-      mend: expect.stringContaining("max.message.bytes")
+      fix: expect.stringContaining("max.message.bytes")
     })
     expect(step("size")!.detail).not.toContain("batch.max_bytes")
     const large = await check(of(value("1048588"), value("delete")), { batch: { max_bytes: 4_000_000 } })
@@ -133,13 +133,13 @@ describe("the topic's settings", () => {
     ["that the proxy does not show", none, /^cannot tell: HTTP 404: none$/, null],
     ["behind a connection that breaks", undefined, /^cannot tell: the connection broke$/, null],
     ["without a value", value(null), /^cannot tell: HTTP 200$/, null]
-  ] as const)("%s are unknown, with the reason", async (_, reply, detail, mend) => {
+  ] as const)("%s are unknown, with the reason", async (_, reply, detail, fix) => {
     const { results, step } = await check(of(reply, reply), { key: "none" })
     expect(results).toEqual({ ...WELL, size: "unknown", key: "unknown" })
     for (const name of ["size", "key"]) {
       expect(step(name)).toMatchObject({
         detail: expect.stringMatching(detail),
-        mend: mend === null ? null : expect.stringMatching(mend)
+        fix: fix === null ? null : expect.stringMatching(fix)
       })
     }
   })

@@ -463,7 +463,7 @@ describe("the check of a Kafka destination", () => {
     const before = emulator.records("empty").length
     const steps = await check({ rest_endpoint: `${emulator.url}/kafka`, topic: "empty" })
     expect(results(steps)).toEqual(ALL)
-    expect(first(steps).every(({ mend }) => mend === null)).toBe(true)
+    expect(first(steps).every(({ fix }) => fix === null)).toBe(true)
     expect(steps[3]!.detail).toBe("found, with 3 partitions")
     expect(emulator.records("empty")).toHaveLength(before)
   })
@@ -476,7 +476,7 @@ describe("the check of a Kafka destination", () => {
       "topic",
       "create the topic, or check its name: hookstream does not create topics"
     ]
-  ])("of %s says what to mend, and does not look further", async (_, change, step, mend) => {
+  ])("of %s says what to fix, and does not look further", async (_, change, step, fix) => {
     const steps = await check({ rest_endpoint: `${emulator.url}/kafka`, ...change })
     const at = steps.findIndex(({ name }) => name === step)
     expect(results(steps)).toEqual([
@@ -484,7 +484,7 @@ describe("the check of a Kafka destination", () => {
       `${step} failed`,
       ...ALL.slice(at + 1).map((one) => one.replace("ok", "unknown"))
     ])
-    expect(steps[at]!.mend).toBe(mend)
+    expect(steps[at]!.fix).toBe(fix)
     const last = step === "topic" ? "/kafka/v3/clusters/lkc-xxxxx/topics/missing" : /\/clusters\/[^/]*$/
     expect(emulator.requests().at(-1)!.url).toMatch(last)
     for (const { detail } of steps.slice(at + 1)) expect(detail).toBe(`not looked at: ${step} failed`)
@@ -492,7 +492,7 @@ describe("the check of a Kafka destination", () => {
   it("of an address where nobody listens fails at once", async () => {
     const steps = await check({ rest_endpoint: await closed() })
     expect(results(steps)).toEqual(["endpoint failed", "credentials unknown", "cluster unknown", "topic unknown"])
-    expect(steps[0]).toMatchObject({ detail: expect.stringMatching(/could not be reached$/), mend: expect.any(String) })
+    expect(steps[0]).toMatchObject({ detail: expect.stringMatching(/could not be reached$/), fix: expect.any(String) })
   })
 
   const found = [200, '{"kind":"KafkaCluster"}'] as const
@@ -524,7 +524,7 @@ describe("the check of a Kafka destination", () => {
       async (url) => {
         const steps = first(await check({ rest_endpoint: url }))
         expect(steps.map(({ result }) => result)).toEqual(wanted)
-        for (const { result, mend } of steps) if (result !== "unknown") expect(mend === null).toBe(result === "ok")
+        for (const { result, fix } of steps) if (result !== "unknown") expect(fix === null).toBe(result === "ok")
       }
     )
   })
