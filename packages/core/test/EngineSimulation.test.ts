@@ -12,7 +12,7 @@ import { destinationIdOf, KEYS, MODES, makeGateway, RATE, sourceIdOf } from "./w
 import { makeOracle } from "./world/Oracle.ts"
 import { ALARM_FAULTS, FAULTS, makeWorld } from "./world/World.ts"
 
-const RUNS = Number(process.env["HOOKSTREAM_ENGINE_RUNS"] ?? 150)
+const RUNS = Number(process.env["HOOKSTREAM_ENGINE_RUNS"] ?? 500)
 const SOURCES = 2
 
 const Target = Schema.Literals([0, 1])

@@ -35,7 +35,7 @@ const drain = async (gateway: Gateway, sink: Sink, destination: string, count: n
   await sink.read("?reset")
   await gateway.client.need("POST", `/v1/destinations/${destination}/resume`)
   const seen = await sink.wait(count)
-  await gateway.client.need("DELETE", `/v1/destinations/${destination}`)
+  await gateway.client.need("DELETE", `/v1/destinations/${destination}?force=true`)
   return perSecond(seen)
 }
 
