@@ -6,8 +6,8 @@ import { join } from "node:path"
 
 const ROOT = join(import.meta.dirname, "..")
 /**
- * KiB. A Worker's start pays for every byte of it. It was 160 before hostile input was bounded, secrets were concealed and
- * deletions cancelled what waits. The way back is the management API in a Worker of its own.
+ * KiB. A Worker's start pays for every byte of it. It was 160 before hostile input was bounded, secrets were concealed
+ * and deletions cancelled what waits. The way back is the management API in a Worker of its own.
  */
 const BUDGET = 170
 
@@ -16,8 +16,14 @@ try {
   const output = execFileSync(
     process.execPath,
     [
-      ...[join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "deploy", "--dry-run", "--minify"],
-      ...["--outdir", outdir, "--cwd", join(ROOT, "packages/runtime-worker")]
+      join(ROOT, "node_modules/wrangler/bin/wrangler.js"),
+      "deploy",
+      "--dry-run",
+      "--minify",
+      "--outdir",
+      outdir,
+      "--cwd",
+      join(ROOT, "packages/runtime-worker")
     ],
     { encoding: "utf8", env: { ...process.env, WRANGLER_SEND_METRICS: "false", NO_COLOR: "1" } }
   )

@@ -1,6 +1,6 @@
 /**
- * The errors of the API: `{ error, status, request_id, issues? }`. `error` says what is wrong and what to do; `issues` names every
- * wrong field at once, by its dotted path.
+ * The errors of the API: `{ error, status, request_id, issues? }`. `error` says what is wrong and what to do; `issues`
+ * names every wrong field at once, by its dotted path.
  */
 
 import type { ConflictError, NotFoundError, UnavailableError } from "@hookstream/core/Errors"
@@ -118,8 +118,8 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1({
 const ISSUES_MAX = 100
 
 /**
- * Every wrong field, up to {@link ISSUES_MAX}, of a Schema's refusal, with the first of what is wrong with it: mostly the rest
- * follows from that. Values are not repeated: they may be secrets.
+ * Every wrong field, up to {@link ISSUES_MAX}, of a Schema's refusal, with the first of what is wrong with it: mostly
+ * the rest follows from that. Values are not repeated: they may be secrets.
  */
 export const issuesOf = (error: Schema.SchemaError): ReadonlyArray<Issue> => {
   const found = new Map<string, Issue>()

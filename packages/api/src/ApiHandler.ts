@@ -126,8 +126,8 @@ const withBody = async (
 }
 
 /**
- * The router's types ask for the services of a file server. The API serves no files, so nothing looks them up. The real ones
- * (`HttpServer.layerServices`) would add 8 KiB to the Worker: a table of MIME types and a path library.
+ * The router's types ask for the services of a file server. The API serves no files, so nothing looks them up. The real
+ * ones (`HttpServer.layerServices`) would add 8 KiB to the Worker: a table of MIME types and a path library.
  */
 const layerNoFiles = Layer.empty as Layer.Layer<FileSystem | Generator | HttpPlatform | Path>
 

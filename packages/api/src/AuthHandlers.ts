@@ -58,7 +58,8 @@ export const layerWorkspaces = HttpApiBuilder.group(Api, "workspaces", (handlers
           yield* registry.createWorkspace(id, key.stored)
           return { id, ...key }
         }).pipe(
-          // A conflict: the random id is another workspace's. Another id is tried; a third conflict in a row is a defect.
+          // A conflict: the random id is another workspace's. Another id is tried; a third conflict in a row is a
+          // defect.
           Effect.retry({ times: 3, while: (error) => error._tag === "ConflictError" }),
           Effect.catchTag("ConflictError", (error) => Effect.die(error))
         )
@@ -125,8 +126,8 @@ interface Call {
 }
 
 /**
- * The key of either header. The framework asks one scheme after the other and answers with the last one's error, so both look at
- * the whole request: a refusal is then the same whichever is asked.
+ * The key of either header. The framework asks one scheme after the other and answers with the last one's error, so
+ * both look at the whole request: a refusal is then the same whichever is asked.
  */
 const keyOf = (headers: Readonly<Record<string, string | undefined>>): string =>
   headers["x-api-key"] ?? /^Bearer +(.+)$/i.exec(headers["authorization"] ?? "")?.[1] ?? ""

@@ -1,4 +1,6 @@
-/** Who calls: the API key of `X-API-Key` (or `Authorization: Bearer`) and whether its scopes allow it, or the root key. */
+/**
+ * Who calls: the API key of `X-API-Key` (or `Authorization: Bearer`) and whether its scopes allow it, or the root key.
+ */
 import type { ApiKey } from "@hookstream/core/Registry"
 import * as Context from "effect/Context"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"

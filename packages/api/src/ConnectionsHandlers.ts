@@ -19,7 +19,9 @@ const view = (connection: Connection) => ({
   id: connection.id,
   source_id: connection.sourceId,
   destination_id: connection.destinationId,
-  ...{ name: connection.name, description: connection.description, enabled: connection.enabled },
+  name: connection.name,
+  description: connection.description,
+  enabled: connection.enabled,
   ordering_key: connection.orderingKey,
   filter_rules: connection.filterRules,
   created_at: time(connection.createdAt),
@@ -30,8 +32,14 @@ const encoder = new TextEncoder()
 
 /** An event as if it had come by ingest, of what the caller gave. */
 const sample = (given: typeof SampleEvent.Type): Event => ({
-  ...{ id: "evt_", sourceId: "src_", seq: 1, receivedAt: 0, bodyKind: given.payload === undefined ? "utf8" : "json" },
-  ...{ method: given.method ?? "POST", query: given.query ?? "", contentType: given.content_type ?? null },
+  id: "evt_",
+  sourceId: "src_",
+  seq: 1,
+  receivedAt: 0,
+  bodyKind: given.payload === undefined ? "utf8" : "json",
+  method: given.method ?? "POST",
+  query: given.query ?? "",
+  contentType: given.content_type ?? null,
   sourceIp: given.source_ip ?? null,
   headers: Object.entries(given.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const),
   body: encoder.encode(given.payload === undefined ? "" : JSON.stringify(given.payload))
@@ -46,17 +54,19 @@ export const layer = HttpApiBuilder.group(Api, "connections", (handlers) =>
         const now = yield* Clock.currentTimeMillis
         const { value, untold } = yield* registry.create<"connection">(
           {
-            ...({
-              kind: "connection",
-              id: Ids.random("conn"),
-              workspace,
-              version: 0,
-              createdAt: now,
-              updatedAt: now
-            } as const),
-            ...{ sourceId: payload.source_id, destinationId: payload.destination_id, enabled: payload.enabled ?? true },
-            ...{ orderingKey: payload.ordering_key ?? null, filterRules: payload.filter_rules ?? [] },
-            ...{ name: payload.name ?? null, description: payload.description ?? null }
+            kind: "connection",
+            id: Ids.random("conn"),
+            workspace,
+            version: 0,
+            createdAt: now,
+            updatedAt: now,
+            sourceId: payload.source_id,
+            destinationId: payload.destination_id,
+            enabled: payload.enabled ?? true,
+            orderingKey: payload.ordering_key ?? null,
+            filterRules: payload.filter_rules ?? [],
+            name: payload.name ?? null,
+            description: payload.description ?? null
           },
           yield* idempotency("connection", headers, payload)
         )

@@ -39,7 +39,10 @@ const view = Effect.fnUntraced(function* (destination: Destination) {
   const pause = summary?.control.pause ?? null
   const lastError = summary?.lastError ?? null
   return {
-    ...{ id: destination.id, name: destination.name, slug: destination.slug, type: destination.type },
+    id: destination.id,
+    name: destination.name,
+    slug: destination.slug,
+    type: destination.type,
     config: SealedConfig.masked(destination.config),
     retry_enabled: destination.retry.enabled,
     retry_max_attempts: destination.retry.maxRetries,
@@ -100,7 +103,10 @@ const circuitView = ({ control: { breaker } }: Summary) => ({
   next_probe_at: breaker.state === "closed" ? null : time(breaker.until)
 })
 
-/** The request's JSON. HttpApi would stop at the first layer of errors; here those of the config belong to the same answer. */
+/**
+ * The request's JSON. HttpApi would stop at the first layer of errors; here those of the config belong to the same
+ * answer.
+ */
 const readJson = (request: HttpServerRequest) =>
   request.json.pipe(Effect.catch(() => badRequest("the body must be a JSON object")))
 
@@ -111,7 +117,10 @@ const decode = <A>(schema: Schema.Codec<A, unknown>, input: unknown): Result.Res
 /** Characters of a config's JSON: three fit into what a destination may have with all its connections. */
 const CONFIG_MAX = 256 * 1024
 
-/** What is wrong with a config, by its sink's Schema (of one that is stored: its shape) and rules; the decoded one when nothing is. */
+/**
+ * What is wrong with a config, by its sink's Schema (of one that is stored: its shape) and rules; the decoded one when
+ * nothing is.
+ */
 const checkConfig = Effect.fnUntraced(function* (sink: Sink, config: unknown, ordering: Ordering, isNew: boolean) {
   const { allowPrivateNetworks } = yield* Deployment
   if (isNew && JSON.stringify(config).length > CONFIG_MAX) {
@@ -167,7 +176,12 @@ const create = Effect.fn("Destinations.create")(function* (
   const id = Ids.random("dst")
   return yield* registry.create<"destination">(
     {
-      ...({ kind: "destination", id, workspace, version: 0, createdAt: now, updatedAt: now } as const),
+      kind: "destination",
+      id,
+      workspace,
+      version: 0,
+      createdAt: now,
+      updatedAt: now,
       name: settings.name,
       slug: settings.slug ?? null,
       type: sink.type,
@@ -233,7 +247,8 @@ const update = Effect.fn("Destinations.update")(function* (id: string, input: un
   const { success: settings } = base
   return yield* registry.update<"destination">({
     ...before,
-    ...{ name: settings.name ?? before.name, slug: settings.slug ?? before.slug },
+    name: settings.name ?? before.name,
+    slug: settings.slug ?? before.slug,
     config: isChange ? yield* SealedConfig.seal(place, wanted, checked.decoded) : before.config,
     retry: retryOf(settings, before.retry),
     timeoutMs: settings.timeout_ms ?? before.timeoutMs,
@@ -274,22 +289,30 @@ const testEvent = Effect.fnUntraced(function* (destination: Destination) {
   const body = { hookstream_test: true, destination_id: destination.id, sent_at: time(now) }
   return {
     event: {
-      ...{ id: Ids.makeEventId({ receivedAt: now, seq: 0, route: TEST_ROUTE }), sourceId: TEST_SOURCE, seq: 0 },
-      ...{ receivedAt: now, bodyKind: "json" as const, method: "POST", query: "", sourceIp: null },
-      ...{ contentType: "application/json", headers: [["content-type", "application/json"]] as const },
+      id: Ids.makeEventId({ receivedAt: now, seq: 0, route: TEST_ROUTE }),
+      sourceId: TEST_SOURCE,
+      seq: 0,
+      receivedAt: now,
+      bodyKind: "json" as const,
+      method: "POST",
+      query: "",
+      sourceIp: null,
+      contentType: "application/json",
+      headers: [["content-type", "application/json"]] as const,
       body: new TextEncoder().encode(JSON.stringify(body))
     },
-    ...{ destinationId: destination.id, connectionId: "", attempt: 1, replayId: null }
+    destinationId: destination.id,
+    connectionId: "",
+    attempt: 1,
+    replayId: null
   }
 })
 
 const asFailed = (detail: string): CheckStep => ({
-  ...{
-    name: "produce",
-    result: "failed",
-    detail,
-    fix: "see the steps above, and the troubleshooting page of the sink"
-  }
+  name: "produce",
+  result: "failed",
+  detail,
+  fix: "see the steps above, and the troubleshooting page of the sink"
 })
 
 /** Sends one test record. */
@@ -337,8 +360,11 @@ export const layerTypes = HttpApiBuilder.group(Api, "destination-types", (handle
       const { all } = yield* SinkRegistry
       return {
         destination_types: all.map((sink) => ({
-          ...{ type: sink.type, title: sink.title, supports: sink.supports },
-          ...{ default_timeout_ms: sink.defaultTimeoutMs, config_schema: configSchema(sink) }
+          type: sink.type,
+          title: sink.title,
+          supports: sink.supports,
+          default_timeout_ms: sink.defaultTimeoutMs,
+          config_schema: configSchema(sink)
         }))
       }
     })

@@ -55,8 +55,14 @@ const summarise = (event: Event, statuses: ReadonlyArray<DeliveryStatus>) => {
             ? ("cancelled" as const)
             : ("received" as const)
   return {
-    ...{ id: event.id, source_id: event.sourceId, method: event.method, content_type: event.contentType },
-    ...{ source_ip: event.sourceIp, received_at: time(event.receivedAt), status, deliveries }
+    id: event.id,
+    source_id: event.sourceId,
+    method: event.method,
+    content_type: event.contentType,
+    source_ip: event.sourceIp,
+    received_at: time(event.receivedAt),
+    status,
+    deliveries
   }
 }
 
@@ -64,12 +70,19 @@ const TRIES: ReadonlyArray<Entry["type"]> = ["delivered", "failed", "unknown", "
 
 const attemptView = (destinationId: string, entry: Entry, eventId: string | null) => ({
   id: Ids.makeAttemptId({ destination: destinationId, n: entry.n, seq: entry.seq }),
-  ...{ event_id: eventId, replay_id: entry.replay },
+  event_id: eventId,
+  replay_id: entry.replay,
   connection_id: entry.connection,
   destination_id: destinationId,
-  ...{ attempt: entry.attempt, status: entry.type as AttemptStatus },
-  ...{ settled_at: time(entry.at), latency_ms: entry.latency, reason: entry.reason, error: entry.detail },
-  ...{ next_attempt_at: timeOrNull(entry.nextAt), is_dlq: entry.type === "dead", receipt: entry.receipt }
+  attempt: entry.attempt,
+  status: entry.type as AttemptStatus,
+  settled_at: time(entry.at),
+  latency_ms: entry.latency,
+  reason: entry.reason,
+  error: entry.detail,
+  next_attempt_at: timeOrNull(entry.nextAt),
+  is_dlq: entry.type === "dead",
+  receipt: entry.receipt
 })
 
 const SENTENCES: { readonly [T in Entry["type"]]: string } = {
@@ -217,9 +230,14 @@ const timeline = Effect.fn("Events.timeline")(function* (id: string) {
   const told = yield* story(event, destinations)
   const nothing = { attempt: null, latency_ms: null, reason: null, error: null, failed_rule: null, receipt: null }
   const accepted = {
-    ...{ at: time(event.receivedAt), type: "accepted" as const, connection_id: null, destination_id: null },
+    at: time(event.receivedAt),
+    type: "accepted" as const,
+    connection_id: null,
+    destination_id: null,
     replay_id: null,
-    ...{ what: "It was written to the log", next_attempt_at: null, ...nothing }
+    what: "It was written to the log",
+    next_attempt_at: null,
+    ...nothing
   }
   return { timeline: [accepted, ...told.map(({ destination, entry }) => timelineView(destination, entry))] }
 })

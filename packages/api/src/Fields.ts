@@ -35,8 +35,8 @@ export const time = (millis: number): string => new Date(millis).toISOString()
 export const timeOrNull = (millis: number | null): string | null => (millis === null ? null : time(millis))
 
 /**
- * A field of the API that is not built yet. Only values that ask for nothing are accepted: to take a verification secret and not
- * verify would be a lie.
+ * A field of the API that is not built yet. Only values that ask for nothing are accepted: to take a verification
+ * secret and not verify would be a lie.
  */
 export const notYet = (...neutral: ReadonlyArray<Schema.Json>) =>
   Schema.optionalKey(
@@ -106,7 +106,9 @@ const pending_on = Schema.Array(Schema.String).annotate({
     "The change is stored, but these sources and destinations could not be reached. They are told again until they work by it: do not repeat the request"
 })
 
-/** What a change answers: `status`, or 202 with `pending_on` when someone whom it concerns could not be told in time. */
+/**
+ * What a change answers: `status`, or 202 with `pending_on` when someone whom it concerns could not be told in time.
+ */
 export const changed = <const F extends Schema.Struct.Fields>(fields: F, status = 200) =>
   [
     Schema.Struct({ ...fields, pending_on }).pipe(HttpApiSchema.status(202)),

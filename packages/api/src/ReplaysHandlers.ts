@@ -39,11 +39,19 @@ const view = Effect.fnUntraced(function* (job: ReplayJob, isTold = true) {
     destination_id: job.destinationId,
     source_id: job.sourceId,
     connection_id: job.connectionId,
-    ...{ from: time(job.from), to: time(job.to), filter: job.filterRules, rate_limit: job.ratePerSecond },
-    ...{ max_events: job.maxEvents, status: isCancelled ? ("cancelled" as const) : progress.status },
+    from: time(job.from),
+    to: time(job.to),
+    filter: job.filterRules,
+    rate_limit: job.ratePerSecond,
+    max_events: job.maxEvents,
+    status: isCancelled ? ("cancelled" as const) : progress.status,
     total: job.parts.reduce((sum, { after, through }) => sum + through - after, 0),
-    ...{ processed: progress.processed, succeeded: progress.delivered, failed: progress.dead },
-    ...{ filtered: progress.filtered, pending: progress.pending, created_at: time(job.createdAt) }
+    processed: progress.processed,
+    succeeded: progress.delivered,
+    failed: progress.dead,
+    filtered: progress.filtered,
+    pending: progress.pending,
+    created_at: time(job.createdAt)
   }
 })
 

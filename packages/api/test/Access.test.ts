@@ -10,7 +10,14 @@ const world = async () => {
 }
 const ask = (call: Call, { method, path, body }: Endpoint) => call(method, path, body)
 const NAMES = endpointsOf({
-  ...{ source: "", destination: "", connection: "", event: "", attempt: "", replay: "", key: "", workspace: "" }
+  source: "",
+  destination: "",
+  connection: "",
+  event: "",
+  attempt: "",
+  replay: "",
+  key: "",
+  workspace: ""
 }).map(({ name }) => name)
 
 describe("every endpoint", () => {
@@ -56,7 +63,11 @@ describe("every endpoint", () => {
     const { api, id, read, write, endpoints } = await world()
     const ingest = await api.storedKey(id, ["ingest"])
     const may: Readonly<Record<Endpoint["needs"], ReadonlyArray<Call>>> = {
-      ...{ nothing: [read, write, ingest], read: [read, write], write: [write], "*": [], root: [] }
+      nothing: [read, write, ingest],
+      read: [read, write],
+      write: [write],
+      "*": [],
+      root: []
     }
     for (const one of endpoints.filter(({ needs }) => needs !== "nothing" && needs !== "root")) {
       for (const [name, call] of Object.entries({ read, write, ingest })) {

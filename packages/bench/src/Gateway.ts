@@ -23,7 +23,9 @@ export interface GatewayOptions {
 /** What a deployment sets, fresh. */
 export const newVars = () => ({
   HOOKSTREAM_ROOT_KEY: randomBytes(32).toString("hex"),
-  ...{ HOOKSTREAM_ID_KEY: ring(), HOOKSTREAM_KEYS: ring(), HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: "true" }
+  HOOKSTREAM_ID_KEY: ring(),
+  HOOKSTREAM_KEYS: ring(),
+  HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: "true"
 })
 
 export const OBJECTS = { WORKSPACE: "Workspace", SOURCE_LOG: "SourceLog", DESTINATION: "Destination" }
@@ -54,10 +56,17 @@ export const addKafka = async (
   config: object = {}
 ): Promise<string> => {
   const { destination } = await client.need("POST", "/v1/destinations", {
-    ...{ name: `Destination ${names++}`, type: "kafka", ...settings },
+    name: `Destination ${names++}`,
+    type: "kafka",
+    ...settings,
     config: {
-      ...{ bootstrap_servers: "kafka.example.com:9092", cluster_id: "lkc-bench", topic: "bench" },
-      ...{ api_key: "key", api_secret: "secret", rest_endpoint: `http://127.0.0.1:${stubPort}`, ...config }
+      bootstrap_servers: "kafka.example.com:9092",
+      cluster_id: "lkc-bench",
+      topic: "bench",
+      api_key: "key",
+      api_secret: "secret",
+      rest_endpoint: `http://127.0.0.1:${stubPort}`,
+      ...config
     }
   })
   await client.need("POST", "/v1/connections", { source_id: source, destination_id: destination.id })

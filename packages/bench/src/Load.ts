@@ -1,6 +1,6 @@
 /**
- * The load generator: as many connections as asked, each with one request on its way, over bare sockets, so that it can keep ahead of
- * what it measures. It says what it saw as one line of JSON.
+ * The load generator: as many connections as asked, each with one request on its way, over bare sockets, so that it can
+ * keep ahead of what it measures. It says what it saw as one line of JSON.
  */
 import { connect } from "node:net"
 import { now } from "./Clock.ts"
@@ -103,7 +103,11 @@ const run = async ({ url, connections, until, size, rate, traced = false }: Load
   await Promise.all(Array.from({ length: connections }, one))
   return {
     perSecond: (latencies.length * 1000) / (now() - startedAt),
-    ...{ p50: quantile(latencies, 0.5), p95: quantile(latencies, 0.95), p99: quantile(latencies, 0.99), errors, times }
+    p50: quantile(latencies, 0.5),
+    p95: quantile(latencies, 0.95),
+    p99: quantile(latencies, 0.99),
+    errors,
+    times
   }
 }
 

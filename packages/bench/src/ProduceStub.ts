@@ -1,7 +1,7 @@
 /**
- * A sink that answers a produce request as fast as it can: one receipt for each line. `GET /` tells what came: records, requests, and
- * when the first and the last of them did; `?arrivals` when each traced event came. `?reset` forgets it afterwards, `?up=false` answers
- * 503 from then on.
+ * A sink that answers a produce request as fast as it can: one receipt for each line. `GET /` tells what came: records,
+ * requests, and when the first and the last of them did; `?arrivals` when each traced event came. `?reset` forgets it
+ * afterwards, `?up=false` answers 503 from then on.
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -18,7 +18,11 @@ export interface Seen {
 }
 
 const RECEIPT = `${JSON.stringify({
-  ...{ error_code: 200, cluster_id: "lkc-bench", topic_name: "bench", partition_id: 0, offset: 1 },
+  error_code: 200,
+  cluster_id: "lkc-bench",
+  topic_name: "bench",
+  partition_id: 0,
+  offset: 1,
   timestamp: "2026-01-01T00:00:00.000Z"
 })}\r\n`
 const receipts = new Map<number, string>()

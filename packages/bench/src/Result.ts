@@ -77,7 +77,8 @@ export const svg = ({ title, x, y, lines }: Plot): string => {
     label(WIDTH / 2, 24, title),
     label(WIDTH / 2, HEIGHT - 16, x),
     label(16, MARGIN - 20, y, "start"),
-    ...[...ticks, ...drawn],
+    ...ticks,
+    ...drawn,
     "</svg>\n"
   ].join("\n")
 }

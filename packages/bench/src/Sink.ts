@@ -25,7 +25,9 @@ export const startSink = async (options: { readonly traced?: boolean } = {}): Pr
   const read: Sink["read"] = async (query = "") =>
     (await (await fetch(`http://127.0.0.1:${port}/${query}`)).json()) as Seen
   return {
-    ...{ port, read, stop: stub.stop },
+    port,
+    read,
+    stop: stub.stop,
     quiet: async () => {
       for (let last = -1; ; ) {
         const { records } = await read()

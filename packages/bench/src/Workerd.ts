@@ -84,7 +84,9 @@ export const serve = async (options: WorkerdOptions): Promise<Workerd> => {
     throw new Error(`${method} ${path}: ${status}`)
   }
   return {
-    ...{ url, pid: child.pid!, startMillis: performance.now() - startedAt },
+    url,
+    pid: child.pid!,
+    startMillis: performance.now() - startedAt,
     stop: async () => {
       child.kill("SIGKILL")
       await exited

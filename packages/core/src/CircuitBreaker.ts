@@ -1,8 +1,9 @@
 /**
- * The circuit breaker of a destination, pure. While it is open, reading stops: the backlog stays in the logs at no cost, and one
- * probe in each reset period asks whether the sink is back.
+ * The circuit breaker of a destination, pure. While it is open, reading stops: the backlog stays in the logs at no
+ * cost, and one probe in each reset period asks whether the sink is back.
  *
- * One event that always fails is no outage: the breaker opens only when consecutive failures came from more than one event.
+ * One event that always fails is no outage: the breaker opens only when consecutive failures came from more than one
+ * event.
  */
 export interface BreakerSettings {
   readonly enabled: boolean

@@ -45,7 +45,10 @@ export class Deliveries extends Context.Service<
     ) => Effect.Effect<DeadPage, UnavailableError>
     /** Brings dead letters back with all their tries; answers how many. */
     readonly redrive: (destination: DestinationId, filter: RedriveFilter) => Effect.Effect<number, UnavailableError>
-    /** Tries now what waits for its retry, with the tries that it has left; answers how many. An open circuit is probed at once. */
+    /**
+     * Tries now what waits for its retry, with the tries that it has left; answers how many. An open circuit is probed
+     * at once.
+     */
     readonly retryWaiting: (
       destination: DestinationId,
       filter: RedriveFilter
@@ -68,7 +71,10 @@ export class Deliveries extends Context.Service<
       before: AttemptPosition | null,
       limit: number
     ) => Effect.Effect<AttemptPage, UnavailableError>
-    /** Tries the delivery of this attempt again now. `settled`: it is neither dead nor waiting for its retry, or cancelled. */
+    /**
+     * Tries the delivery of this attempt again now. `settled`: it is neither dead nor waiting for its retry, or
+     * cancelled.
+     */
     readonly retryAttempt: (
       destination: DestinationId,
       position: AttemptPosition
@@ -78,7 +84,10 @@ export class Deliveries extends Context.Service<
       destination: DestinationId,
       replay: ReplayId
     ) => Effect.Effect<ReplayProgress | null, UnavailableError>
-    /** Closes the circuit by hand, also a closed one: what waits is tried at once, also of a sink that has asked for patience. */
+    /**
+     * Closes the circuit by hand, also a closed one: what waits is tried at once, also of a sink that has asked for
+     * patience.
+     */
     readonly resetCircuit: (destination: DestinationId) => Effect.Effect<Summary, UnavailableError>
   }
 >()("@hookstream/core/Deliveries") {}

@@ -1,9 +1,9 @@
 /**
- * The decider of delivery: what a destination does next, and what follows from what a sink said. Pure: time and randomness are
- * arguments.
+ * The decider of delivery: what a destination does next, and what follows from what a sink said. Pure: time and
+ * randomness are arguments.
  *
- * `plan` chooses, `settle` turns outcomes into facts; what people ask for becomes facts in `DeliveryCommands.ts`; `evolve` (in
- * `DeliveryFacts.ts`) folds facts into state.
+ * `plan` chooses, `settle` turns outcomes into facts; what people ask for becomes facts in `DeliveryCommands.ts`;
+ * `evolve` (in `DeliveryFacts.ts`) folds facts into state.
  */
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import {
@@ -55,8 +55,8 @@ export interface View {
   /** In the order in which they should take their turn, with the number of their pending events and dead letters. */
   readonly runs: ReadonlyArray<Run & { readonly pending: number; readonly dead: number }>
   /**
-   * Pending events of enabled runs that are due, oldest due first, each followed by those that wait behind its key; at most as
-   * many as one window holds.
+   * Pending events of enabled runs that are due, oldest due first, each followed by those that wait behind its key; at
+   * most as many as one window holds.
    */
   readonly due: ReadonlyArray<Pending>
   /** Pending events of enabled runs that wait behind nothing, due or not, oldest first: a probe is one of them. */
@@ -162,8 +162,8 @@ const recordsOf = (run: ViewedRun, now: number): number =>
 const ONE: Allowance = { requests: 1, records: 1, bytes: Number.POSITIVE_INFINITY }
 
 /**
- * One event to ask whether the sink is back: the pending ones in turn, then the next of a log, so that no single event that always
- * fails keeps the circuit open.
+ * One event to ask whether the sink is back: the pending ones in turn, then the next of a log, so that no single event
+ * that always fails keeps the circuit open.
  */
 const probe = (view: View, ordering: Ordering, turn: number): Plan => {
   const behind = view.runs.find((run) => mayRead(run, ordering))
@@ -178,8 +178,8 @@ const probe = (view: View, ordering: Ordering, turn: number): Plan => {
 }
 
 /**
- * What is due of one run, in order of sequence. An event that may be what ends the process goes alone, after the others are done
- * with; those of its key stay behind it.
+ * What is due of one run, in order of sequence. An event that may be what ends the process goes alone, after the others
+ * are done with; those of its key stay behind it.
  */
 const retryItems = (view: View, run: Run, size: number): ReadonlyArray<Pending> => {
   const items = view.due.filter((one) => one.run === run.id).sort((a, b) => a.seq - b.seq)
@@ -284,8 +284,8 @@ export type Result =
   | { readonly _tag: "Lost"; readonly behind: boolean }
 
 /**
- * Whether the next of its key may follow in the same window. Not behind a dead letter: its death is not on record before the
- * window is settled, and after a crash it would be sent again, behind its successor.
+ * Whether the next of its key may follow in the same window. Not behind a dead letter: its death is not on record
+ * before the window is settled, and after a crash it would be sent again, behind its successor.
  */
 export const letsFollow = (result: Result): boolean => result._tag === "Delivered" || result._tag === "Filtered"
 
@@ -296,8 +296,8 @@ const answered = (result: Result): boolean | undefined => {
 }
 
 /**
- * What the breaker sees: each request once, good when the sink answered for any of its events. A request of several events that
- * failed says nothing of one of them.
+ * What the breaker sees: each request once, good when the sink answered for any of its events. A request of several
+ * events that failed says nothing of one of them.
  */
 const observations = (run: RunId, all: ReadonlyArray<Settled>): ReadonlyArray<CircuitBreaker.Observation> => {
   const requests = Map.groupBy(
@@ -351,8 +351,8 @@ export interface Settled {
   readonly latency: number
   readonly result: Result
   /**
-   * It shared its request with an event whose outcome pauses the destination. What is unknown of it then is no fault of the event:
-   * no try is spent.
+   * It shared its request with an event whose outcome pauses the destination. What is unknown of it then is no fault of
+   * the event: no try is spent.
    */
   readonly besideRefusal?: boolean
 }
@@ -415,7 +415,8 @@ const settlement = (one: Settled, context: SettleContext, throttledUntil: number
       return { ...base, _tag: "Retry", spent: tried, due: due(delay), restarts: ends, since } as const
     }
     if (ends === 0 && context.policy.breaker.enabled && tried >= policy.breaker.threshold && answeredAt <= since) {
-      // Nothing passed since it first failed: as far as anyone knows the sink is down, and that is not the event's fault.
+      // Nothing passed since it first failed: as far as anyone knows the sink is down, and that is not the event's
+      // fault.
       const last = RetryPolicy.delayAfter(policy.retry, policy.retry.maxRetries, random()) ?? 0
       return { ...base, _tag: "Retry", spent, due: later(last), restarts: 0, since } as const
     }

@@ -1,6 +1,6 @@
 /**
- * The other half of the decider: what its workspace wants of a destination, and what a person asks of it, as facts. Pure: time is an
- * argument.
+ * The other half of the decider: what its workspace wants of a destination, and what a person asks of it, as facts.
+ * Pure: time is an argument.
  */
 import { remaining, type View } from "./Delivery.ts"
 import { type CancelReason, type Control, type Fact, type Replay, type Run, runOf } from "./DeliveryFacts.ts"
@@ -55,8 +55,8 @@ export const wantedOf = ({
 })
 
 /**
- * What a new version of a destination may have fixed. `settings`: the way it sends is another; `resume`: somebody told it to go on,
- * or stored it as it was; `none`: it is no newer, or has another name only.
+ * What a new version of a destination may have fixed. `settings`: the way it sends is another; `resume`: somebody told
+ * it to go on, or stored it as it was; `none`: it is no newer, or has another name only.
  */
 export type Change = "settings" | "resume" | "none"
 
@@ -105,8 +105,9 @@ const cancel = (run: Pick<Run, "id" | "after">, because: CancelReason, through: 
 })
 
 /**
- * The facts that bring a destination to a newer configuration; none when it has that version already. `heads`: how far the logs are
- * that {@link headsNeeded} names; a connection ends at its log's last known head where that did not answer.
+ * The facts that bring a destination to a newer configuration; none when it has that version already. `heads`: how far
+ * the logs are that {@link headsNeeded} names; a connection ends at its log's last known head where that did not
+ * answer.
  */
 export const configure = (
   control: Control,
@@ -146,8 +147,8 @@ export const configure = (
 }
 
 /**
- * The facts of replays that were asked for or cancelled; none of those that the destination knows. One that was cancelled before it
- * was known is noted as cancelled, so that nothing starts it when its request comes late.
+ * The facts of replays that were asked for or cancelled; none of those that the destination knows. One that was
+ * cancelled before it was known is noted as cancelled, so that nothing starts it when its request comes late.
  */
 export const command = (runs: ReadonlyArray<Run>, jobs: ReadonlyArray<ReplayJob>, now: number): ReadonlyArray<Fact> => {
   const known = new Map(runs.map((run) => [run.id, run]))

@@ -1,9 +1,9 @@
 /**
- * The engine of a destination: everything that its object decides. It takes its configuration and commands, hears wake-ups, and runs
- * the pump until nothing is due.
+ * The engine of a destination: everything that its object decides. It takes its configuration and commands, hears
+ * wake-ups, and runs the pump until nothing is due.
  *
- * No single trigger is trusted: an alarm stands behind every run, a new instance looks for work, and it asks the logs how far they
- * are, because a wake-up may have been lost with the instance before it.
+ * No single trigger is trusted: an alarm stands behind every run, a new instance looks for work, and it asks the logs
+ * how far they are, because a wake-up may have been lost with the instance before it.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -47,7 +47,9 @@ export interface DeliveryPorts extends EnginePorts {
   readonly run: <A>(effect: Effect.Effect<A, never, PumpServices>) => Promise<A>
 }
 
-/** While a run goes on an alarm stands behind it, so that a killed process goes on after at most this many milliseconds. */
+/**
+ * While a run goes on an alarm stands behind it, so that a killed process goes on after at most this many milliseconds.
+ */
 const SAFETY_NET = 5000
 /** How long a log withholds wake-ups from a destination that may not read, in milliseconds. */
 const REST = 2000
@@ -75,8 +77,9 @@ export interface DeliveryEngine {
   /** Starts and cancels replays. Those that it knows change nothing. */
   readonly command: (jobs: ReadonlyArray<ReplayJob>) => void
   /**
-   * The log of this source has events up to `head`. Answers at once, with the milliseconds for which the destination needs no further
-   * wake-up: while it may not read, a busy log is spared the calls, and the logs are asked before the next run.
+   * The log of this source has events up to `head`. Answers at once, with the milliseconds for which the destination
+   * needs no further wake-up: while it may not read, a busy log is spared the calls, and the logs are asked before the
+   * next run.
    */
   readonly wake: (sourceId: SourceId, head: number) => number
   readonly timeline: (sourceId: SourceId, seq: number) => ReadonlyArray<DeliveryJournal.Entry>

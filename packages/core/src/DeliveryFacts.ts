@@ -1,9 +1,9 @@
 /**
- * The facts of a destination's journal, the state that they make, and the fold from one to the other. Pure. The durable form of
- * the state is in `DeliveryJournal.ts`, written in the same transaction as its facts.
+ * The facts of a destination's journal, the state that they make, and the fold from one to the other. Pure. The durable
+ * form of the state is in `DeliveryJournal.ts`, written in the same transaction as its facts.
  *
- * A delivery is (run, sequence). The live run of a connection has the connection's own id; a replay is a run of its own, with its
- * own cursor and its own pending events and dead letters.
+ * A delivery is (run, sequence). The live run of a connection has the connection's own id; a replay is a run of its
+ * own, with its own cursor and its own pending events and dead letters.
  */
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import type { Fact, PauseReason, Rates, Replay, RunId, Settlement, Window } from "./FactSchema.ts"
@@ -11,7 +11,10 @@ import type { ConnectionId, ReplayId, Route, SourceId } from "./Ids.ts"
 import * as RateLimit from "./RateLimit.ts"
 import type { Reason } from "./Sink.ts"
 
-/** Days that a fact is kept: as long as the longest retention of a source. A journal that grows too large forgets earlier. */
+/**
+ * Days that a fact is kept: as long as the longest retention of a source. A journal that grows too large forgets
+ * earlier.
+ */
 export const JOURNAL_DAYS = 30
 
 export type { CancelReason, Fact, PauseReason, Rates, Replay, RunId, Settlement, Window } from "./FactSchema.ts"
@@ -31,14 +34,14 @@ export interface Run {
   /** Every event after `after` and up to here is delivered, filtered, pending or dead. */
   readonly cursor: number
   /**
-   * Of a replay where it ends; of a deleted live run where its log was then; of one that goes on the log's last known sequence (a
-   * hint from the log, not a fact).
+   * Of a replay where it ends; of a deleted live run where its log was then; of one that goes on the log's last known
+   * sequence (a hint from the log, not a fact).
    */
   readonly head: number
   readonly enabled: boolean
   /**
-   * Its connection was deleted, or the replay cancelled: nothing of it is sent any more. What is pending, or lies between cursor and
-   * head, is cancelled.
+   * Its connection was deleted, or the replay cancelled: nothing of it is sent any more. What is pending, or lies
+   * between cursor and head, is cancelled.
    */
   readonly deleted: boolean
   /** Events delivered, and filtered out, so far. */
@@ -80,7 +83,10 @@ export interface DeadLetter {
 /** The state of a destination that is not per event. */
 export interface Control {
   readonly configVersion: number
-  /** The config version of the last repair (see `RetriesDue`): what was sent by an older one and failed is tried again at once. */
+  /**
+   * The config version of the last repair (see `RetriesDue`): what was sent by an older one and failed is tried again
+   * at once.
+   */
   readonly repairedIn: number
   /** Runs that were cancelled so far. */
   readonly cancellations: number

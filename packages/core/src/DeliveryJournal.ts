@@ -1,7 +1,7 @@
 /**
- * The delivery journal of a destination: its append-only list of facts, and the projections that they change (control, runs,
- * pending, dead letters), written in the same transaction. Facts are kept for
- * `JOURNAL_DAYS`; the projections stay.
+ * The delivery journal of a destination: its append-only list of facts, and the projections that they change (control,
+ * runs, pending, dead letters), written in the same transaction. Facts are kept for `JOURNAL_DAYS`; the projections
+ * stay.
  *
  * `DeliveryStore` is the synchronous store over SQL; `DeliveryJournal` is the service that the pump writes to.
  */
@@ -28,9 +28,9 @@ export interface Entry {
   /** Milliseconds since 1970. */
   readonly at: number
   /**
-   * `delivered`, `failed`, `unknown` (the process ended before the outcome was known) and `dead` are tries; `filtered`: a rule does
-   * not hold; `held`: an earlier event of its key is pending; `postponed`: sending stopped before its turn; `redriven`: a person asked;
-   * `cancelled`: it will not be sent, `detail` says why (a `CancelReason`).
+   * `delivered`, `failed`, `unknown` (the process ended before the outcome was known) and `dead` are tries; `filtered`:
+   * a rule does not hold; `held`: an earlier event of its key is pending; `postponed`: sending stopped before its turn;
+   * `redriven`: a person asked; `cancelled`: it will not be sent, `detail` says why (a `CancelReason`).
    */
   readonly type:
     | "delivered"
@@ -93,7 +93,10 @@ export interface AttemptFilter {
 export const AttemptStatus = Schema.Literals(["delivered", "failed", "unknown", "dead"])
 export type AttemptStatus = typeof AttemptStatus.Type
 
-/** Tries below a position in the journal, newest first. It may hold none and still have a `next`: so much was looked through. */
+/**
+ * Tries below a position in the journal, newest first. It may hold none and still have a `next`: so much was looked
+ * through.
+ */
 export interface AttemptPage {
   readonly entries: ReadonlyArray<Entry>
   readonly next: AttemptPosition | null
@@ -118,7 +121,10 @@ export interface ReplayProgress {
 export interface DeliveryStore {
   /** Appends the facts and changes the projections, all in one transaction. `now` in milliseconds since 1970. */
   readonly commit: (facts: ReadonlyArray<Facts.Fact>, now: number) => void
-  /** A log has events up to `head`; lower heads change nothing. Not written: whoever opens the journal again asks the logs. */
+  /**
+   * A log has events up to `head`; lower heads change nothing. Not written: whoever opens the journal again asks the
+   * logs.
+   */
   readonly raiseHead: (sourceId: SourceId, head: number) => void
   readonly control: () => Facts.Control
   readonly view: (now: number) => Delivery.View
@@ -141,7 +147,10 @@ export interface DeliveryStore {
   readonly attempts: (filter: AttemptFilter, before: AttemptPosition | null, limit: number) => AttemptPage
   /** The run that a try was of; `undefined` when the journal has no such try (any more). */
   readonly runOfAttempt: (position: AttemptPosition) => Facts.RunId | undefined
-  /** Whether a delivery is dead, or waits for its retry or behind its key, and its run goes on: then it can be tried again. */
+  /**
+   * Whether a delivery is dead, or waits for its retry or behind its key, and its run goes on: then it can be tried
+   * again.
+   */
   readonly isOpen: (run: Facts.RunId, seq: number) => boolean
   /** `undefined` when there is no such replay. */
   readonly replay: (replay: ReplayId) => ReplayProgress | undefined

@@ -1,6 +1,6 @@
 /**
- * The loop of a destination's object, as a state machine: when the pump runs, whether it runs once more, and when the alarm fires
- * next. Pure.
+ * The loop of a destination's object, as a state machine: when the pump runs, whether it runs once more, and when the
+ * alarm fires next. Pure.
  *
  * ```
  * resting ──requested──▶ running ──ended──▶ running   (something came meanwhile, or logs must be asked)
@@ -45,7 +45,8 @@ const rest = (alarmAt: number | null): Step => ({ state: initial, run: false, al
 
 /** A run of the pump has ended. */
 export const ended = (state: State, { next, now, headsKnown }: Ended): Step => {
-  // The pump has used up its time: the alarm begins the next run, so that the object is not held by one request for ever.
+  // The pump has used up its time: the alarm begins the next run, so that the object is not held by one request for
+  // ever.
   if (next !== null && next <= now) return rest(next)
   if (state._tag === "Running" && state.requested) return again
   if (next !== null) return rest(next)

@@ -34,8 +34,8 @@ const smaller = (a: number | null, b: number | undefined): number | null =>
   a === null || b === undefined ? (b ?? a) : Math.min(a, b)
 
 /**
- * With what the sink asks for: of two rates the smaller one counts, and a window has several requests for each that may be on its
- * way, but is bounded (3000 events, 8 MiB).
+ * With what the sink asks for: of two rates the smaller one counts, and a window has several requests for each that may
+ * be on its way, but is bounded (3000 events, 8 MiB).
  */
 const policyFor = (settings: Settings, { batch, limits }: Pick<SinkDriver, "batch" | "limits">): Delivery.Policy => {
   const policy = policyOf(settings)

@@ -1,4 +1,7 @@
-/** What an engine needs of the object it lives in. A Durable Object binds them; the simulation puts its own in their place. */
+/**
+ * What an engine needs of the object it lives in. A Durable Object binds them; the simulation puts its own in their
+ * place.
+ */
 import type { Alarm } from "./Alarm.ts"
 import type { Line } from "./Log.ts"
 import type { Sql } from "./Sql.ts"
@@ -7,8 +10,8 @@ export interface Timer {
   /** Milliseconds since 1970. */
   readonly now: () => number
   /**
-   * Resolves after `ms` milliseconds; with 0, at the next turn of the event loop. Whatever was written before is committed then.
-   * An abort ends it: it then rejects, or never resolves.
+   * Resolves after `ms` milliseconds; with 0, at the next turn of the event loop. Whatever was written before is
+   * committed then. An abort ends it: it then rejects, or never resolves.
    */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
 }

@@ -7,8 +7,8 @@ export { MAX_JSON_DEPTH, MAX_JSON_NAME, MAX_JSON_NUMBER } from "./internal/jsonT
 
 /**
  * What the body is, decided once at ingest, so that encoders only splice: `json` one valid JSON text in UTF-8, at most
- * {@link MAX_JSON_DEPTH} deep; `utf8` other text; `binary` the rest; `long_json` such a JSON text with a number of more than
- * {@link MAX_JSON_NUMBER} characters or a name of more than {@link MAX_JSON_NAME} bytes: common readers refuse it.
+ * {@link MAX_JSON_DEPTH} deep; `utf8` other text; `binary` the rest; `long_json` such a JSON text with a number of more
+ * than {@link MAX_JSON_NUMBER} characters or a name of more than {@link MAX_JSON_NAME} bytes: common readers refuse it.
  */
 export const BodyKind = Schema.Literals(["json", "utf8", "binary", "long_json"])
 export type BodyKind = typeof BodyKind.Type

@@ -1,10 +1,10 @@
 /**
- * The event log of a source: append-only, one row per event, a gap-free sequence from 1. Its rows stand in segments, which are
- * dropped whole once they are older than the retention and no destination needs them: dropping a table costs nothing, deleting
- * costs a row for each row.
+ * The event log of a source: append-only, one row per event, a gap-free sequence from 1. Its rows stand in segments,
+ * which are dropped whole once they are older than the retention and no destination needs them: dropping a table costs
+ * nothing, deleting costs a row for each row.
  *
- * `EventLogStore` is the synchronous store over SQL; `EventLog` is the service through which deliveries and the API read the
- * logs, wherever they live (only a log itself appends). A log is named by its route.
+ * `EventLogStore` is the synchronous store over SQL; `EventLog` is the service through which deliveries and the API
+ * read the logs, wherever they live (only a log itself appends). A log is named by its route.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

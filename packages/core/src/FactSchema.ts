@@ -1,6 +1,6 @@
 /**
- * The facts of a delivery journal as they are stored, version 2; older ones are upcast on read (`internal/factUpcast.ts`). The code
- * works with the types alone; the tests decode what is stored strictly.
+ * The facts of a delivery journal as they are stored, version 2; older ones are upcast on read
+ * (`internal/factUpcast.ts`). The code works with the types alone; the tests decode what is stored strictly.
  */
 import * as Schema from "effect/Schema"
 import { FilterRule } from "./Filter.ts"
@@ -122,8 +122,8 @@ export const Fact = Schema.Union([
   /** Nothing more of it is sent. Only read: what was cancelled since is told run by run (`RunCancelled`). */
   Schema.TaggedStruct("ReplayCancelled", { replay: ReplayId }),
   /**
-   * Nothing more of this run is sent. What of it is pending, and what its log has beyond the cursor up to `through`, is cancelled; an
-   * event that was on its way keeps its outcome.
+   * Nothing more of this run is sent. What of it is pending, and what its log has beyond the cursor up to `through`, is
+   * cancelled; an event that was on its way keeps its outcome.
    */
   Schema.TaggedStruct("RunCancelled", {
     run: RunId,
@@ -157,8 +157,9 @@ export const Fact = Schema.Union([
   /** What waits for its retry is due now, all at the same time, so that it drains in the order of the log. */
   Schema.TaggedStruct("BreakerClosed", { at: Schema.Finite }),
   /**
-   * What failed may be fixed: what waits for its retry, of one connection or (`null`) of all, is due now. The tries that it has spent
-   * stay spent. Of all it also means that what was sent by an older config and fails is tried again at once.
+   * What failed may be fixed: what waits for its retry, of one connection or (`null`) of all, is due now. The tries
+   * that it has spent stay spent. Of all it also means that what was sent by an older config and fails is tried again
+   * at once.
    */
   Schema.TaggedStruct("RetriesDue", { connection: Schema.NullOr(Schema.String), at: Schema.Finite }),
   /** Nothing is sent before `until`; 0: at once. */

@@ -1,10 +1,10 @@
 /**
  * The one guard against server-side request forgery: every destination that names a URL or a host passes it.
  *
- * Only https, no userinfo, no address that is not on the public internet, no name that resolves inside a network. The URL
- * parser has brought every notation of an IPv4 address (decimal, hex, octal, short) to four decimals before the ranges are
- * asked. Redirects are never followed (the runtime's HttpClient is built so). On Cloudflare the platform itself refuses
- * private addresses after DNS; a self-hosted workerd does it by its `network` setting.
+ * Only https, no userinfo, no address that is not on the public internet, no name that resolves inside a network. The
+ * URL parser has brought every notation of an IPv4 address (decimal, hex, octal, short) to four decimals before the
+ * ranges are asked. Redirects are never followed (the runtime's HttpClient is built so). On Cloudflare the platform
+ * itself refuses private addresses after DNS; a self-hosted workerd does it by its `network` setting.
  */
 
 import * as IpNetwork from "effect/net/IpNetwork"
@@ -62,8 +62,8 @@ const isPublicAddress = (address: NetAddress.IpAddress): boolean => {
 const refuse = (message: string) => Result.fail(new ForbiddenHost({ message }))
 
 /**
- * Parses a destination's URL. `allowPrivateNetworks` (a setting of the deployment, never of a user) opens plain http and every
- * host. The message of a refusal says what to change; it does not repeat the URL, which may hold a password.
+ * Parses a destination's URL. `allowPrivateNetworks` (a setting of the deployment, never of a user) opens plain http
+ * and every host. The message of a refusal says what to change; it does not repeat the URL, which may hold a password.
  */
 export const checkUrl = (
   text: string,

@@ -1,7 +1,8 @@
 /**
  * Checksummed texts: ingest tokens (the last part of an ingest URL) and API keys carry a keyed checksum, so that a
- * forged one is refused at the edge, before any log or workspace wakes. Of an API key the checksum is no authentication:
- * it is compared by its SHA-256 afterwards. An ingest token is made of its source and a generation, and stored nowhere:
+ * forged one is refused at the edge, before any log or workspace wakes. Of an API key the checksum is no
+ * authentication: it is compared by its SHA-256 afterwards. An ingest token is made of its source and a generation, and
+ * stored nowhere:
  *
  * | token | layout |
  * |---|---|
@@ -40,8 +41,8 @@ const VERIFIED_MAX = 4096
 const encoder = new TextEncoder()
 
 /**
- * Reads `HOOKSTREAM_ID_KEY`: a key ring (see `KeyRing.ts`) with numbers 0 to 15. Old numbers stay valid, since ingest URLs
- * live for years. Throws `KeyRingError` when the text is no ring.
+ * Reads `HOOKSTREAM_ID_KEY`: a key ring (see `KeyRing.ts`) with numbers 0 to 15. Old numbers stay valid, since ingest
+ * URLs live for years. Throws `KeyRingError` when the text is no ring.
  */
 export const make = (ringText: string): IdKeys => {
   const ring = parseKeyRing(ringText, "HOOKSTREAM_ID_KEY", { maxNumber: MAX_KEY_NUMBER })

@@ -1,7 +1,7 @@
 /**
- * What a log stores beside its events: the config of its source, and how far each destination was notified. The append's own
- * transaction arms the log's alarm, and the alarm wakes every destination whose durable `notified` is below the head. So a lost
- * wake-up costs seconds, never an event.
+ * What a log stores beside its events: the config of its source, and how far each destination was notified. The
+ * append's own transaction arms the log's alarm, and the alarm wakes every destination whose durable `notified` is
+ * below the head. So a lost wake-up costs seconds, never an event.
  */
 import type { DestinationId } from "./Ids.ts"
 import type { LogConfig } from "./Registry.ts"

@@ -1,9 +1,9 @@
 /**
- * The engine of a source's log: everything that its object decides. It appends events, wakes the destinations that read them, and
- * drops what is past its retention.
+ * The engine of a source's log: everything that its object decides. It appends events, wakes the destinations that read
+ * them, and drops what is past its retention.
  *
- * No single trigger is trusted: an append arms the alarm in its own transaction, and the alarm wakes again whoever was not told.
- * An engine that nobody has claimed stores nothing.
+ * No single trigger is trusted: an append arms the alarm in its own transaction, and the alarm wakes again whoever was
+ * not told. An engine that nobody has claimed stores nothing.
  */
 import type { EnginePorts } from "./EnginePorts.ts"
 import { NotClaimed } from "./Errors.ts"
@@ -69,7 +69,9 @@ const WAKE_AGAIN = 2000
 /** The longest of these pauses: they double while a destination cannot be reached. */
 const WAKE_AGAIN_MAX = 60_000
 const DAY = 24 * 3_600_000
-/** Milliseconds until events that some destination still needs, though their retention has passed, are looked at again. */
+/**
+ * Milliseconds until events that some destination still needs, though their retention has passed, are looked at again.
+ */
 const EXPIRE_AGAIN = 3_600_000
 /** Milliseconds in which the destinations must say what they still need. */
 const ASK_DEADLINE = 30_000

@@ -1,6 +1,6 @@
 /**
- * Telling sources and destinations what changed. Each is told for itself: one that hangs or fails costs its own deadline, and stays in
- * the outbox to be told again.
+ * Telling sources and destinations what changed. Each is told for itself: one that hangs or fails costs its own
+ * deadline, and stays in the outbox to be told again.
  */
 import * as Effect from "effect/Effect"
 import * as Log from "./Log.ts"
@@ -19,8 +19,8 @@ const pages = (entries: ReadonlyArray<Outbox>): ReadonlyArray<ReadonlyArray<Outb
   Array.from({ length: Math.ceil(entries.length / PAGE) }, (_, i) => entries.slice(i * PAGE, (i + 1) * PAGE))
 
 /**
- * Tells what waits for these targets (`null`: for all), logs before destinations, so that a log wakes whoever begins to read it.
- * Answers those that could not be reached.
+ * Tells what waits for these targets (`null`: for all), logs before destinations, so that a log wakes whoever begins to
+ * read it. Answers those that could not be reached.
  */
 export const flush = Effect.fnUntraced(function* (
   store: Pick<RegistryStore, "outbox" | "acknowledged">,

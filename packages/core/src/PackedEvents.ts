@@ -1,6 +1,6 @@
 /**
- * Events on their way from a log to whoever reads it: few values, however many events. Between objects each value is copied by
- * itself, and hundreds of events are thousands of values.
+ * Events on their way from a log to whoever reads it: few values, however many events. Between objects each value is
+ * copied by itself, and hundreds of events are thousands of values.
  */
 import { BODY_KINDS, type BodyKind, type Event, type EventMeta, readMeta } from "./Event.ts"
 import type { LogOwner } from "./EventLog.ts"
@@ -9,8 +9,8 @@ import { type EventId, makeEventId, type SourceId } from "./Ids.ts"
 /** Some events in a row. */
 export interface Piece {
   /**
-   * JSON: of each event its sequence, when it was accepted, the place of its kind in `BODY_KINDS`, the bytes of its meta and those of
-   * its body.
+   * JSON: of each event its sequence, when it was accepted, the place of its kind in `BODY_KINDS`, the bytes of its
+   * meta and those of its body.
    */
   readonly index: string
   /** As the log holds them, in UTF-8, one after another. */
@@ -25,7 +25,10 @@ const NUMBERS = 5
 
 const decoder = new TextDecoder()
 
-/** An event whose meta is parsed when somebody asks for it: most deliveries do not. Its fields are not its own: do not spread it. */
+/**
+ * An event whose meta is parsed when somebody asks for it: most deliveries do not. Its fields are not its own: do not
+ * spread it.
+ */
 class StoredEvent implements Event {
   readonly id: EventId
   readonly sourceId: SourceId

@@ -1,8 +1,8 @@
 /**
  * The pump of a destination: plan → read → filter → send → settle, again and again, until nothing is due.
  *
- * It starts no send after {@link RUN_BUDGET}, but waits for those in flight. It keeps nothing in memory between two windows: what
- * to do next is asked of the journal each time, so it may end anywhere and another goes on.
+ * It starts no send after {@link RUN_BUDGET}, but waits for those in flight. It keeps nothing in memory between two
+ * windows: what to do next is asked of the journal each time, so it may end anywhere and another goes on.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -27,7 +27,10 @@ export interface ConnectionSettings {
   readonly filter: Filter.Filter
   /** How many rules the filter has. */
   readonly rules: number
-  /** What the ordering key is read from; without it the sink's own key, without that all events of the connection share one. */
+  /**
+   * What the ordering key is read from; without it the sink's own key, without that all events of the connection share
+   * one.
+   */
   readonly orderingKey: EventPath.Read | undefined
 }
 
@@ -273,7 +276,10 @@ const parted = (
       }
 }
 
-/** As much of a batch as may be sent now: what is not sent is not planned, so that nobody takes it for sent after a crash. */
+/**
+ * As much of a batch as may be sent now: what is not sent is not planned, so that nobody takes it for sent after a
+ * crash.
+ */
 const within = (batch: Batch, maxEvents: number, { requests, records, bytes }: Delivery.Allowance): Batch => {
   const most = Math.min(records, requests * maxEvents)
   let [count, size] = [0, 0]
@@ -345,7 +351,8 @@ const runWindow = Effect.fnUntraced(function* (
       yield* settle(settings, both.part, some, rates, window)
     }
     if (!isLast || window === null) return
-    // What was not sent stays where it was: the cursor, or the pending events, stop before it. Where there was nothing, they go on.
+    // What was not sent stays where it was: the cursor, or the pending events, stop before it. Where there was nothing,
+    // they go on.
     yield* settle(settings, open.length === 0 ? window : { ...window, seqs: [] }, [], rates)
   })
   const oneAtATime = yield* Semaphore.make(1)
@@ -413,7 +420,10 @@ const recover = Effect.fnUntraced(function* (settings: Settings, view: Delivery.
   yield* settle(settings, batch.window, settled, null, last < hi ? left : null)
 })
 
-/** Whether something came from outside: each change (paused, disabled, reconfigured) has a new version, but for cancelled replays. */
+/**
+ * Whether something came from outside: each change (paused, disabled, reconfigured) has a new version, but for
+ * cancelled replays.
+ */
 const isChanged = (before: Facts.Control, now: Facts.Control): boolean =>
   before.configVersion !== now.configVersion || before.cancellations !== now.cancellations
 
@@ -457,8 +467,9 @@ const carryOut = (
 }
 
 /**
- * Runs until nothing is due or the budget is spent. Answers when the next run is due, in milliseconds since 1970 (`null`: when
- * something wakes or changes the destination). `current` answers `undefined` when the destination is gone.
+ * Runs until nothing is due or the budget is spent. Answers when the next run is due, in milliseconds since 1970
+ * (`null`: when something wakes or changes the destination). `current` answers `undefined` when the destination is
+ * gone.
  */
 export const run = Effect.fn("Pump.run")(function* <R>(current: Effect.Effect<Settings | undefined, never, R>) {
   const journal = yield* DeliveryJournal

@@ -1,6 +1,6 @@
 /**
- * A token bucket in virtual time (the generic cell rate algorithm): one number, the time at which the bucket would be full again.
- * It holds one second's worth of requests.
+ * A token bucket in virtual time (the generic cell rate algorithm): one number, the time at which the bucket would be
+ * full again. It holds one second's worth of requests.
  */
 
 const interval = (perSecond: number): number => 1000 / perSecond

@@ -1,6 +1,7 @@
 /**
- * Deliveries that a person wants tried again: dead letters, and what waits for its retry. Plain functions over a store, which is
- * gone through page by page, each page in one transaction. Nothing of a deleted connection or a cancelled replay is tried again.
+ * Deliveries that a person wants tried again: dead letters, and what waits for its retry. Plain functions over a store,
+ * which is gone through page by page, each page in one transaction. Nothing of a deleted connection or a cancelled
+ * replay is tried again.
  */
 import type { RedriveFilter } from "./Deliveries.ts"
 import { probeNow } from "./DeliveryCommands.ts"

@@ -1,6 +1,7 @@
 /**
- * The registry of a workspace: sources, destinations, connections and API keys. Every change is a fact of the workspace's own
- * journal and gets the next version; what it touches (logs, destinations) is told that version before the change is answered.
+ * The registry of a workspace: sources, destinations, connections and API keys. Every change is a fact of the
+ * workspace's own journal and gets the next version; what it touches (logs, destinations) is told that version before
+ * the change is answered.
  *
  * `RegistryStore` is the synchronous store over SQL; `Registry` is the service that the API uses.
  */
@@ -103,7 +104,8 @@ export class Registry extends Context.Service<
     /** Refused as `stale` unless `entity.version` is the stored one. */
     readonly update: <K extends Kind>(entity: EntityOf<K>) => Effect.Effect<Change<EntityOf<K>>, Failure>
     /**
-     * A source or destination takes its connections with it, and what waits is cancelled. History stays readable for the retention.
+     * A source or destination takes its connections with it, and what waits is cancelled. History stays readable for
+     * the retention.
      */
     readonly remove: (
       workspace: Ids.WorkspaceId,
@@ -123,7 +125,10 @@ export class Registry extends Context.Service<
   }
 >()("@hookstream/core/Registry") {}
 
-/** A change that is stored. `untold`: sources and destinations it concerns that could not be reached; they are told later. */
+/**
+ * A change that is stored. `untold`: sources and destinations it concerns that could not be reached; they are told
+ * later.
+ */
 export interface Change<A> {
   readonly value: A
   readonly untold: ReadonlyArray<string>
@@ -255,12 +260,14 @@ export const makeStore = (sql: Sql): RegistryStore => {
     sql.exec("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", version, entity.updatedAt, type, entity.id, json)
     sql.exec(
       "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-      ...[entity.id, entity.kind, n, "slug" in entity ? entity.slug : null],
-      ...[
-        entity.kind === "connection" ? entity.sourceId : null,
-        "destinationId" in entity ? entity.destinationId : null
-      ],
-      ...[type === "deleted" ? 1 : 0, json]
+      entity.id,
+      entity.kind,
+      n,
+      "slug" in entity ? entity.slug : null,
+      entity.kind === "connection" ? entity.sourceId : null,
+      "destinationId" in entity ? entity.destinationId : null,
+      type === "deleted" ? 1 : 0,
+      json
     )
     if (entity.kind === "replay") {
       sql.exec("INSERT OR REPLACE INTO replay_commands VALUES (?, ?, ?)", entity.id, entity.destinationId, version)
@@ -387,7 +394,9 @@ export const makeStore = (sql: Sql): RegistryStore => {
       const before = cursor === null ? Number.MAX_SAFE_INTEGER : Number(cursor)
       const rows = sql.exec(
         "SELECT n, entity FROM entities WHERE kind = ? AND deleted = 0 AND n < ? ORDER BY n DESC LIMIT ?",
-        ...[kind, before, limit + 1]
+        kind,
+        before,
+        limit + 1
       )
       const shown = rows.slice(0, limit)
       return { items: shown.map(toEntity), next: rows.length > limit ? String(shown.at(-1)!["n"]) : null }

@@ -1,4 +1,7 @@
-/** A replay as it was asked for: a part of the past, sent to one destination again. How far it is, its destination knows. */
+/**
+ * A replay as it was asked for: a part of the past, sent to one destination again. How far it is, its destination
+ * knows.
+ */
 import * as Schema from "effect/Schema"
 import { FilterRule } from "./Filter.ts"
 import * as Ids from "./Ids.ts"

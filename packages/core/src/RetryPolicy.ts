@@ -1,6 +1,6 @@
 /**
- * When a failed delivery is tried again. The policy is an Effect `Schedule`; `delayAfter` is the same rule as a pure function,
- * for the durable pump, which cannot hold a schedule in memory over days. A law test proves that both agree.
+ * When a failed delivery is tried again. The policy is an Effect `Schedule`; `delayAfter` is the same rule as a pure
+ * function, for the durable pump, which cannot hold a schedule in memory over days. A law test proves that both agree.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -16,7 +16,10 @@ export const RetryPolicy = Schema.Struct({
   enabled: Schema.Boolean,
   /** Retries after the first try: 5 retries are 6 tries. */
   maxRetries: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 })),
-  /** `exponential` looks the n-th interval up and repeats the last; `linear` is `intervals[0] * n`; `fixed` is `intervals[0]`. */
+  /**
+   * `exponential` looks the n-th interval up and repeats the last; `linear` is `intervals[0] * n`; `fixed` is
+   * `intervals[0]`.
+   */
   backoff: Schema.Literals(["exponential", "linear", "fixed"]),
   /** Seconds. */
   intervals: Schema.NonEmptyArray(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 7 * DAY_SECONDS }))),

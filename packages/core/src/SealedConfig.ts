@@ -1,6 +1,6 @@
 /**
- * A sink's config at rest: the JSON as the user wrote it, with a {@link Sealed} in the place of each secret. Which fields are
- * secrets follows from the sink's own Schema: those that decode to `Redacted`.
+ * A sink's config at rest: the JSON as the user wrote it, with a {@link Sealed} in the place of each secret. Which
+ * fields are secrets follows from the sink's own Schema: those that decode to `Redacted`.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -100,8 +100,8 @@ export const kept = (
 }
 
 /**
- * Applies a PATCH: named fields replace stored ones, `null` removes one, and a masked value sent back keeps the secret that it
- * masks. `opened` is the stored config with its secrets in plain text; so is the result.
+ * Applies a PATCH: named fields replace stored ones, `null` removes one, and a masked value sent back keeps the secret
+ * that it masks. `opened` is the stored config with its secrets in plain text; so is the result.
  */
 export const patch = (opened: JsonObject, changes: JsonObject): JsonObject => {
   const unmasked = Effect.runSync(

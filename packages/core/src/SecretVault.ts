@@ -1,7 +1,7 @@
 /**
- * Secrets at rest: envelope encryption with AES-256-GCM. Each secret has a random data key; the data key is wrapped by the
- * deployment's key ring (`HOOKSTREAM_KEYS`). Both layers are bound to the place of the secret (workspace, object, field,
- * version of this format), so that a ciphertext moved to another row does not open.
+ * Secrets at rest: envelope encryption with AES-256-GCM. Each secret has a random data key; the data key is wrapped by
+ * the deployment's key ring (`HOOKSTREAM_KEYS`). Both layers are bound to the place of the secret (workspace, object,
+ * field, version of this format), so that a ciphertext moved to another row does not open.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

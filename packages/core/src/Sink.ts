@@ -25,7 +25,9 @@ export const Reason = Schema.Literals([
 ])
 export type Reason = typeof Reason.Type
 
-/** A whole request failed, or failed for every record in the same way. `detail` is shown to users and holds no secret. */
+/**
+ * A whole request failed, or failed for every record in the same way. `detail` is shown to users and holds no secret.
+ */
 export class SinkError extends Schema.TaggedError<SinkError>()("SinkError", {
   reason: Reason,
   detail: Schema.String,
@@ -47,8 +49,9 @@ export const failed = (reason: Reason, detail: string, retryAfter?: number): Out
   retryAfter === undefined ? { _tag: "Failed", reason, detail } : { _tag: "Failed", reason, detail, retryAfter }
 
 /**
- * Hears what became of one event of a `send`, by its position in the batch, before the send has come to its end. What it has heard
- * stands, however the send ends: by a time-out, a `SinkError`, a defect. To hear of a position twice is to hear the last word.
+ * Hears what became of one event of a `send`, by its position in the batch, before the send has come to its end. What
+ * it has heard stands, however the send ends: by a time-out, a `SinkError`, a defect. To hear of a position twice is to
+ * hear the last word.
  */
 export type Tell = (position: number, outcome: Outcome) => void
 
@@ -63,7 +66,9 @@ export interface OutboundEvent {
   readonly replayId: string | null
 }
 
-/** One step of a check: what was looked at, whether it is well (`unknown`: it cannot be told), and what would fix it. */
+/**
+ * One step of a check: what was looked at, whether it is well (`unknown`: it cannot be told), and what would fix it.
+ */
 export const CheckStep = Schema.Struct({
   name: Schema.String,
   result: Schema.Literals(["ok", "failed", "unknown"]),
@@ -89,8 +94,8 @@ export interface SinkDriver {
   /** What the sink itself orders by (Kafka: the record's key): the default of a connection's `ordering_key`. */
   readonly orderingKey?: EventPath.Read
   /**
-   * One outcome for each event, in order; `SinkError` when the request as a whole failed. A sink that answers for one event after
-   * another tells each outcome as it comes; one whose answer is for all at once has nothing to tell.
+   * One outcome for each event, in order; `SinkError` when the request as a whole failed. A sink that answers for one
+   * event after another tells each outcome as it comes; one whose answer is for all at once has nothing to tell.
    */
   readonly send: (batch: ReadonlyArray<OutboundEvent>, tell?: Tell) => Effect.Effect<ReadonlyArray<Outcome>, SinkError>
   /** Reachability, credentials, target, one step each; it delivers nothing. */
@@ -131,13 +136,13 @@ export interface Sink {
   /** Default of a destination's `timeout_ms`. */
   readonly defaultTimeoutMs: number
   /**
-   * What a user wrote, as it is stored: pasted white space gone, URLs as they are called (`Tidy.ts`). It comes before `config`, on
-   * writes alone: what is stored, secrets above all, is never changed behind its owner's back.
+   * What a user wrote, as it is stored: pasted white space gone, URLs as they are called (`Tidy.ts`). It comes before
+   * `config`, on writes alone: what is stored, secrets above all, is never changed behind its owner's back.
    */
   readonly tidy: (config: unknown) => unknown
   /**
-   * JSON in, as users write it. Secret fields decode to `Redacted`; that is how they are found, sealed and masked. Its checks hold
-   * for what is written; what an earlier version has stored is decoded without them.
+   * JSON in, as users write it. Secret fields decode to `Redacted`; that is how they are found, sealed and masked. Its
+   * checks hold for what is written; what an earlier version has stored is decoded without them.
    */
   readonly config: Schema.Codec<unknown, unknown>
   /** What a Schema cannot say: rules between fields, with the destination's own, and what this deployment forbids. */
@@ -151,8 +156,8 @@ export interface Sink {
 }
 
 /**
- * Makes a sink type from its config Schema and its driver. The result forgets the config's type: the registry holds sinks of
- * every type, and only `config` can make a value that `driver` takes.
+ * Makes a sink type from its config Schema and its driver. The result forgets the config's type: the registry holds
+ * sinks of every type, and only `config` can make a value that `driver` takes.
  */
 export const make = <Config, Encoded>(options: {
   readonly type: string
@@ -184,8 +189,8 @@ export const SECRET_MAX = 4096
 export const STORED = { disableChecks: true } as const
 
 /**
- * A secret text in a sink's config: `Redacted` once decoded, and in forms a password that is never shown. What forms need is
- * annotated before the checks, for of those JSON Schema shows nothing.
+ * A secret text in a sink's config: `Redacted` once decoded, and in forms a password that is never shown. What forms
+ * need is annotated before the checks, for of those JSON Schema shows nothing.
  */
 export const secret = (about: { readonly title: string; readonly description: string }) =>
   Schema.RedactedFromValue(

@@ -1,8 +1,9 @@
 /**
- * The synchronous SQLite that every store is written against: a Durable Object's `storage.sql` and `node:sqlite` both fit.
+ * The synchronous SQLite that every store is written against: a Durable Object's `storage.sql` and `node:sqlite` both
+ * fit.
  *
- * Synchronous on purpose: a timer between two statements of a write commits the first without the second, and Effect fibers
- * yield by timers. So a store is plain functions, and its Effect service wraps each once.
+ * Synchronous on purpose: a timer between two statements of a write commits the first without the second, and Effect
+ * fibers yield by timers. So a store is plain functions, and its Effect service wraps each once.
  */
 export type SqlValue = string | number | null | Uint8Array | ArrayBuffer
 
@@ -20,8 +21,8 @@ export const blob = (value: SqlValue | undefined): Uint8Array =>
   value instanceof ArrayBuffer ? new Uint8Array(value) : (value as Uint8Array)
 
 /**
- * Brings a store's tables to their newest version, one step after the other, and remembers the version in `schema_versions`
- * (`PRAGMA user_version` is refused in Durable Objects).
+ * Brings a store's tables to their newest version, one step after the other, and remembers the version in
+ * `schema_versions` (`PRAGMA user_version` is refused in Durable Objects).
  */
 export const migrate = (sql: Sql, store: string, steps: ReadonlyArray<ReadonlyArray<string>>): void =>
   sql.transaction(() => {

@@ -1,6 +1,6 @@
 /**
- * What users paste, in the form in which it is stored: without the white space that comes along from a web page, and each URL as the
- * URL parser writes it, so that what is shown is what is called. For a sink's `tidy`.
+ * What users paste, in the form in which it is stored: without the white space that comes along from a web page, and
+ * each URL as the URL parser writes it, so that what is shown is what is called. For a sink's `tidy`.
  */
 
 /** White space of any script, and what has no width at all. */

@@ -1,6 +1,6 @@
 /**
- * The engine of a workspace: everything that its object decides. It keeps the registry, and tells logs and destinations what
- * changed: those that a change concerns before it is answered, those that could not be reached by its alarm.
+ * The engine of a workspace: everything that its object decides. It keeps the registry, and tells logs and destinations
+ * what changed: those that a change concerns before it is answered, those that could not be reached by its alarm.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -43,7 +43,9 @@ export interface WorkspaceEngine {
   readonly createKey: (workspace: WorkspaceId, key: Registry.NewApiKey) => Reply<Registry.ApiKey>
   readonly listKeys: () => ReadonlyArray<Registry.ApiKey>
   readonly removeKey: (id: ApiKeyId) => Reply<null>
-  /** Answers once those it concerns work by the change, or could not be reached in time; so do `update` and `remove`. */
+  /**
+   * Answers once those it concerns work by the change, or could not be reached in time; so do `update` and `remove`.
+   */
   readonly create: (entity: Registry.NewEntity, idempotency: Registry.Idempotency | undefined) => Promise<Changed>
   readonly update: (entity: Registry.Entity) => Promise<Changed>
   readonly remove: (kind: Registry.Kind, id: string) => Promise<Changed>

@@ -20,7 +20,10 @@ const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 
 setFlagsFromString("--expose-gc")
 const collect: () => void = runInNewContext("gc")
-/** Bytes that are still reachable: collected until nothing more falls away, so that it does not matter when the engine collects. */
+/**
+ * Bytes that are still reachable: collected until nothing more falls away, so that it does not matter when the engine
+ * collects.
+ */
 const reachable = async (): Promise<number> => {
   let least = Number.POSITIVE_INFINITY
   for (let still = 0; still < 3; still++) {
@@ -55,7 +58,11 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
         let arrived = 0
         const settings: Pump.Settings = {
           open: (_, events) => Effect.succeed(events),
-          ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 1, connections: new Map() },
+          destinationId: "dst_1",
+          configVersion: 0,
+          timeoutMs: 5000,
+          maxInFlight: 1,
+          connections: new Map(),
           driver: {
             batch: { maxEvents: 100, maxBytes: MIB },
             check: Effect.succeed([]),
@@ -70,8 +77,12 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
             }
           },
           policy: {
-            ...{ ordering: "none", retry: defaultPolicy, breaker: CircuitBreaker.defaultSettings, maxPending: 10_000 },
-            ...{ limits: Delivery.unlimited, window: { events: 100, bytes: MIB } }
+            ordering: "none",
+            retry: defaultPolicy,
+            breaker: CircuitBreaker.defaultSettings,
+            maxPending: 10_000,
+            limits: Delivery.unlimited,
+            window: { events: 100, bytes: MIB }
           }
         }
         const layer = Layer.mergeAll(

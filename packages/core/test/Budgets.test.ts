@@ -1,4 +1,7 @@
-/** Rows are the bill (`npm run bench -- cost` has the platform's own count): what they may be for an event does not depend on time. */
+/**
+ * Rows are the bill (`npm run bench -- cost` has the platform's own count): what they may be for an event does not
+ * depend on time.
+ */
 import { describe, expect, it } from "@effect/vitest"
 import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
 import * as Delivery from "@hookstream/core/Delivery"
@@ -29,15 +32,23 @@ const rowsPerEvent = Effect.fnUntraced(function* (maxEvents: number, window: num
   journal.raiseHead(log.sourceId, EVENTS)
   const settings: Pump.Settings = {
     open: (_, events) => Effect.succeed(events),
-    ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 6, connections: new Map() },
+    destinationId: "dst_1",
+    configVersion: 0,
+    timeoutMs: 5000,
+    maxInFlight: 6,
+    connections: new Map(),
     driver: {
       batch: { maxEvents, maxBytes: 1e6 },
       check: Effect.succeed([]),
       send: (batch) => Effect.succeed(batch.map(() => delivered({ offset: "1" })))
     },
     policy: {
-      ...{ ordering: "none", retry: defaultPolicy, breaker: CircuitBreaker.defaultSettings, maxPending: 10_000 },
-      ...{ limits: Delivery.unlimited, window: { events: window, bytes: 1e6 } }
+      ordering: "none",
+      retry: defaultPolicy,
+      breaker: CircuitBreaker.defaultSettings,
+      maxPending: 10_000,
+      limits: Delivery.unlimited,
+      window: { events: window, bytes: 1e6 }
     }
   }
   const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, events]])))

@@ -31,17 +31,15 @@ const view = (change: Partial<Delivery.View> = {}): Delivery.View => ({
 })
 const control = (change: Partial<Facts.Control>): Facts.Control => ({ ...Facts.initialControl, ...change })
 const pending = (seq: number, change: Partial<Facts.Pending> = {}): Facts.Pending => ({
-  ...{
-    run: "conn_1",
-    seq,
-    spent: 1,
-    key: null,
-    restarts: 0,
-    since: 1,
-    due: NOW,
-    reason: "Unavailable",
-    detail: "down"
-  },
+  run: "conn_1",
+  seq,
+  spent: 1,
+  key: null,
+  restarts: 0,
+  since: 1,
+  due: NOW,
+  reason: "Unavailable",
+  detail: "down",
   ...change
 })
 const plan = (given: Delivery.View, policy: Partial<Delivery.Policy> = {}) =>
@@ -282,7 +280,9 @@ describe("plan with limits", () => {
     ["bytes", 2000, 1001]
   ] as const)("waits until there are %s again", (kind, full, wait) => {
     expect(plan(view({ runs, ...rates({ [kind]: NOW + full }) }), { limits })).toEqual({
-      ...{ _tag: "Wait", until: NOW + wait, because: "rate limit" }
+      _tag: "Wait",
+      until: NOW + wait,
+      because: "rate limit"
     })
   })
 })

@@ -1,7 +1,8 @@
 /**
- * Logs and destinations together, in virtual time, under generated commands and faults: calls that are lost, doubled, late or hang,
- * alarms that are lost, late or doubled, processes that end at any moment, sinks that misbehave, changes in mid-run. Then the faults
- * stop, and the oracle's own record is held against the promises. A failure prints a replay token.
+ * Logs and destinations together, in virtual time, under generated commands and faults: calls that are lost, doubled,
+ * late or hang, alarms that are lost, late or doubled, processes that end at any moment, sinks that misbehave, changes
+ * in mid-run. Then the faults stop, and the oracle's own record is held against the promises. A failure prints a replay
+ * token.
  *
  * `HOOKSTREAM_ENGINE_RUNS` sets the number of generated histories (`npm run sim -- --seeds 2000`).
  */
@@ -182,7 +183,8 @@ const simulate = async (history: typeof History.Type): Promise<void> => {
   // The faults stop, and time goes on.
   world.calm()
   if (history.alarms.includes("lost")) {
-    // An alarm that was lost is missed only when something else comes, for nothing sweeps yet. So after two minutes something does.
+    // An alarm that was lost is missed only when something else comes, for nothing sweeps yet. So after two minutes
+    // something does.
     await time.pass(120_000)
     for (let i = 0; i < SOURCES; i++) start(gateway.send({ source: i, n: ++numbers[i]!, key: KEYS }))
   }

@@ -86,7 +86,7 @@ describe("the event log on SQLite", () => {
     group(99_999)
     group(3)
     expect(store.read(99_998, { maxEvents: 9, maxBytes: 9 }).events.map(({ seq }) => seq)).toEqual([
-      ...[99_999, 100_000, 100_001, 100_002]
+      99_999, 100_000, 100_001, 100_002
     ])
     store.drop(6, 100_000)
     expect(store.stats()).toMatchObject({ first: 100_001, count: 100_002 })

@@ -1,6 +1,6 @@
 /**
- * A Durable Object in virtual time: its storage, its one alarm, its timers and its log. `kill` ends the process: what is in memory is
- * gone, what was committed and the alarm stay.
+ * A Durable Object in virtual time: its storage, its one alarm, its timers and its log. `kill` ends the process: what
+ * is in memory is gone, what was committed and the alarm stay.
  */
 import * as Alarm from "@hookstream/core/Alarm"
 import type { EnginePorts } from "@hookstream/core/EnginePorts"

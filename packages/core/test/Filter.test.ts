@@ -5,8 +5,15 @@ import { Result, Schema } from "effect"
 
 const event = (payload: unknown, change: object = {}) =>
   EventPath.viewOf({
-    ...{ id: "evt_1", sourceId: "src_1", seq: 1, receivedAt: 1, bodyKind: payload === undefined ? "binary" : "json" },
-    ...{ method: "POST", query: "a=1&a=2&empty=", contentType: "application/json", sourceIp: null },
+    id: "evt_1",
+    sourceId: "src_1",
+    seq: 1,
+    receivedAt: 1,
+    bodyKind: payload === undefined ? "binary" : "json",
+    method: "POST",
+    query: "a=1&a=2&empty=",
+    contentType: "application/json",
+    sourceIp: null,
     headers: [["x-github-event", "push"]],
     body: new TextEncoder().encode(JSON.stringify(payload) ?? ""),
     ...change

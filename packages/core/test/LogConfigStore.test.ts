@@ -4,7 +4,9 @@ import { describe, expect, it } from "vitest"
 import { nodeSql } from "./NodeSql.ts"
 
 const config = (version: number, ...destinations: ReadonlyArray<string>): LogConfig => ({
-  ...{ version, deleted: false, destinations },
+  version,
+  deleted: false,
+  destinations,
   source: {
     ...({
       kind: "source",

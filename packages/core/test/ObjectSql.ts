@@ -1,7 +1,7 @@
 /**
- * SQLite as a Durable Object has it: the first write begins an implicit transaction, which the next macrotask commits, and so does
- * whatever leaves the object (the output gate waits for it). A write before a throw stays; a crash drops what is not committed.
- * `Stores.workerd.test.ts` compares it with workerd.
+ * SQLite as a Durable Object has it: the first write begins an implicit transaction, which the next macrotask commits,
+ * and so does whatever leaves the object (the output gate waits for it). A write before a throw stays; a crash drops
+ * what is not committed. `Stores.workerd.test.ts` compares it with workerd.
  */
 import { DatabaseSync } from "node:sqlite"
 import type { Sql, SqlRow } from "@hookstream/core/Sql"

@@ -42,7 +42,10 @@ const given = (
   for (let i = 0; i < events; i++) append()
   const settings: Pump.Settings = {
     open: (_, events) => Effect.succeed(events),
-    ...{ destinationId: "dst_1", configVersion: 0, timeoutMs: 5000, maxInFlight: 4 },
+    destinationId: "dst_1",
+    configVersion: 0,
+    timeoutMs: 5000,
+    maxInFlight: 4,
     policy: {
       ordering: "none",
       retry,
@@ -1128,7 +1131,10 @@ describe("a replay", () => {
     journal.commit(
       [
         {
-          ...({ _tag: "ReplayRequested", connection: "conn_1", after, through } as const),
+          _tag: "ReplayRequested",
+          connection: "conn_1",
+          after,
+          through,
           replay: { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: null, ...change }
         }
       ],

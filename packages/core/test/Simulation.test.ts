@@ -1,7 +1,7 @@
 /**
- * The whole pipeline in virtual time under generated commands and faults. A run of the pump may end at any send or commit, as a
- * killed process does; what is committed stays, what is in memory is gone. Afterwards the faults stop, and the history is checked
- * against the promises. A failure prints a replay token.
+ * The whole pipeline in virtual time under generated commands and faults. A run of the pump may end at any send or
+ * commit, as a killed process does; what is committed stays, what is in memory is gone. Afterwards the faults stop, and
+ * the history is checked against the promises. A failure prints a replay token.
  *
  * `HOOKSTREAM_SIM_RUNS` sets the number of generated histories (`npm run sim -- --seeds 2000`).
  */
@@ -25,9 +25,9 @@ import { objectSql } from "./ObjectSql.ts"
 const RUNS = Number(process.env["HOOKSTREAM_SIM_RUNS"] ?? 1000)
 
 /**
- * What the sink does with requests, one after another. `lost`: produced, and the reply is lost. `hang`: produced, no reply. `told`:
- * produced, the first half is answered for, then no more. `no topic`: the first event is refused for all, the request is ended, and
- * the sink goes on with the rest.
+ * What the sink does with requests, one after another. `lost`: produced, and the reply is lost. `hang`: produced, no
+ * reply. `told`: produced, the first half is answered for, then no more. `no topic`: the first event is refused for
+ * all, the request is ended, and the sink goes on with the rest.
  */
 const Mode = Schema.Literals([
   "ok",
@@ -76,8 +76,8 @@ const Ask = Schema.Literals([
   "cancel replay"
 ])
 /**
- * Events come, the sink is in some mode, the pump runs, time goes by, and perhaps somebody asks for something: after the run, or
- * (`during`) in mid-run, when so many requests have been made.
+ * Events come, the sink is in some mode, the pump runs, time goes by, and perhaps somebody asks for something: after
+ * the run, or (`during`) in mid-run, when so many requests have been made.
  */
 const Act = Schema.Struct({
   count: Schema.Literals([0, 1, 3, 40, 150]),
@@ -243,14 +243,12 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   const current = Effect.sync(
     (): Pump.Settings => ({
       open: (_, events) => Effect.succeed(events),
-      ...{
-        destinationId: "dst_1",
-        configVersion: version,
-        driver: { batch: { maxEvents, maxBytes: 1024 }, check: Effect.succeed([]), send },
-        policy,
-        timeoutMs: TIMEOUT,
-        maxInFlight: 4
-      },
+      destinationId: "dst_1",
+      configVersion: version,
+      driver: { batch: { maxEvents, maxBytes: 1024 }, check: Effect.succeed([]), send },
+      policy,
+      timeoutMs: TIMEOUT,
+      maxInFlight: 4,
       connections: new Map([
         [era().connection, { filter: () => undefined, rules: 0, orderingKey: ({ event }) => event.seq % KEYS }]
       ])

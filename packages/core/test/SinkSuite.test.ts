@@ -90,7 +90,10 @@ const driver = ({ address, token }: typeof MemoryConfig.Type): Sink.SinkDriver =
 }
 
 const MemorySink = Sink.make({
-  ...{ type: "memory", title: "Memory", supports: { batch: true, receipts: true }, config: MemoryConfig },
+  type: "memory",
+  title: "Memory",
+  supports: { batch: true, receipts: true },
+  config: MemoryConfig,
   target: ({ address }) => address,
   driver: (config) => Effect.sync(() => driver(config))
 })

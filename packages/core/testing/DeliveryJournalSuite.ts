@@ -4,7 +4,11 @@ import type * as Facts from "@hookstream/core/DeliveryFacts"
 import type { DeliveryStore } from "@hookstream/core/DeliveryJournal"
 
 const started = (connection: string, after = 0, sourceId = "src_1"): Facts.Fact => ({
-  ...({ _tag: "ConnectionStarted", connection, sourceId, route: "0123abcde", after } as const)
+  _tag: "ConnectionStarted",
+  connection,
+  sourceId,
+  route: "0123abcde",
+  after
 })
 const windowOf = (lo: number, hi: number, run = "conn_1") => ({ run, lo, hi })
 const rest = { seen: [], rates: null, rest: null } as const
@@ -250,7 +254,12 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
   "tells every try of an event, in order": (store) => {
     store.commit([started("conn_1"), settled(1, 2, done(1), retry(2, 500))], 100)
     const again = (at: number, one: Facts.Settlement): Facts.Fact => ({
-      ...({ _tag: "WindowSettled", ...windowOf(2, 2), seqs: [2], at, settled: [one], ...rest } as const)
+      _tag: "WindowSettled",
+      ...windowOf(2, 2),
+      seqs: [2],
+      at,
+      settled: [one],
+      ...rest
     })
     const lost = {
       _tag: "Retry",
@@ -374,7 +383,10 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
   },
   "counts a disabled connection's retries as due only when it is enabled again": (store) => {
     const enabled = (value: boolean): Facts.Fact => ({
-      ...({ _tag: "ConnectionChanged", connection: "conn_1", enabled: value, deleted: false } as const)
+      _tag: "ConnectionChanged",
+      connection: "conn_1",
+      enabled: value,
+      deleted: false
     })
     store.commit([started("conn_1"), settled(1, 1, retry(1, 500)), enabled(false)], 100)
     equal([store.view(600).due.length, store.view(1).nextDue], [0, null])
@@ -412,7 +424,12 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     const replay = { id: "rpl_1", filterRules: [], ratePerSecond: 10, maxEvents: 3 }
     const run = "conn_1:rpl_1"
     const replayed = (lo: number, hi: number, ...all: ReadonlyArray<Facts.Settlement>): Facts.Fact => ({
-      ...({ _tag: "WindowSettled", ...windowOf(lo, hi, run), seqs: null, at: 5000, settled: all, ...rest } as const)
+      _tag: "WindowSettled",
+      ...windowOf(lo, hi, run),
+      seqs: null,
+      at: 5000,
+      settled: all,
+      ...rest
     })
     store.commit([started("conn_1"), settled(1, 9, done(1), dead(2))], 100)
     store.commit([{ _tag: "ReplayRequested", connection: "conn_1", replay, after: 2, through: 8 }], 200)
@@ -427,7 +444,13 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     )
     store.commit([replayed(3, 5, done(3), { _tag: "Filtered", seq: 4, rule: 0 }, retry(5, 6000))], 5000)
     equal(store.replay("rpl_1"), {
-      ...{ status: "running", total: 6, processed: 2, delivered: 1, filtered: 1, dead: 0, pending: 1 }
+      status: "running",
+      total: 6,
+      processed: 2,
+      delivered: 1,
+      filtered: 1,
+      dead: 0,
+      pending: 1
     })
     // Two events were sent at ten a second.
     equal(store.view(5000).runs[1]!.rateFullAt, 5200)
@@ -438,7 +461,13 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     const again = { ...replayed(5, 5, dead(5)), seqs: [5] } as Facts.Fact
     store.commit([again, replayed(6, 8, done(6)), { _tag: "ReplayFinished", run, at: 7000 }], 7000)
     equal(store.replay("rpl_1"), {
-      ...{ status: "finished", total: 6, processed: 6, delivered: 2, filtered: 1, dead: 1, pending: 0 }
+      status: "finished",
+      total: 6,
+      processed: 6,
+      delivered: 2,
+      filtered: 1,
+      dead: 1,
+      pending: 0
     })
     equal(
       store.view(9000).runs.map(({ id }) => id),
@@ -543,7 +572,13 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     )
     equal([store.isOpen("conn_1", 2), store.isOpen("conn_1", 3), store.isOpen("conn_2", 1)], [false, false, true])
     equal(store.replay("rpl_1"), {
-      ...{ status: "cancelled", total: 4, processed: 1, delivered: 1, filtered: 0, dead: 0, pending: 0 }
+      status: "cancelled",
+      total: 4,
+      processed: 1,
+      delivered: 1,
+      filtered: 0,
+      dead: 0,
+      pending: 0
     })
     equal(
       store.deadLetters(null, 9).letters.map(({ seq }) => seq),

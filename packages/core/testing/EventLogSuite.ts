@@ -7,8 +7,11 @@ import { parseEventId } from "@hookstream/core/Ids"
 export const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 
 const META: EventMeta = {
-  ...{ method: "POST", headers: [["content-type", "application/json"]], query: "a=1" },
-  ...{ contentType: "application/json", sourceIp: "203.0.113.9" }
+  method: "POST",
+  headers: [["content-type", "application/json"]],
+  query: "a=1",
+  contentType: "application/json",
+  sourceIp: "203.0.113.9"
 }
 const eventOf = (body: string | Uint8Array) =>
   newEvent(META, typeof body === "string" ? new TextEncoder().encode(body) : body)

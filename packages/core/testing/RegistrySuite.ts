@@ -34,15 +34,14 @@ const destination = (n: number): Destination => ({
     config: {},
     ...base
   } as const),
-  ...({
-    retry: defaultPolicy,
-    timeoutMs: 1,
-    maxInFlight: 1,
-    maxPending: 1,
-    status: "active",
-    ordering: "none"
-  } as const),
-  ...{ breaker: defaultSettings, ratePerSecond: null }
+  retry: defaultPolicy,
+  timeoutMs: 1,
+  maxInFlight: 1,
+  maxPending: 1,
+  status: "active",
+  ordering: "none",
+  breaker: defaultSettings,
+  ratePerSecond: null
 })
 const connection = (n: number, sourceId: number, destinationId: number): Connection => ({
   ...({
@@ -55,7 +54,8 @@ const connection = (n: number, sourceId: number, destinationId: number): Connect
     filterRules: [],
     ...base
   } as const),
-  ...{ sourceId: `src_${hex(sourceId)}`, destinationId: `dst_${hex(destinationId)}` }
+  sourceId: `src_${hex(sourceId)}`,
+  destinationId: `dst_${hex(destinationId)}`
 })
 const reason = (result: ReturnType<RegistryStore["create"] | RegistryStore["removeKey"]>) =>
   Result.isSuccess(result) ? "ok" : result.failure._tag === "ConflictError" ? result.failure.reason : "not_found"

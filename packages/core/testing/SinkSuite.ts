@@ -1,6 +1,6 @@
 /**
- * What every sink must do, as a list of cases: each title begins with the clause of `docs/sinks/writing-a-sink.md` that it proves.
- * A sink's own test runs them against a target that it can make behave badly.
+ * What every sink must do, as a list of cases: each title begins with the clause of `docs/sinks/writing-a-sink.md` that
+ * it proves. A sink's own test runs them against a target that it can make behave badly.
  */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -93,8 +93,15 @@ const outbound = (body = `{"n":${events}}`): OutboundEvent => {
   const event: Event = {
     id: makeEventId({ receivedAt: 1_700_000_000_000, seq, route: "0123abcde" }),
     sourceId: `src_${"0".repeat(32)}`,
-    ...{ seq, receivedAt: 1_700_000_000_000, method: "POST", headers: [], query: "" },
-    ...{ contentType: "application/json", sourceIp: null, bodyKind: "json", body: new TextEncoder().encode(body) }
+    seq,
+    receivedAt: 1_700_000_000_000,
+    method: "POST",
+    headers: [],
+    query: "",
+    contentType: "application/json",
+    sourceIp: null,
+    bodyKind: "json",
+    body: new TextEncoder().encode(body)
   }
   const destinationId = `dst_${"0".repeat(31)}1`
   return { event, destinationId, connectionId: `conn_${"0".repeat(32)}`, attempt: 1, replayId: null }
@@ -163,7 +170,9 @@ const watched = (client: Options["client"]) => {
 
 /** A request as it goes on the wire. */
 const wire = ({ method, url, headers, body }: HttpClientRequest.HttpClientRequest) => ({
-  ...{ method, url, headers: { ...headers } },
+  method,
+  url,
+  headers: { ...headers },
   body:
     body._tag === "Uint8Array" || body._tag === "Raw"
       ? Buffer.from(body.body as Uint8Array).toString("base64")

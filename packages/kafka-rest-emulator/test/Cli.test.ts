@@ -37,8 +37,20 @@ const takenUp = async (url: string, method: string) => {
 describe("the command", () => {
   it("says where it listens, prints each record as it lands and ends when told", async () => {
     const { output, ended, stop } = start(
-      ...["--port", "0", "--topic", "webhooks", "--topic", "orders:12", "--cluster-id", "lkc-1"],
-      ...["--api-key", "k", "--api-secret", "s", "--limits", "confluent_cloud_shared"]
+      "--port",
+      "0",
+      "--topic",
+      "webhooks",
+      "--topic",
+      "orders:12",
+      "--cluster-id",
+      "lkc-1",
+      "--api-key",
+      "k",
+      "--api-secret",
+      "s",
+      "--limits",
+      "confluent_cloud_shared"
     )
     const url = await listening(output)
     expect(output.out).toContain("webhooks, orders")
@@ -56,8 +68,16 @@ describe("the command", () => {
   })
   it("starts with faults and limits of one's own", async () => {
     const { output } = start(
-      ...["--port", "0", "--topic", "t", "--limits", '{"recordsPerSecond":1}'],
-      ...["--fault", '{"_tag":"Respond","status":405,"on":"metadata"}', "--fault", '{"_tag":"Stream","separator":" "}']
+      "--port",
+      "0",
+      "--topic",
+      "t",
+      "--limits",
+      '{"recordsPerSecond":1}',
+      "--fault",
+      '{"_tag":"Respond","status":405,"on":"metadata"}',
+      "--fault",
+      '{"_tag":"Stream","separator":" "}'
     )
     const url = await listening(output)
     expect((await fetch(`${url}/v3/clusters/c`)).status).toBe(405)

@@ -60,8 +60,10 @@ describe("the limits of a cluster", () => {
   })
   it("of Confluent Cloud are the published ones", async () => {
     expect(LIMIT_PRESETS.confluent_cloud_shared).toEqual({
-      ...{ requestsPerSecond: 25, recordsPerSecond: 1000 },
-      ...{ bytesPerSecond: 10_000_000, messageBytes: 8_000_000 }
+      requestsPerSecond: 25,
+      recordsPerSecond: 1000,
+      bytesPerSecond: 10_000_000,
+      messageBytes: 8_000_000
     })
     const { codes } = await start("confluent_cloud_shared")
     const refused = (await codes(record("1").repeat(5000))).filter((code) => code === 429)

@@ -37,8 +37,12 @@ describe.each(["/v3", "/kafka/v3"])("GET below %s", (prefix) => {
     expect(body).toEqual({
       kind: "KafkaTopic",
       metadata: { self: `${cluster()}/topics/orders`, resource_name: "crn:///kafka=lkc-1/topic=orders" },
-      ...{ cluster_id: "lkc-1", topic_name: "orders", is_internal: false },
-      ...{ replication_factor: 3, partitions_count: 12, authorized_operations: [] },
+      cluster_id: "lkc-1",
+      topic_name: "orders",
+      is_internal: false,
+      replication_factor: 3,
+      partitions_count: 12,
+      authorized_operations: [],
       partitions: { related: `${cluster()}/topics/orders/partitions` },
       configs: { related: `${cluster()}/topics/orders/configs` },
       partition_reassignments: { related: `${cluster()}/topics/orders/partitions/-/reassignment` }

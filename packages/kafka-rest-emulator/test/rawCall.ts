@@ -18,8 +18,12 @@ const parse = (bytes: Buffer): RawAnswer => {
   const head = bytes.subarray(0, end).toString("latin1")
   const header = (name: string) => new RegExp(`^${name}: (.*)$`, "im").exec(head)?.[1]
   const answer = (chunks: ReadonlyArray<Buffer>, whole: boolean): RawAnswer => ({
-    ...{ status: Number(head.split(" ")[1]), type: header("content-type") ?? "", head },
-    ...{ chunks, whole, body: Buffer.concat(chunks).toString("utf8") }
+    status: Number(head.split(" ")[1]),
+    type: header("content-type") ?? "",
+    head,
+    chunks,
+    whole,
+    body: Buffer.concat(chunks).toString("utf8")
   })
   const rest = bytes.subarray(end + 4)
   if (header("transfer-encoding") !== "chunked") return answer([rest], rest.length === Number(header("content-length")))

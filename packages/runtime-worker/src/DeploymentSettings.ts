@@ -47,7 +47,9 @@ const SETTINGS = {
   HOOKSTREAM_ID_KEY: ring(IdKeys.MAX_KEY_NUMBER),
   /** Key ring that seals stored secrets. */
   HOOKSTREAM_KEYS: ring(SecretVault.MAX_KEY_NUMBER),
-  /** Scheme and host at which senders reach the gateway; it serves from the root. Without it: see `originOf` of the API. */
+  /**
+   * Scheme and host at which senders reach the gateway; it serves from the root. Without it: see `originOf` of the API.
+   */
   HOOKSTREAM_PUBLIC_URL: {
     schema: decoded(Schema.String.check(Schema.makeFilter(isOrigin)), Schema.String, (text) => new URL(text).origin),
     form: "a URL of scheme and host: https://hooks.example.com",

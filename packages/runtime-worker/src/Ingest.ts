@@ -1,6 +1,6 @@
 /**
- * `ANY /v1/ingest/:token`: the hot path, in plain code. A 2xx means that the event is in the log: the log's reply waits for
- * the commit.
+ * `ANY /v1/ingest/:token`: the hot path, in plain code. A 2xx means that the event is in the log: the log's reply waits
+ * for the commit.
  */
 import type { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"

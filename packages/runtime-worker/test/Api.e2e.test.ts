@@ -86,15 +86,23 @@ describe("the seed's example", () => {
       name: "Event Stream",
       type: "kafka",
       config: {
-        ...{ bootstrap_servers: "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092", cluster_id: "lkc-xxxxx" },
-        ...{ topic: "webhook-events", api_key: "ABCDEFGHIJKLMNOP", api_secret: "ABCdef123..." }
+        bootstrap_servers: "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092",
+        cluster_id: "lkc-xxxxx",
+        topic: "webhook-events",
+        api_key: "ABCDEFGHIJKLMNOP",
+        api_secret: "ABCdef123..."
       }
     })
     expect(answer.status).toBe(201)
     expect(answer.body.destination).toMatchObject({
-      ...{ name: "Event Stream", slug: "event-stream", type: "kafka", status: "active", timeout_ms: 65_000 },
+      name: "Event Stream",
+      slug: "event-stream",
+      type: "kafka",
+      status: "active",
+      timeout_ms: 65_000,
       config: { topic: "webhook-events", api_key: "ABCDEFGHIJKLMNOP", api_secret: "****3..." },
-      ...{ retry_max_attempts: 5, retry_intervals: [30, 300, 1800, 7200, 86_400] }
+      retry_max_attempts: 5,
+      retry_intervals: [30, 300, 1800, 7200, 86_400]
     })
     expect(answer.body.destination.id).toMatch(/^dst_[0-9a-f]{32}$/)
   })
@@ -112,8 +120,15 @@ describe("bad input", () => {
     const answer = await create({ topic: "a/b", nonsense: 1 }, { name: "", retry_max_attempts: -1, unknown: true })
     expect(answer.status).toBe(400)
     expect(paths(answer)).toEqual([
-      ...["config.api_key", "config.api_secret", "config.bootstrap_servers", "config.cluster_id", "config.nonsense"],
-      ...["config.topic", "name", "retry_max_attempts", "unknown"]
+      "config.api_key",
+      "config.api_secret",
+      "config.bootstrap_servers",
+      "config.cluster_id",
+      "config.nonsense",
+      "config.topic",
+      "name",
+      "retry_max_attempts",
+      "unknown"
     ])
     expect(answer.body.error).toContain("config.topic: must be 1 to 249 letters")
     expect(answer.body.error).toContain("config.api_key: is required")
@@ -355,8 +370,14 @@ describe("events", () => {
       (answer) => answer.event.status === "delivered"
     )
     expect(event).toMatchObject({
-      ...{ id: event_id, source_id: source.id, method: "POST", query: "a=1&b=2", status: "delivered" },
-      ...{ body: '{"big": 12345678901234567890}', body_kind: "json", content_type: "application/json" },
+      id: event_id,
+      source_id: source.id,
+      method: "POST",
+      query: "a=1&b=2",
+      status: "delivered",
+      body: '{"big": 12345678901234567890}',
+      body_kind: "json",
+      content_type: "application/json",
       deliveries: { waiting: 0, retrying: 0, delivered: 1, filtered: 0, dead: 0 }
     })
     const shown = Object.fromEntries(
@@ -365,13 +386,11 @@ describe("events", () => {
     expect(shown).toMatchObject({ authorization: "****", "stripe-signature": "****", "x-delivery": "d1" })
     expect(event.attempts).toMatchObject([
       {
-        ...{
-          connection_id: connection.id,
-          destination_id: destination.id,
-          attempt: 1,
-          status: "delivered",
-          is_dlq: false
-        },
+        connection_id: connection.id,
+        destination_id: destination.id,
+        attempt: 1,
+        status: "delivered",
+        is_dlq: false,
         receipt: {
           partition: expect.any(Number),
           offset: expect.stringMatching(/^\d+$/),
@@ -422,18 +441,37 @@ describe("the description", () => {
     expect(body.openapi).toMatch(/^3\.1/)
     expect(Object.keys(body.paths).sort()).toEqual(
       [
-        ...["/v1/auth/api-keys", "/v1/auth/api-keys/{id}"],
-        ...["/v1/connections", "/v1/connections/test", "/v1/connections/{id}"],
-        ...["/v1/destinations", "/v1/destinations/{id}", "/v1/destinations/{id}/circuit"],
-        ...["/v1/destinations/{id}/circuit/reset", "/v1/destinations/{id}/dlq", "/v1/destinations/{id}/dlq/redrive"],
+        "/v1/auth/api-keys",
+        "/v1/auth/api-keys/{id}",
+        "/v1/connections",
+        "/v1/connections/test",
+        "/v1/connections/{id}",
+        "/v1/destinations",
+        "/v1/destinations/{id}",
+        "/v1/destinations/{id}/circuit",
+        "/v1/destinations/{id}/circuit/reset",
+        "/v1/destinations/{id}/dlq",
+        "/v1/destinations/{id}/dlq/redrive",
         "/v1/destinations/{id}/pause",
         "/v1/destinations/{id}/resume",
         "/v1/destinations/{id}/retry",
-        ...["/v1/events", "/v1/events/{id}", "/v1/events/{id}/retry", "/v1/events/{id}/timeline", "/v1/health"],
-        ...["/v1/delivery-attempts", "/v1/delivery-attempts/{id}/retry", "/v1/replay", "/v1/replay/{id}"],
-        ...["/v1/destination-types", "/v1/destinations/{id}/test"],
-        ...["/v1/ingest/{token}", "/v1/sources", "/v1/sources/{id}", "/v1/sources/{id}/rotate-url"],
-        ...["/v1/workspaces", "/v1/workspaces/{id}/api-keys"]
+        "/v1/events",
+        "/v1/events/{id}",
+        "/v1/events/{id}/retry",
+        "/v1/events/{id}/timeline",
+        "/v1/health",
+        "/v1/delivery-attempts",
+        "/v1/delivery-attempts/{id}/retry",
+        "/v1/replay",
+        "/v1/replay/{id}",
+        "/v1/destination-types",
+        "/v1/destinations/{id}/test",
+        "/v1/ingest/{token}",
+        "/v1/sources",
+        "/v1/sources/{id}",
+        "/v1/sources/{id}/rotate-url",
+        "/v1/workspaces",
+        "/v1/workspaces/{id}/api-keys"
       ].sort()
     )
     expect(Object.keys(body.paths["/v1/destinations"].post.responses)).toEqual(

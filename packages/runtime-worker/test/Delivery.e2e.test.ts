@@ -79,7 +79,9 @@ describe("a webhook becomes a record", () => {
     const before = await send(source, '"before"')
     await landed(before)
     const { destination } = await rig.client.need("POST", "/v1/destinations", {
-      ...{ name: "Second", type: "kafka", config: kafkaConfig(rig.emulator) }
+      name: "Second",
+      type: "kafka",
+      config: kafkaConfig(rig.emulator)
     })
     await rig.client.need("POST", "/v1/connections", { source_id: source.id, destination_id: destination.id })
     const after = await send(source, '"after"')
@@ -183,7 +185,10 @@ describe("when the sink fails", () => {
         ({ status }) => status === "active"
       )
     ).toMatchObject({
-      ...{ status: "active", paused_reason: null, pending: 0, dead: 0 }
+      status: "active",
+      paused_reason: null,
+      pending: 0,
+      dead: 0
     })
   })
   it("a paused destination shows how far it is behind, whenever events come", async () => {
@@ -368,20 +373,23 @@ describe("a replay", () => {
     }
     const { preview } = await rig.client.need("POST", "/v1/replay", { ...asked, dry_run: true })
     expect(preview).toEqual({
-      ...{ total: 6, scanned: 6, matching: 4, unreadable: 0, is_complete: true, first_event_ids: ids.slice(2) }
+      total: 6,
+      scanned: 6,
+      matching: 4,
+      unreadable: 0,
+      is_complete: true,
+      first_event_ids: ids.slice(2)
     })
     const before = rig.emulator.records(TOPIC).length
     const { job } = await rig.client.need("POST", "/v1/replay", asked)
     expect(await finished(job.id)).toMatchObject({
-      ...{
-        destination_id: destination.id,
-        total: 6,
-        processed: 6,
-        succeeded: 4,
-        filtered: 2,
-        failed: 0,
-        rate_limit: 100
-      }
+      destination_id: destination.id,
+      total: 6,
+      processed: 6,
+      succeeded: 4,
+      filtered: 2,
+      failed: 0,
+      rate_limit: 100
     })
     const again = rig.emulator.records(TOPIC).slice(before)
     expect(again.map((record) => header(record, "hookstream-event-id")).sort()).toEqual(ids.slice(2).sort())
@@ -426,7 +434,8 @@ describe("a replay", () => {
     await eventually(sent, (count) => count >= atKill + 3)
     expect((await rig.client.call("DELETE", `/v1/replay/${job.id}`)).status).toBe(200)
     const atCancel = sent()
-    // Two seconds later by the destination's own clock, in which the replay would have sent six: a failed event comes back.
+    // Two seconds later by the destination's own clock, in which the replay would have sent six: a failed event comes
+    // back.
     let refused = 0
     rig.emulator.setFault(({ body }) =>
       body.includes("comes back") && refused++ === 0 ? { _tag: "Receipt", code: 50302, message: "away" } : undefined

@@ -58,7 +58,10 @@ const post = async (source: { readonly ingest_url: string }, body: string): Prom
 }
 const addHttp = async (source: { readonly id: string }, config: object, settings: object = {}) => {
   const { destination } = await rig.client.need("POST", "/v1/destinations", {
-    ...{ name: `Receiver ${Math.random()}`, type: "http", config, ...settings }
+    name: `Receiver ${Math.random()}`,
+    type: "http",
+    config,
+    ...settings
   })
   await rig.client.need("POST", "/v1/connections", { source_id: source.id, destination_id: destination.id })
   return destination
@@ -82,7 +85,9 @@ describe("an HTTP destination", () => {
     )
     expect(got!.body).toBe(body)
     expect(got!.headers).toMatchObject({
-      ...{ "x-hookstream-event-id": id, "x-hookstream-delivery-attempt": "1", "content-type": "application/json" }
+      "x-hookstream-event-id": id,
+      "x-hookstream-delivery-attempt": "1",
+      "content-type": "application/json"
     })
     const headers = Object.fromEntries(Object.entries(got!.headers).map(([name, value]) => [name, String(value)]))
     expect(new Webhook(SECRET).verify(got!.body, headers)).toEqual(JSON.parse(body))
@@ -108,7 +113,8 @@ describe("an HTTP destination", () => {
   })
   it("with a wrong config is refused, every field named", async () => {
     const { status, body } = await rig.client.call("POST", "/v1/destinations", {
-      ...{ name: "Wrong", type: "http" },
+      name: "Wrong",
+      type: "http",
       config: {
         url: "ftp://example.com",
         headers: { Host: "a" },

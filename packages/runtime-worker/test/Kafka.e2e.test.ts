@@ -1,4 +1,7 @@
-/** Each way in which a REST Proxy can answer, on workerd: what the event's first try is called, and what becomes of the event. */
+/**
+ * Each way in which a REST Proxy can answer, on workerd: what the event's first try is called, and what becomes of the
+ * event.
+ */
 import type { FaultRule } from "@hookstream/kafka-rest-emulator/Fault"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { connect, eventually, kafkaConfig, type Rig, startRig } from "./gateway.ts"
@@ -14,7 +17,10 @@ interface Mode {
 }
 
 const mode = (fault: FaultRule, reason: Mode["reason"], then: Mode["then"], records: number): Mode => ({
-  ...{ fault: { ...fault, times: 1 }, reason, then, records }
+  fault: { ...fault, times: 1 },
+  reason,
+  then,
+  records
 })
 const respond = (status: number, rest: object = {}): FaultRule => ({ _tag: "Respond", status, ...rest })
 const receipt = (code: number, rest: object = {}): FaultRule => ({ _tag: "Receipt", code, ...rest })
@@ -155,10 +161,17 @@ describe("a destination with batches", () => {
   })
   it("is refused with an order that it cannot keep", async () => {
     const { status, body } = await rig.client.call("POST", "/v1/destinations", {
-      ...{ name: "Strict", type: "kafka", ordering: "strict" },
+      name: "Strict",
+      type: "kafka",
+      ordering: "strict",
       config: {
-        ...{ bootstrap_servers: "a.example:9092", cluster_id: "lkc-1", topic: "t", api_key: "k", api_secret: "s" },
-        ...{ key: "source_id", batch: { max_records: 2 } }
+        bootstrap_servers: "a.example:9092",
+        cluster_id: "lkc-1",
+        topic: "t",
+        api_key: "k",
+        api_secret: "s",
+        key: "source_id",
+        batch: { max_records: 2 }
       }
     })
     expect([status, body.issues[0].path]).toEqual([400, "config.batch.max_records"])

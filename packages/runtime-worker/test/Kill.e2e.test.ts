@@ -34,7 +34,10 @@ it("killed, stopped and started again under load with a flapping sink: nothing i
   const { source, destination, connection } = await connect(
     rig,
     {
-      ...{ ordering: "key", retry_intervals: [1], retry_max_attempts: 100, retry_backoff_type: "fixed" },
+      ordering: "key",
+      retry_intervals: [1],
+      retry_max_attempts: 100,
+      retry_backoff_type: "fixed",
       circuit_breaker_reset_ms: 1000
     },
     { key: "source_id" }

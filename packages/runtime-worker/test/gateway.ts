@@ -31,7 +31,11 @@ export const startRig = async (options: Partial<EmulatorOptions> = {}): Promise<
   const gateway = await startGateway({ dir, port: 0 })
   const { client, key } = await newWorkspace(gateway.url, gateway.rootKey)
   const rig: Rig = {
-    ...{ emulator, dir, gateway, client, key },
+    emulator,
+    dir,
+    gateway,
+    client,
+    key,
     close: async () => {
       await Promise.all([rig.gateway.stop(), emulator.close()])
       rmSync(dir, { recursive: true, force: true })
@@ -41,8 +45,12 @@ export const startRig = async (options: Partial<EmulatorOptions> = {}): Promise<
 }
 
 export const kafkaConfig = (emulator: Emulator) => ({
-  ...{ bootstrap_servers: "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092", cluster_id: CLUSTER_ID, topic: TOPIC },
-  ...{ api_key: CREDENTIALS.apiKey, api_secret: CREDENTIALS.apiSecret, rest_endpoint: emulator.url }
+  bootstrap_servers: "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092",
+  cluster_id: CLUSTER_ID,
+  topic: TOPIC,
+  api_key: CREDENTIALS.apiKey,
+  api_secret: CREDENTIALS.apiSecret,
+  rest_endpoint: emulator.url
 })
 
 let names = 0
@@ -51,7 +59,9 @@ export const connect = async ({ client, emulator }: Rig, settings: object = {}, 
   const n = ++names
   const { source } = await client.need("POST", "/v1/sources", { name: `Source ${n}` })
   const { destination } = await client.need("POST", "/v1/destinations", {
-    ...{ name: `Destination ${n}`, type: "kafka", config: { ...kafkaConfig(emulator), ...config } },
+    name: `Destination ${n}`,
+    type: "kafka",
+    config: { ...kafkaConfig(emulator), ...config },
     ...settings
   })
   const { connection } = await client.need("POST", "/v1/connections", {

@@ -1,7 +1,10 @@
 /** What the answer to a HEAD request tells of a destination. It never tells what a POST would get. */
 import type { CheckStep } from "@hookstream/core/Sink"
 
-/** Cloudflare answers these in the place of an origin that it could not reach, or agree on TLS with (its list of 5xx errors). */
+/**
+ * Cloudflare answers these in the place of an origin that it could not reach, or agree on TLS with (its list of 5xx
+ * errors).
+ */
 const UNREACHED = [521, 522, 523, 530]
 const TLS_FAILED = [525, 526]
 

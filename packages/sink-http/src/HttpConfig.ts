@@ -23,10 +23,23 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
 /** What every runtime sends as it stands (RFC 9110 §5.5): printable ASCII, so no line break. */
 const PRINTABLE = /^[\t\x20-\x7e]*$/
 
-/** They belong to one connection, not to the request (RFC 9110 §7.6.1), or say how its bytes travel: the runtime sets them. */
+/**
+ * They belong to one connection, not to the request (RFC 9110 §7.6.1), or say how its bytes travel: the runtime sets
+ * them.
+ */
 const TRANSPORT = new Set([
-  ...["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"],
-  ...["proxy-authenticate", "proxy-authorization", "expect", "host", "content-length"]
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "expect",
+  "host",
+  "content-length"
 ])
 /** They describe the body, which is sent as it came. */
 const BODY = new Set(["content-type", "content-encoding"])
@@ -161,7 +174,9 @@ export type Auth = typeof Auth.Type
 
 const SECRET_PREFIX = "whsec_"
 
-/** The key of a Standard Webhooks secret; `undefined` when it is none (Standard Webhooks: 24 to 64 bytes, in base64). */
+/**
+ * The key of a Standard Webhooks secret; `undefined` when it is none (Standard Webhooks: 24 to 64 bytes, in base64).
+ */
 export const standardWebhooksKey = (secret: string): Uint8Array | undefined => {
   if (!secret.startsWith(SECRET_PREFIX)) return undefined
   const key = Base64.decode(secret.slice(SECRET_PREFIX.length))
@@ -248,7 +263,10 @@ export type Signing = typeof Signing.Type
 // ---------------------------------------------------------------------------------------------------------------------
 // Config
 
-/** The 4xx that may be called a verdict on the event. Of the others 401, 410 and 429 have a meaning, the rest is retried. */
+/**
+ * The 4xx that may be called a verdict on the event. Of the others 401, 410 and 429 have a meaning, the rest is
+ * retried.
+ */
 export const PERMANENT = [400, 404, 405, 413, 415, 422] as const
 
 export const HttpConfig = Schema.Struct({

@@ -1,6 +1,6 @@
 /**
- * An event as one request, apart from sending it: the body as the bytes that came, with the content type and encoding that they
- * came with, the headers of the config, those of the contract, and the signature.
+ * An event as one request, apart from sending it: the body as the bytes that came, with the content type and encoding
+ * that they came with, the headers of the config, those of the contract, and the signature.
  *
  * | header | value |
  * |---|---|

@@ -1,10 +1,15 @@
-/** The receiver's words, for people alone: the status is the outcome, and what becomes of the body does not change it. */
+/**
+ * The receiver's words, for people alone: the status is the outcome, and what becomes of the body does not change it.
+ */
 import * as Effect from "effect/Effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 
 export const MAX_BYTES = 16 * 1024
-/** Milliseconds, below any sensible `timeout_ms`: a body that does not end (an event stream, say) must not make the outcome unknown. */
+/**
+ * Milliseconds, below any sensible `timeout_ms`: a body that does not end (an event stream, say) must not make the
+ * outcome unknown.
+ */
 const MAX_WAIT = 1000
 
 export interface Body {

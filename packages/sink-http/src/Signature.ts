@@ -6,7 +6,8 @@
  * | `standard_webhooks` | `{id}.{seconds}.{body}`, HMAC-SHA256 with each secret | `webhook-id`, `webhook-timestamp`, `webhook-signature`: `v1,{base64}` for each, separated by spaces |
  * | `hmac` | the body, or `{seconds}.{body}` with `include_timestamp` | the signature header: prefix and hex; with `include_timestamp` the time header |
  *
- * Source of the first: Standard Webhooks, https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+ * Source of the first: Standard Webhooks,
+ * https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
  */
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"

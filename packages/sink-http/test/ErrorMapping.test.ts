@@ -7,12 +7,35 @@ const reason = (status: number, permanent_statuses: ReadonlyArray<(typeof PERMAN
 
 // docs/sinks/http.md, a row for each line.
 const statuses = {
-  ...{ 300: "Unavailable", 301: "Unavailable", 302: "Unavailable", 304: "Unavailable", 307: "Unavailable" },
-  ...{ 400: "Unavailable", 404: "Unavailable", 405: "Unavailable", 413: "Unavailable", 415: "Unavailable" },
-  ...{ 422: "Unavailable", 403: "Unavailable", 402: "Unavailable", 409: "Unavailable", 418: "Unavailable" },
-  ...{ 401: "Unauthorized", 410: "Misconfigured", 408: "TimedOut", 429: "Throttled" },
-  ...{ 500: "Unavailable", 501: "Unavailable", 503: "Unavailable", 505: "Unavailable", 599: "Unavailable" },
-  ...{ 502: "Unknown", 504: "TimedOut", 520: "Unknown", 522: "TimedOut", 524: "TimedOut" }
+  300: "Unavailable",
+  301: "Unavailable",
+  302: "Unavailable",
+  304: "Unavailable",
+  307: "Unavailable",
+  400: "Unavailable",
+  404: "Unavailable",
+  405: "Unavailable",
+  413: "Unavailable",
+  415: "Unavailable",
+  422: "Unavailable",
+  403: "Unavailable",
+  402: "Unavailable",
+  409: "Unavailable",
+  418: "Unavailable",
+  401: "Unauthorized",
+  410: "Misconfigured",
+  408: "TimedOut",
+  429: "Throttled",
+  500: "Unavailable",
+  501: "Unavailable",
+  503: "Unavailable",
+  505: "Unavailable",
+  599: "Unavailable",
+  502: "Unknown",
+  504: "TimedOut",
+  520: "Unknown",
+  522: "TimedOut",
+  524: "TimedOut"
 }
 
 describe("the status table", () => {

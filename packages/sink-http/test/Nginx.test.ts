@@ -25,8 +25,14 @@ describe.skipIf(!enabled)("the HTTP sink against nginx (only with HOOKSTREAM_TES
     expect(outcome).toEqual({ _tag: "Delivered", receipt: { status: 200, bytes: expect.any(Number) } })
     const line = nginx.log().at(-1)!
     expect(line).toMatchObject({
-      ...{ method: "POST", uri: "/ok?sig=a%2Bb", length: String(Buffer.byteLength(body)), type: "application/json" },
-      ...{ body, event: event("").id, attempt: "2", auth: "Bearer abc" }
+      method: "POST",
+      uri: "/ok?sig=a%2Bb",
+      length: String(Buffer.byteLength(body)),
+      type: "application/json",
+      body,
+      event: event("").id,
+      attempt: "2",
+      auth: "Bearer abc"
     })
     const seconds = Math.floor(Date.parse(String(line["time"])) / 1000)
     const headers = {

@@ -1,4 +1,7 @@
-/** A real nginx of the test's own, from the Debian package: on a free port, in a temporary directory, as the current user. */
+/**
+ * A real nginx of the test's own, from the Debian package: on a free port, in a temporary directory, as the current
+ * user.
+ */
 import { execFileSync, spawn } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { type AddressInfo, connect, createServer } from "node:net"

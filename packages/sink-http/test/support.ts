@@ -19,15 +19,25 @@ export const event = (body: Uint8Array | string, change: Partial<Event> = {}): E
   return {
     id: makeEventId({ receivedAt: 1_700_000_000_000, seq: 7, route: "0123abcde" }),
     sourceId: `src_${"0".repeat(32)}`,
-    ...{ seq: 7, receivedAt: 1_700_000_000_000, bodyKind: bodyKind(raw), body: raw },
-    ...{ method: "POST", headers: [], query: "", contentType: "application/json", sourceIp: null },
+    seq: 7,
+    receivedAt: 1_700_000_000_000,
+    bodyKind: bodyKind(raw),
+    body: raw,
+    method: "POST",
+    headers: [],
+    query: "",
+    contentType: "application/json",
+    sourceIp: null,
     ...change
   }
 }
 
 export const outbound = (body: Uint8Array | string, change: Partial<OutboundEvent> = {}): OutboundEvent => ({
   event: event(body),
-  ...{ destinationId: "dst_00000000000000000000000000000001", connectionId: "conn_1", attempt: 1, replayId: null },
+  destinationId: "dst_00000000000000000000000000000001",
+  connectionId: "conn_1",
+  attempt: 1,
+  replayId: null,
   ...change
 })
 

@@ -1,6 +1,6 @@
 /**
- * What the proxy's codes mean: tables 6a (HTTP status) and 6b (receipt) of kafka-rest-v3. What follows from a reason is decided
- * by core's `Delivery.ts`.
+ * What the proxy's codes mean: tables 6a (HTTP status) and 6b (receipt) of kafka-rest-v3. What follows from a reason is
+ * decided by core's `Delivery.ts`.
  */
 import type { Reason } from "@hookstream/core/Sink"
 
@@ -14,7 +14,9 @@ export const CREDENTIALS = "check api_key and api_secret"
 export const ACL = "grant DeveloperWrite on the topic to this API key"
 const TOPIC = "check topic and cluster_id; the topic must exist"
 
-/** 6a: the request was refused before any record was read, so nothing was produced, except where the reason is Unknown. */
+/**
+ * 6a: the request was refused before any record was read, so nothing was produced, except where the reason is Unknown.
+ */
 const BY_STATUS: Readonly<Record<number, Meaning>> = {
   400: { reason: "Rejected" },
   401: { reason: "Unauthorized", fix: CREDENTIALS },

@@ -1,6 +1,6 @@
 /**
- * Whether a Kafka destination would work, step by step and without producing anything: a few GETs of the proxy's admin API. Where a
- * step failed, those after it are not looked at; one that is `ok` and has something to fix is a warning.
+ * Whether a Kafka destination would work, step by step and without producing anything: a few GETs of the proxy's admin
+ * API. Where a step failed, those after it are not looked at; one that is `ok` and has something to fix is a warning.
  */
 import { MAX_BODY_BYTES } from "@hookstream/core/Event"
 import type { CheckStep } from "@hookstream/core/Sink"
@@ -30,7 +30,9 @@ const ENDPOINT = "check bootstrap_servers; a stand-alone REST Proxy needs rest_e
 
 const said = (answer: NonNullable<Answer>): string => ErrorMapping.describe(`HTTP ${answer.status}`, answer.words, {})
 
-/** An error of the proxy itself, not of a gateway or a web server before it: it has an `error_code` (kafka-rest-v3 §6). */
+/**
+ * An error of the proxy itself, not of a gateway or a web server before it: it has an `error_code` (kafka-rest-v3 §6).
+ */
 const ofProxy = ({ json }: NonNullable<Answer>): boolean => typeof json?.["error_code"] === "number"
 
 const cannotTell = (answer: NonNullable<Answer>): Finding =>
@@ -133,8 +135,8 @@ const key = (answer: Answer, isKeyed: boolean): Finding => {
 }
 
 /**
- * The steps `endpoint`, `credentials`, `cluster`, `topic`, `size` and `key`. `get` answers a GET of that URL with the destination's
- * credentials; how long it may take is the caller's to bound.
+ * The steps `endpoint`, `credentials`, `cluster`, `topic`, `size` and `key`. `get` answers a GET of that URL with the
+ * destination's credentials; how long it may take is the caller's to bound.
  */
 export const check = Effect.fnUntraced(function* (config: KafkaConfig, get: (url: string) => Effect.Effect<Answer>) {
   const steps: Array<CheckStep> = []

@@ -1,6 +1,6 @@
 /**
- * The configuration of a Kafka destination, as users write it. The first five fields are the seed's; every other has a default.
- * Rules between fields, and with the destination's own, are in `KafkaSink.ts`.
+ * The configuration of a Kafka destination, as users write it. The first five fields are the seed's; every other has a
+ * default. Rules between fields, and with the destination's own, are in `KafkaSink.ts`.
  */
 import * as EventPath from "@hookstream/core/EventPath"
 import { type Limits, secret } from "@hookstream/core/Sink"
@@ -9,8 +9,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as RecordKey from "./RecordKey.ts"
 
-// A check has annotations of its own, and JSON Schema shows none of a check that it cannot write: so what forms need (title,
-// description, example, default) is given to the type before its checks.
+// A check has annotations of its own, and JSON Schema shows none of a check that it cannot write: so what forms need
+// (title, description, example, default) is given to the type before its checks.
 
 type About = Schema.Annotations.Bottom<string, readonly []>
 

@@ -25,16 +25,16 @@ import * as RecordKey from "./RecordKey.ts"
 const TIMEOUT_MS = 65_000
 
 /**
- * How long to wait for the answer's end behind the last receipt that is waited for. It comes at once; a connection that is not read
- * to its end cannot carry the next request, and one that is held open must not keep the outcomes back.
+ * How long to wait for the answer's end behind the last receipt that is waited for. It comes at once; a connection that
+ * is not read to its end cannot carry the next request, and one that is held open must not keep the outcomes back.
  */
 const END_GRACE = "250 millis"
 
 const ENDED = "the proxy answered without a receipt for this record"
 const BROKE = "the connection broke before the receipt of this record"
 /**
- * On a missing topic the proxy waits a minute for each record, one after another, before it says so. It does not notice that nobody
- * reads its receipts: it goes on with the records that it has.
+ * On a missing topic the proxy waits a minute for each record, one after another, before it says so. It does not notice
+ * that nobody reads its receipts: it goes on with the records that it has.
  */
 const LEFT =
   "not waited for: an earlier record of the request was refused for a reason that holds for all; the proxy may still produce this one"
@@ -88,7 +88,8 @@ const driver = Effect.fnUntraced(function* (
 
   const send = Effect.fnUntraced(function* (batch: ReadonlyArray<Sink.OutboundEvent>, tell?: Sink.Tell) {
     const unkeyed = new Set<number>()
-    // Bytes, so that Content-Length is sent and the content type is exactly `application/json` (§2: some proxies refuse a charset).
+    // Bytes, so that Content-Length is sent and the content type is exactly `application/json` (§2: some proxies refuse
+    // a charset).
     const body = HttpBody.uint8Array(
       encode(batch, (position) => unkeyed.add(position)),
       "application/json"

@@ -2,8 +2,8 @@
 import { firstHost, type KafkaConfig } from "./KafkaConfig.ts"
 
 /**
- * `https://{first bootstrap host}/kafka/v3`, on port 443 whatever port the bootstrap server has; with `rest_endpoint` that URL and
- * `/v3` (an endpoint that already ends in `/v3` is taken as it is).
+ * `https://{first bootstrap host}/kafka/v3`, on port 443 whatever port the bootstrap server has; with `rest_endpoint`
+ * that URL and `/v3` (an endpoint that already ends in `/v3` is taken as it is).
  */
 export const restBase = (config: Pick<KafkaConfig, "bootstrap_servers" | "rest_endpoint">): string => {
   if (config.rest_endpoint === undefined) return `https://${firstHost(config.bootstrap_servers)}/kafka/v3`

@@ -1,12 +1,13 @@
 /**
- * Receipts from the body of a produce response: JSON objects one after another, with any white space between, matched to the
- * records by position alone (kafka-rest-v3 §3, §4). HTTP 200 proves nothing; a receipt does.
+ * Receipts from the body of a produce response: JSON objects one after another, with any white space between, matched
+ * to the records by position alone (kafka-rest-v3 §3, §4). HTTP 200 proves nothing; a receipt does.
  *
- * A receipt is read as soon as its last byte is there, whatever the chunks: if the connection breaks later, it stays read. What
- * is held is the receipt that has not ended yet.
+ * A receipt is read as soon as its last byte is there, whatever the chunks: if the connection breaks later, it stays
+ * read. What is held is the receipt that has not ended yet.
  *
- * A record never takes the receipt of another: the first text that is no receipt is the last that is read, and where there are more
- * receipts than records none is believed. What a receipt names (topic, partition, offset) is no position: it is shown, not compared.
+ * A record never takes the receipt of another: the first text that is no receipt is the last that is read, and where
+ * there are more receipts than records none is believed. What a receipt names (topic, partition, offset) is no
+ * position: it is shown, not compared.
  */
 import { pauses } from "@hookstream/core/Delivery"
 import { delivered, failed, type Outcome, type Tell } from "@hookstream/core/Sink"
@@ -15,7 +16,9 @@ import * as ErrorMapping from "./ErrorMapping.ts"
 /** Characters. A receipt is a few hundred, and an error's message a few thousand. */
 const RECEIPT_MAX = 256 * 1024
 
-/** As far as this sink reads it; what has another type than expected counts as left out, for `error_code` alone decides. */
+/**
+ * As far as this sink reads it; what has another type than expected counts as left out, for `error_code` alone decides.
+ */
 interface Receipt {
   /** 200, or the error; proxies 7.0 to 7.2 leave it out of a success, which then has an offset. */
   readonly error_code?: unknown
@@ -48,7 +51,10 @@ const parse = (text: string): Receipt | undefined => {
 
 const textOr = <const T>(value: unknown, otherwise: T): string | T => (typeof value === "string" ? value : otherwise)
 
-/** What the open proxy writes when the stream broke, not the record (StreamingResponse; §6b marks it by these words only). */
+/**
+ * What the open proxy writes when the stream broke, not the record (StreamingResponse; §6b marks it by these words
+ * only).
+ */
 const STREAM_FAILURE = "Bad Request: Error processing message"
 
 const UNREADABLE = failed("Unknown", "the proxy's receipt could not be read")
@@ -100,8 +106,8 @@ const readingOf = (text: string, position: number, { count, retryAfter, note = (
 
 export interface ReceiptReader {
   /**
-   * Takes the next bytes of the body; `false` once each record has its receipt, what came can be followed by none, or there is no
-   * sense in waiting for more: a receipt refuses its record for a reason that holds for all.
+   * Takes the next bytes of the body; `false` once each record has its receipt, what came can be followed by none, or
+   * there is no sense in waiting for more: a receipt refuses its record for a reason that holds for all.
    */
   readonly push: (chunk: Uint8Array) => boolean
   /** Whether a receipt says what holds for all records: credentials, rights or topic. */
@@ -122,8 +128,8 @@ const SPACE = 0x20
 /**
  * Makes the reader of one response.
  *
- * Brackets in arrays need no count: a receipt ends with the brace that closes it, and a text whose brackets do not match is no
- * JSON and becomes unknown.
+ * Brackets in arrays need no count: a receipt ends with the brace that closes it, and a text whose brackets do not
+ * match is no JSON and becomes unknown.
  */
 export const make = (options: Options): ReceiptReader => {
   const { count } = options

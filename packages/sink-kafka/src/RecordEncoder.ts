@@ -2,8 +2,8 @@
  * Events as the body of a produce request (kafka-rest-v3 §2, §4): records one after another, each
  * `{"value":…,"headers":[…],"key":…,"timestamp":…}`, with a line feed between.
  *
- * Straight to bytes, into one buffer. A body of JSON is spliced in as the bytes that came: never parsed and written again, so no
- * number loses a digit and no key its place. Text is escaped where JSON demands it and nowhere else.
+ * Straight to bytes, into one buffer. A body of JSON is spliced in as the bytes that came: never parsed and written
+ * again, so no number loses a digit and no key its place. Text is escaped where JSON demands it and nowhere else.
  *
  * | body | `json` | `string` | `binary` |
  * |---|---|---|---|
@@ -82,7 +82,9 @@ const writeData = (out: ByteWriter, type: ValueType, body: Uint8Array, length: n
 export const isTooLong = ({ bodyKind }: Event, { value_format = "json" }: Pick<KafkaConfig, "value_format">): boolean =>
   bodyKind === "long_json" && value_format === "json"
 
-/** Writes the body of a produce request; `keyMissing` is told the position of each event whose key's path led nowhere. */
+/**
+ * Writes the body of a produce request; `keyMissing` is told the position of each event whose key's path led nowhere.
+ */
 export type Encode = (
   batch: ReadonlyArray<OutboundEvent>,
   keyMissing?: (position: number) => void

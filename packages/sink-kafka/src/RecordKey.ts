@@ -13,8 +13,8 @@ export const compile = (key: string): NamedKey | EventPath.Read | undefined =>
   NAMED.includes(key) ? (key as NamedKey) : EventPath.compile(key)
 
 /**
- * A value as a key's or a header's text: a string as it is, anything else as its JSON text, objects and arrays without white
- * space. `undefined` when the path led nowhere.
+ * A value as a key's or a header's text: a string as it is, anything else as its JSON text, objects and arrays without
+ * white space. `undefined` when the path led nowhere.
  *
  * The value comes from a parsed body, so of a number beyond 2^53 the last digits are gone.
  */

@@ -26,7 +26,12 @@ describe("a Kafka configuration", () => {
   })
   it("has every wrong field named at once", () => {
     expect(Object.keys(issues({ topic: "", cluster_id: 7, nonsense: true })).sort()).toEqual([
-      ...["api_key", "api_secret", "bootstrap_servers", "cluster_id", "nonsense", "topic"]
+      "api_key",
+      "api_secret",
+      "bootstrap_servers",
+      "cluster_id",
+      "nonsense",
+      "topic"
     ])
   })
   it.each([
@@ -187,7 +192,9 @@ describe("a Kafka configuration", () => {
 
   const validate = (change: object, use: Partial<SinkUse> = {}) =>
     KafkaSink.validate(Schema.decodeUnknownSync(KafkaSink.config)({ ...config, ...change }), {
-      ...{ allowPrivateNetworks: false, ordering: "none", ...use }
+      allowPrivateNetworks: false,
+      ordering: "none",
+      ...use
     }).map(({ path, message }) => `${path} ${message}`)
   const byKey = (key: string, ordering: string) =>
     `key must be "source_id" or a path with ordering "${ordering}": with "${key}" records go to any partition, which keeps no order`

@@ -122,7 +122,9 @@ describe("receipts", () => {
   })
   it("belong to their records by position", () => {
     expect(reasons(read(`${receipt("1")} {"error_code":429,"message":"slow"} ${receipt("2")}`, 3))).toEqual([
-      ...["1", "Throttled", "2"]
+      "1",
+      "Throttled",
+      "2"
     ])
   })
   it("that are missing leave their records unknown", () => {

@@ -86,7 +86,10 @@ describe("a produce request", () => {
     [Schema.Array(OneEvent), Config],
     ([events, { literal, path, ...settings }]) => {
       const all = events.map(({ body, header, replayId, receivedAt }) => ({
-        ...{ body: bodyOf(body), header, replayId, receivedAt }
+        body: bodyOf(body),
+        header,
+        replayId,
+        receivedAt
       }))
       const missing: Array<number> = []
       const request = RecordEncoder.make({ ...settings, record_headers: { literal, "from-path": { path } } })(

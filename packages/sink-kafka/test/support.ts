@@ -24,8 +24,16 @@ export const event = (body: Uint8Array | string, change: Partial<Event> = {}): E
   return {
     id: makeEventId({ receivedAt: 1_700_000_000_000, seq: 7, route: "0123abcde" }),
     sourceId: `src_${"0".repeat(32)}`,
-    ...{ seq: 7, receivedAt: 1_700_000_000_000, bodyKind: bodyKind(raw), body: raw },
-    ...{ method: "POST", headers: [], query: "", contentType: null, sourceIp: null, ...change }
+    seq: 7,
+    receivedAt: 1_700_000_000_000,
+    bodyKind: bodyKind(raw),
+    body: raw,
+    method: "POST",
+    headers: [],
+    query: "",
+    contentType: null,
+    sourceIp: null,
+    ...change
   }
 }
 
@@ -34,7 +42,10 @@ export const outbound = (
   { replayId = null, ...change }: Partial<Event & Pick<OutboundEvent, "replayId">> = {}
 ): OutboundEvent => ({
   event: event(body, change),
-  ...{ destinationId: "dst_00000000000000000000000000000001", connectionId: "conn_1", attempt: 1, replayId }
+  destinationId: "dst_00000000000000000000000000000001",
+  connectionId: "conn_1",
+  attempt: 1,
+  replayId
 })
 
 /** The records of a request, by their braces. */

@@ -1,4 +1,7 @@
-/** A sink that was down for long: how fast what waited is delivered, from the first to the last, and what memory that takes. */
+/**
+ * A sink that was down for long: how fast what waited is delivered, from the first to the last, and what memory that
+ * takes.
+ */
 import { addKafka, addSource, startGateway } from "../Gateway.ts"
 import { load } from "../Generator.ts"
 import { heapOf, inspect } from "../Inspector.ts"
@@ -65,7 +68,9 @@ export const run = async (): Promise<Result> => {
         { name: "drain", value: sampleOf([rateBetween(looks, 0.05, 0.95)]), unit: "records/s" },
         { name: "drain rate, late / early", value: sampleOf([late / early]), unit: "x" },
         {
-          ...{ name: "heap after a collection while draining, most - least", unit: "MiB", goal: { atMost: 16 } },
+          name: "heap after a collection while draining, most - least",
+          unit: "MiB",
+          goal: { atMost: 16 },
           value: sampleOf([Math.max(...heaps) - Math.min(...heaps)])
         },
         { name: "heap after a collection, most", value: sampleOf([Math.max(...heaps)]), unit: "MiB" },
@@ -74,11 +79,15 @@ export const run = async (): Promise<Result> => {
       ],
       plots: [
         {
-          ...{ title, x: "seconds", y: "events not delivered" },
+          title,
+          x: "seconds",
+          y: "events not delivered",
           lines: [{ name: "lag", points: looks.map((look) => [seconds(look), EVENTS - look.records]) }]
         },
         {
-          ...{ title: `Memory, ${title}`, x: "seconds", y: "MiB" },
+          title: `Memory, ${title}`,
+          x: "seconds",
+          y: "MiB",
           lines: [
             { name: "resident", points: looks.map((look) => [seconds(look), look.memory]) },
             { name: "heap after a collection", points: looks.map((look) => [seconds(look), look.heap]) }

@@ -1,6 +1,6 @@
 /**
- * How long a new process takes to its first answer, how long the evaluation of its bundle takes of that, and how large the bundle is:
- * beside a bare Worker, hono, and an empty HttpApi with as many endpoints as ours.
+ * How long a new process takes to its first answer, how long the evaluation of its bundle takes of that, and how large
+ * the bundle is: beside a bare Worker, hono, and an empty HttpApi with as many endpoints as ours.
  */
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -73,15 +73,21 @@ export const run = async (): Promise<Result> => {
     return {
       figures: [
         {
-          ...{ name: "evaluation / empty HttpApi", unit: "x", goal: { atMost: 1.3 } },
+          name: "evaluation / empty HttpApi",
+          unit: "x",
+          goal: { atMost: 1.3 },
           value: ratios(evaluation("hookstream"), evaluation("empty HttpApi"))
         },
         ...Object.keys(bundles).map((name) => ({
-          ...{ name: `evaluation, ${name}`, value: sampleOf(evaluation(name)), unit: "ms" }
+          name: `evaluation, ${name}`,
+          value: sampleOf(evaluation(name)),
+          unit: "ms"
         })),
         ...["first webhook", "first call of the API"].flatMap((name) =>
           ["bare Worker", "hono", "empty HttpApi"].map((other) => ({
-            ...{ name: `${name} / ${other}`, value: ratios(millis[name]!, millis[other]!), unit: "x" }
+            name: `${name} / ${other}`,
+            value: ratios(millis[name]!, millis[other]!),
+            unit: "x"
           }))
         ),
         ...Object.keys(starts).map((name) => ({
@@ -90,11 +96,15 @@ export const run = async (): Promise<Result> => {
           unit: "ms from the process's start"
         })),
         ...Object.entries(bundles).map(([name, bundle]) => ({
-          ...{ name: `bundle, ${name}`, value: sampleOf([gzipOf(bundle)]), unit: "KiB gzip" },
+          name: `bundle, ${name}`,
+          value: sampleOf([gzipOf(bundle)]),
+          unit: "KiB gzip",
           ...(name === "hookstream" ? { goal: { atMost: 160 } } : {})
         })),
         {
-          ...{ name: "our own code in it", unit: "KiB gzip", goal: { atMost: 45 } },
+          name: "our own code in it",
+          unit: "KiB gzip",
+          goal: { atMost: 45 },
           value: sampleOf([ownShare(bundles.hookstream)])
         }
       ]

@@ -11,8 +11,8 @@ const CONNECTIONS = 16
 const DESTINATIONS = [1, 3, 10]
 const RECORDS = [1, 100]
 /**
- * Dollars for a million, from developers.cloudflare.com: durable-objects/platform/pricing and workers/platform/pricing. The time for
- * which an object is in memory is left out: it is billed by the second, busy or not, and not by the event.
+ * Dollars for a million, from developers.cloudflare.com: durable-objects/platform/pricing and workers/platform/pricing.
+ * The time for which an object is in memory is left out: it is billed by the second, busy or not, and not by the event.
  */
 const PRICE = { rowsWritten: 1, rowsRead: 0.001, objectRequests: 0.15, workerRequests: 0.3, cpuMillis: 0.02 }
 /** Until the alarms behind a delivery have rung: the log's after 2 s, the destination's after 5 s. */

@@ -53,7 +53,8 @@ export const run = async (): Promise<Result> => {
   const sink = await startSink()
   const gateway = await startGateway()
   const bare = await serve({
-    ...{ main: bareWorker("post"), objects: {} },
+    main: bareWorker("post"),
+    objects: {},
     vars: { STUB: `http://127.0.0.1:${sink.port}/v3/clusters/c/topics/t/records` }
   })
   const figures: Array<Figure> = []

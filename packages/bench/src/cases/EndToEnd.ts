@@ -14,7 +14,9 @@ const CONNECTIONS = 64
 const SIZE = 1000
 const SHARES = [0.25, 0.5, 0.75]
 const QUANTILES = [0.5, 0.95, 0.99]
-/** The ramp: from so many events a second, each step so many times the one before, until one is not held, tried twice. */
+/**
+ * The ramp: from so many events a second, each step so many times the one before, until one is not held, tried twice.
+ */
 const RAMP = { from: 200, factor: 1.3, seconds: 1 }
 /** A rate is held when so much of it has come to the sink while it was sent. */
 const HELD = 0.95
@@ -87,7 +89,9 @@ export const run = async (): Promise<Result> => {
     }
     const latency = {
       title: "From the sender to the sink",
-      ...{ x: "% of the rate that is held", y: "ms", lines: [...lines].map(([name, points]) => ({ name, points })) }
+      x: "% of the rate that is held",
+      y: "ms",
+      lines: [...lines].map(([name, points]) => ({ name, points }))
     }
     return {
       figures,

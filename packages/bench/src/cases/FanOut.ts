@@ -1,4 +1,6 @@
-/** What further destinations cost the source: paused ones, and live ones that share the one thread of a local workerd. */
+/**
+ * What further destinations cost the source: paused ones, and live ones that share the one thread of a local workerd.
+ */
 import { addKafka, addSource, startGateway } from "../Gateway.ts"
 import { load } from "../Generator.ts"
 import type { Figure, Result } from "../Result.ts"

@@ -1,4 +1,7 @@
-/** The encoder of the Kafka sink against a bare concatenation of the same parts, and against parse and stringify. One process. */
+/**
+ * The encoder of the Kafka sink against a bare concatenation of the same parts, and against parse and stringify. One
+ * process.
+ */
 import type { OutboundEvent } from "@hookstream/core/Sink"
 import * as RecordEncoder from "@hookstream/sink-kafka/RecordEncoder"
 import type { Result } from "../Result.ts"
@@ -22,10 +25,20 @@ const batchOf = (size: number): ReadonlyArray<OutboundEvent> =>
       event: {
         id: `evt_${i.toString(16).padStart(32, "0")}`,
         sourceId: `src_${"0".repeat(32)}`,
-        ...{ seq: i + 1, receivedAt: 1_700_000_000_000 + i, bodyKind: "json" as const, method: "POST", headers: [] },
-        ...{ query: "", contentType: "application/json", sourceIp: null, body }
+        seq: i + 1,
+        receivedAt: 1_700_000_000_000 + i,
+        bodyKind: "json" as const,
+        method: "POST",
+        headers: [],
+        query: "",
+        contentType: "application/json",
+        sourceIp: null,
+        body
       },
-      ...{ destinationId: `dst_${"0".repeat(32)}`, connectionId: `conn_${"0".repeat(32)}`, attempt: 1, replayId: null }
+      destinationId: `dst_${"0".repeat(32)}`,
+      connectionId: `conn_${"0".repeat(32)}`,
+      attempt: 1,
+      replayId: null
     }
   })
 
@@ -105,11 +118,15 @@ export const run = async (): Promise<Result> => {
     const goals = size === 1000
     return [
       {
-        ...{ name: `${size} B: encoder / concatenation, time`, value: ratios(times.ours, times.bare), unit: "x" },
+        name: `${size} B: encoder / concatenation, time`,
+        value: ratios(times.ours, times.bare),
+        unit: "x",
         ...(goals ? { goal: { atMost: 3 } } : {})
       },
       {
-        ...{ name: `${size} B: parse and stringify / encoder, time`, value: ratios(times.json, times.ours), unit: "x" },
+        name: `${size} B: parse and stringify / encoder, time`,
+        value: ratios(times.json, times.ours),
+        unit: "x",
         ...(goals ? { goal: { atLeast: 5 } } : {})
       }
     ]

@@ -41,16 +41,30 @@ export const toDead = (row: SqlRow): Facts.DeadLetter => ({
 const writeRun = (sql: Sql, run: Facts.Run): void => {
   sql.exec(
     "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    ...[run.id, run.connection, run.replay === null ? null : JSON.stringify(run.replay), run.sourceId, run.route],
-    ...[run.after, run.cursor, run.head, run.enabled ? 1 : 0, run.deleted ? 1 : 0],
-    ...[run.delivered, run.filtered, run.rateFullAt, run.finishedAt]
+    run.id,
+    run.connection,
+    run.replay === null ? null : JSON.stringify(run.replay),
+    run.sourceId,
+    run.route,
+    run.after,
+    run.cursor,
+    run.head,
+    run.enabled ? 1 : 0,
+    run.deleted ? 1 : 0,
+    run.delivered,
+    run.filtered,
+    run.rateFullAt,
+    run.finishedAt
   )
 }
 
 const readRun = (sql: Sql, id: Facts.RunId): Facts.Run | undefined =>
   sql.exec("SELECT * FROM runs WHERE id = ?", id).map(toRun)[0]
 
-/** The change of the tables that a fact makes; `Facts.evolve` is the same on plain data. `before`: the control at that point. */
+/**
+ * The change of the tables that a fact makes; `Facts.evolve` is the same on plain data. `before`: the control at that
+ * point.
+ */
 export const project = (sql: Sql, fact: Facts.Fact, before: Facts.Control): void => {
   switch (fact._tag) {
     case "ConnectionStarted": {
@@ -62,7 +76,9 @@ export const project = (sql: Sql, fact: Facts.Fact, before: Facts.Control): void
       const deleted = fact.deleted ? 1 : 0
       sql.exec(
         "UPDATE runs SET enabled = ?, deleted = max(?, CASE WHEN replay IS NULL THEN 0 ELSE deleted END) WHERE connection = ?",
-        ...[fact.enabled ? 1 : 0, deleted, fact.connection]
+        fact.enabled ? 1 : 0,
+        deleted,
+        fact.connection
       )
       return
     }
@@ -95,8 +111,11 @@ export const project = (sql: Sql, fact: Facts.Fact, before: Facts.Control): void
         const sent = fact.settled.length - Facts.countOf(fact, "Filtered")
         sql.exec(
           "UPDATE runs SET cursor = ?, delivered = ?, filtered = ?, rate_full_at = ? WHERE id = ?",
-          ...[read ? fact.hi : before.cursor, delivered, filtered],
-          ...[read ? Facts.replayRate(before, sent, fact.at) : before.rateFullAt, run]
+          read ? fact.hi : before.cursor,
+          delivered,
+          filtered,
+          read ? Facts.replayRate(before, sent, fact.at) : before.rateFullAt,
+          run
         )
       }
       for (const one of fact.settled) settleEvent(sql, run, fact.seqs !== null, one)
@@ -155,7 +174,12 @@ const settleEvent = (sql: Sql, run: Facts.RunId, isRetry: boolean, one: Facts.Se
       sql.exec(
         `INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, '') ON CONFLICT (run, seq) DO UPDATE
          SET key = excluded.key, spent = excluded.spent, due = excluded.due, restarts = excluded.restarts`,
-        ...[run, seq, one.key, one.spent, one.due, one.restarts]
+        run,
+        seq,
+        one.key,
+        one.spent,
+        one.due,
+        one.restarts
       )
       return
     default:

@@ -112,7 +112,11 @@ export const makeStore = (sql: Sql): DeliveryStore => {
             `SELECT * FROM pending WHERE run = ?1 AND key = ?2 AND due IS NULL
              AND seq < coalesce((SELECT min(seq) FROM pending WHERE run = ?1 AND key = ?2 AND due > ?3), ?4)
              ORDER BY seq LIMIT ?5`,
-            ...[run, key, now, MAX_SEQUENCE, limit - out.length]
+            run,
+            key,
+            now,
+            MAX_SEQUENCE,
+            limit - out.length
           )
           .map(toPending)
           .filter((one) => !out.some((other) => other.run === one.run && other.seq === one.seq))
@@ -247,7 +251,9 @@ export const makeStore = (sql: Sql): DeliveryStore => {
     deadLetters: (before, limit) => {
       const rows = sql.exec(
         `SELECT * FROM dead WHERE (run, seq) < (?, ?) ORDER BY run DESC, seq DESC LIMIT ?`,
-        ...[before?.run ?? "~", before?.seq ?? 0, limit + 1]
+        before?.run ?? "~",
+        before?.seq ?? 0,
+        limit + 1
       )
       return deadPage(rows.map(toDead), limit)
     },

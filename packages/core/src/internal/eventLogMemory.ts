@@ -49,7 +49,9 @@ export const makeMemory = (log: LogOwner): EventLogStore => {
         .slice(0, limit)
         .map(withoutBody),
     stats: () => ({
-      ...{ sourceId: log.sourceId, count: rows.length, first: dropped + 1 },
+      sourceId: log.sourceId,
+      count: rows.length,
+      first: dropped + 1,
       lastAt: rows.at(-1)?.event.receivedAt ?? null
     }),
     range: (from, to) => ({ after: firstAt(from) - 1, through: firstAt(to) - 1 }),

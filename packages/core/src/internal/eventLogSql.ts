@@ -1,6 +1,6 @@
 /**
- * The event log over SQLite. What an append writes is one row of seven columns; what a page reads is joined by SQLite itself, so that
- * a page of thousands of events is a few values.
+ * The event log over SQLite. What an append writes is one row of seven columns; what a page reads is joined by SQLite
+ * itself, so that a page of thousands of events is a few values.
  */
 import { BODY_KINDS } from "../Event.ts"
 import type { Append, Appended, LogOwner, ReadLimits, SqlEventLogStore } from "../EventLog.ts"
@@ -23,14 +23,16 @@ const MIGRATIONS = [
        content_type TEXT, source_ip TEXT, query TEXT NOT NULL, headers TEXT NOT NULL, size INTEGER NOT NULL, body BLOB)`,
     `CREATE TABLE chunks (seq INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (seq, part)) WITHOUT ROWID`
   ],
-  // Segments. `first` is the sequence that comes next when a segment is empty, `after_at` the time before which none is accepted.
+  // Segments. `first` is the sequence that comes next when a segment is empty, `after_at` the time before which none is
+  // accepted.
   [
     `ALTER TABLE events RENAME TO events_1`,
     `ALTER TABLE chunks RENAME TO chunks_1`,
     `CREATE TABLE log_segments (n INTEGER PRIMARY KEY, first INTEGER NOT NULL, after_at INTEGER NOT NULL)`,
     `INSERT INTO log_segments VALUES (1, 1, 0)`
   ],
-  // One column for what is read together. Segments that had a column for each field stay as they are until they are dropped.
+  // One column for what is read together. Segments that had a column for each field stay as they are until they are
+  // dropped.
   ["ALTER TABLE log_segments ADD COLUMN is_wide INTEGER NOT NULL DEFAULT 0", "UPDATE log_segments SET is_wide = 1"]
 ]
 
@@ -40,7 +42,10 @@ const SEGMENT_EVENTS = 100_000
 
 /** A row of a Durable Object holds 2 MB; larger bodies are cut into pieces of this size. */
 export const CHUNK_BYTES = 1024 * 1024
-/** What one statement joins has at most so many bytes, unless it is one event: what SQLite answers is bounded like a row. */
+/**
+ * What one statement joins has at most so many bytes, unless it is one event: what SQLite answers is bounded like a
+ * row.
+ */
 const JOIN_BYTES = 1024 * 1024
 /** A repeated request comes within seconds, so its token is among the newest rows; no index is paid for it. */
 const TOKEN_LOOKBACK = 5000
@@ -59,7 +64,9 @@ const WIDE = { kind: KIND_PLACE, meta: "json_array(method, json(headers), query,
 const NARROW = { kind: "kind", meta: "meta" }
 
 const toSegment = (row: SqlRow): Segment => ({
-  ...{ n: Number(row["n"]), first: Number(row["first"]), afterAt: Number(row["after_at"]) },
+  n: Number(row["n"]),
+  first: Number(row["first"]),
+  afterAt: Number(row["after_at"]),
   ...(row["is_wide"] === 1 ? WIDE : NARROW)
 })
 
@@ -127,7 +134,9 @@ export const makeStore = (sql: Sql, log: LogOwner): SqlEventLogStore => {
     return { seq, at: Number(row["at"]), kind: Number(row["kind"]), meta: blob(row["meta"]), body }
   }
   const appended = (seq: number, receivedAt: number): Appended => ({
-    ...{ id: makeEventId({ receivedAt, seq, route: log.route }), seq, receivedAt }
+    id: makeEventId({ receivedAt, seq, route: log.route }),
+    seq,
+    receivedAt
   })
   const withToken = (token: string): Appended | undefined => {
     const after = newest.seq - TOKEN_LOOKBACK
@@ -191,7 +200,13 @@ export const makeStore = (sql: Sql, log: LogOwner): SqlEventLogStore => {
     const chunked = body.length > CHUNK_BYTES
     sql.exec(
       `INSERT INTO events_${n} VALUES (?, ?, ?, ?, ?, ?, ?)`,
-      ...[seq, at, token, BODY_KINDS.indexOf(kind), body.length, meta, chunked ? null : body]
+      seq,
+      at,
+      token,
+      BODY_KINDS.indexOf(kind),
+      body.length,
+      meta,
+      chunked ? null : body
     )
     for (let part = 0; chunked && part * CHUNK_BYTES < body.length; part++) {
       const data = body.subarray(part * CHUNK_BYTES, (part + 1) * CHUNK_BYTES)
@@ -211,15 +226,16 @@ export const makeStore = (sql: Sql, log: LogOwner): SqlEventLogStore => {
   }
 
   /**
-   * The events of a segment above `after` within the limits, cut where their bytes are more than one statement may join: the first
-   * and the last of each piece. The first event of all is taken whatever its size. Only lengths are read here: bodies that would not
-   * fit are never loaded.
+   * The events of a segment above `after` within the limits, cut where their bytes are more than one statement may
+   * join: the first and the last of each piece. The first event of all is taken whatever its size. Only lengths are
+   * read here: bodies that would not fit are never loaded.
    */
   const pieces = ({ n, meta }: Segment, after: number, { maxEvents, maxBytes }: ReadLimits, isFirst: boolean) => {
     const row = sql.exec(
       `SELECT group_concat(concat_ws(',', seq, size, octet_length(${meta}))) AS lengths
        FROM (SELECT * FROM events_${n} WHERE seq > ? ORDER BY seq LIMIT ?)`,
-      ...[after, maxEvents]
+      after,
+      maxEvents
     )[0]!
     const lengths: ReadonlyArray<number> = JSON.parse(`[${row["lengths"] ?? ""}]`)
     const found: Array<{ readonly from: number; through: number }> = []
@@ -258,7 +274,8 @@ export const makeStore = (sql: Sql, log: LogOwner): SqlEventLogStore => {
              CAST(group_concat(body, '') AS BLOB) AS bodies
            FROM (SELECT seq, at, ${kind} AS kind, size, ${meta} AS meta, body FROM events_${n}
              WHERE seq BETWEEN ? AND ? ORDER BY seq)`,
-          ...[from, through]
+          from,
+          through
         )[0]!
         // A body in chunks is alone in its piece.
         const bodies = row["bodies"] === null ? chunksOf(n, from) : blob(row["bodies"])
@@ -280,7 +297,8 @@ export const makeStore = (sql: Sql, log: LogOwner): SqlEventLogStore => {
       if (listed.length >= limit) break
       const rows = sql.exec(
         `SELECT seq, at, ${kind} AS kind, CAST(${meta} AS BLOB) AS meta FROM events_${n} WHERE seq < ? ORDER BY seq DESC LIMIT ?`,
-        ...[Math.min(before, MAX_SEQUENCE), limit - listed.length]
+        Math.min(before, MAX_SEQUENCE),
+        limit - listed.length
       )
       for (const row of rows) {
         const { seq, at, kind, meta } = row
@@ -302,7 +320,9 @@ export const makeStore = (sql: Sql, log: LogOwner): SqlEventLogStore => {
       appends.length === 1 && appends[0]!.event.body.length <= CHUNK_BYTES
         ? appends.map(appendOne)
         : changing(() => appends.map(appendOne)),
-    ...{ readPacked, getPacked, listPacked },
+    readPacked,
+    getPacked,
+    listPacked,
     read: (after, limits) => {
       const { packed, head } = readPacked(after, limits)
       return { events: unpack(packed, log), head }

@@ -1,6 +1,6 @@
 /**
- * Group commit: requests that come close together are written in one transaction, so that they share its price. A request that
- * comes alone is written at once.
+ * Group commit: requests that come close together are written in one transaction, so that they share its price. A
+ * request that comes alone is written at once.
  */
 import type { Timer } from "../EnginePorts.ts"
 
@@ -19,7 +19,9 @@ export interface GroupCommit<A, B> {
   readonly add: (request: A) => B | Promise<B>
 }
 
-/** `write` gets the requests of one transaction and answers them by position; all are written, or it throws and none is. */
+/**
+ * `write` gets the requests of one transaction and answers them by position; all are written, or it throws and none is.
+ */
 export const make = <A, B>(options: {
   readonly timer: Timer
   readonly write: (requests: ReadonlyArray<A>) => ReadonlyArray<B>

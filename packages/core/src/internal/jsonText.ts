@@ -6,8 +6,8 @@
 /** Deeper JSON is text: recursive parsers downstream would not survive it. */
 export const MAX_JSON_DEPTH = 500
 /**
- * Jackson reads no longer number, in characters, and no name of more than 50,000 bytes (`StreamReadConstraints`). Its limit of
- * 20,000,000 characters for a string is above that of a body.
+ * Jackson reads no longer number, in characters, and no name of more than 50,000 bytes (`StreamReadConstraints`). Its
+ * limit of 20,000,000 characters for a string is above that of a body.
  */
 export const MAX_JSON_NUMBER = 1000
 /** Bytes of a name as it stands in the text. */
@@ -155,8 +155,8 @@ const afterName = (bytes: Uint8Array, from: number): number => {
 }
 
 /**
- * The shape of a JSON text; `undefined` when the bytes are none, or nest deeper than {@link MAX_JSON_DEPTH}. It takes what
- * `JSON.parse` takes of the decoded text.
+ * The shape of a JSON text; `undefined` when the bytes are none, or nest deeper than {@link MAX_JSON_DEPTH}. It takes
+ * what `JSON.parse` takes of the decoded text.
  */
 export const scan = (bytes: Uint8Array): JsonShape | undefined => {
   isLong = false

@@ -1,4 +1,7 @@
-/** The events of the named sequences in order, until their bodies together exceed `maxBytes`; the first whatever its size. */
+/**
+ * The events of the named sequences in order, until their bodies together exceed `maxBytes`; the first whatever its
+ * size.
+ */
 export const takeBytes = <A extends { readonly body: Uint8Array }>(
   seqs: ReadonlyArray<number>,
   maxBytes: number,

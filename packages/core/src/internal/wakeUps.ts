@@ -10,7 +10,9 @@ const CALL_DEADLINE = 10_000
 export interface WakeUps {
   /** Wakes those that were not told of the head, and those told of less while they are called. Returns at once. */
   readonly start: (destinations: ReadonlyArray<DestinationId>) => void
-  /** Wakes them once, also those that failed or rest. Resolves when every call has ended, at its deadline at the latest. */
+  /**
+   * Wakes them once, also those that failed or rest. Resolves when every call has ended, at its deadline at the latest.
+   */
   readonly once: (destinations: ReadonlyArray<DestinationId>) => Promise<void>
   /** The sequence up to which this instance has told a destination; 0 when it has not. */
   readonly told: (destination: DestinationId) => number

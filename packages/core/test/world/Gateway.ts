@@ -1,4 +1,7 @@
-/** The gateway in the world: logs and destinations over core's engines, their sinks, the edge, and a workspace that tells them. */
+/**
+ * The gateway in the world: logs and destinations over core's engines, their sinks, the edge, and a workspace that
+ * tells them.
+ */
 import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
 import type { Connection } from "@hookstream/core/Connection"
 import * as DeliveryEngine from "@hookstream/core/DeliveryEngine"
@@ -20,7 +23,10 @@ import { HttpClient } from "effect/http"
 import type { Oracle, Sent } from "./Oracle.ts"
 import type { Life, World, WorldObject } from "./World.ts"
 
-/** What a sink does with requests. `lost`: it takes them, and its reply is lost. `hang`: it takes them, and never replies. */
+/**
+ * What a sink does with requests. `lost`: it takes them, and its reply is lost. `hang`: it takes them, and never
+ * replies.
+ */
 export const MODES = ["ok", "slow", "down", "lost", "hang", "poison", "unauthorized", "throttled"] as const
 export type Mode = (typeof MODES)[number]
 

@@ -1,6 +1,6 @@
 /**
- * The judge: its own record of what was sent, accepted and received, and the promises held against it. It imports nothing of what it
- * judges.
+ * The judge: its own record of what was sent, accepted and received, and the promises held against it. It imports
+ * nothing of what it judges.
  */
 
 /** A webhook: which sender (source) sent it, its number there, from 1, and its key. */

@@ -1,6 +1,6 @@
 /**
- * Virtual time for promises and effects alike: nothing waits for the machine's clock. A timer fires when `pass` reaches it, and then
- * everything that can go on does so before the next one.
+ * Virtual time for promises and effects alike: nothing waits for the machine's clock. A timer fires when `pass` reaches
+ * it, and then everything that can go on does so before the next one.
  */
 import { type Clock, Duration, Effect } from "effect"
 

@@ -1,6 +1,7 @@
 /**
- * Objects that call each other, in virtual time, as the platform has them: storage that commits at the output gate, one durable alarm,
- * calls that can be lost, late, doubled, hang or be answered in vain, and processes that end at any moment.
+ * Objects that call each other, in virtual time, as the platform has them: storage that commits at the output gate, one
+ * durable alarm, calls that can be lost, late, doubled, hang or be answered in vain, and processes that end at any
+ * moment.
  */
 import * as Alarm from "@hookstream/core/Alarm"
 import type { EnginePorts } from "@hookstream/core/EnginePorts"

@@ -2,7 +2,10 @@ import { UnavailableError } from "@hookstream/core/Errors"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 
-/** Cloudflare marks the errors of its objects: https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ */
+/**
+ * Cloudflare marks the errors of its objects:
+ * https://developers.cloudflare.com/durable-objects/best-practices/error-handling/
+ */
 interface ObjectError {
   readonly retryable?: boolean
   readonly overloaded?: boolean
@@ -17,8 +20,8 @@ export const isRetryable = (error: unknown): boolean => {
 const backoff = Schedule.exponential("20 millis").pipe(Schedule.upTo({ times: 3 }))
 
 /**
- * Calls an object, again when it was merely reset. `attempt` must take a new stub each time (some errors break the old one) and
- * be idempotent. The result's type is the method's own: the platform's RPC types lose tuples on the way.
+ * Calls an object, again when it was merely reset. `attempt` must take a new stub each time (some errors break the old
+ * one) and be idempotent. The result's type is the method's own: the platform's RPC types lose tuples on the way.
  */
 export const call = <A>(what: string, attempt: () => PromiseLike<unknown>): Effect.Effect<A, UnavailableError> =>
   Effect.tryPromise({ try: () => attempt() as PromiseLike<A>, catch: (cause) => cause }).pipe(

@@ -1,4 +1,7 @@
-/** Runs core's contract cases on a Durable Object's own SQLite: `GET /<suite>/<case>` answers 204, or 500 with what failed. */
+/**
+ * Runs core's contract cases on a Durable Object's own SQLite: `GET /<suite>/<case>` answers 204, or 500 with what
+ * failed.
+ */
 import { DurableObject } from "cloudflare:workers"
 import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
 import * as EventLog from "@hookstream/core/EventLog"

@@ -1,6 +1,6 @@
 /**
- * Bytes of a request, written one after another into one buffer: an encoder of many records makes no object for each of them.
- * The buffer is made once at the length that its user expects, and grows only where that was too short.
+ * Bytes of a request, written one after another into one buffer: an encoder of many records makes no object for each of
+ * them. The buffer is made once at the length that its user expects, and grows only where that was too short.
  */
 const encoder = new TextEncoder()
 
@@ -12,7 +12,10 @@ const ASCII_MAX = 0x7f
 const UTF8_MAX = 3
 const HEX = encoder.encode("0123456789abcdef")
 const BASE64 = encoder.encode("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-/** By how much a byte grows inside a JSON string: a control character becomes \u00XX, a quote and a backslash are escaped. */
+/**
+ * By how much a byte grows inside a JSON string: a control character becomes \u00XX, a quote and a backslash are
+ * escaped.
+ */
 const GROWTH = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 0x20 ? 5 : byte === QUOTE || byte === BACKSLASH ? 1 : 0
 )
