@@ -233,7 +233,8 @@ export const make = (ports: LogPorts): LogEngine => {
 
   const ofOwner = <A>(read: (events: EventLog.SqlEventLogStore) => A): A & Pick<Packed, "sourceId"> => {
     const { events, config } = need()
-    return { ...read(events), sourceId: config.config()!.source.id }
+    // A log that was claimed may not have been told of its source yet.
+    return { ...read(events), sourceId: config.config()?.source.id ?? ownerOf(sql) }
   }
 
   return {

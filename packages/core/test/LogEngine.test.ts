@@ -373,6 +373,23 @@ describe("retention", () => {
   })
 })
 
+describe("a log that was claimed, and not told of its source yet", () => {
+  it("is read as one without events", () => {
+    const object = fakeObject()
+    const engine = LogEngine.make({
+      ...object.ports(),
+      databaseSize: () => 0,
+      maxBytes: () => 1000,
+      peers: { wake: async () => 0, lowWatermark: async () => null }
+    })
+    engine.claim(SOURCE)
+    expect(engine.list(9, 9).sourceId).toBe(SOURCE)
+    expect(engine.get([1], 9)).toMatchObject({ sourceId: SOURCE, through: 1 })
+    expect(engine.read(0, { maxEvents: 1, maxBytes: 1 })).toMatchObject({ sourceId: SOURCE, head: 0 })
+    expect(engine.append(request())).toEqual({ _tag: "NotFound" })
+  })
+})
+
 describe("a log that nobody has claimed", () => {
   it("stores nothing, finds nothing and says so", () => {
     const object = fakeObject()
