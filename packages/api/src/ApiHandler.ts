@@ -109,6 +109,8 @@ const withBody = async (
   request: Request,
   isKnown: () => Promise<boolean>
 ): Promise<Request | { readonly status: 400 | 413; readonly error: string }> => {
+  // It may carry a body, which means nothing (RFC 9110, 9.3.1), and with which no `Request` can be made.
+  if (request.method === "GET" || request.method === "HEAD") return request
   const isEmpty = request.body === null || request.headers.get("content-length") === "0"
   if (isEmpty ? request.method !== "POST" : !(await isKnown())) return request
   const headers = new Headers(request.headers)

@@ -14,7 +14,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
-import { SinkDied } from "./Errors.ts"
+import { PayloadTooLarge, SinkDied } from "./Errors.ts"
 import { toBase64 } from "./internal/base64.ts"
 import { isSecret, type Outcome, type SinkDriver, SinkError } from "./Sink.ts"
 
@@ -245,13 +245,23 @@ export const around = (config: unknown, driver: SinkDriver): SinkDriver => {
   const outcome = outcomeBy(conceal)
   const quiet = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     effect.pipe(
-      Effect.catchDefect((defect) => Effect.die(new SinkDied({ message: conceal(Cause.pretty(Cause.die(defect))) }))),
+      Effect.catchDefect((defect) =>
+        // Core's own, of a path into the body: it makes the event a dead letter, and holds nothing of the config.
+        Effect.die(
+          defect instanceof PayloadTooLarge
+            ? defect
+            : new SinkDied({ message: conceal(Cause.pretty(Cause.die(defect))) })
+        )
+      ),
       Effect.updateService(Logger.CurrentLoggers, (loggers) => new Set([...loggers].map(loggerBy(conceal))))
     )
   return {
     ...driver,
     send: (batch, tell) =>
-      quiet(driver.send(batch, tell && ((position, heard) => tell(position, outcome(heard))))).pipe(
+      // A sink may throw before it has begun.
+      quiet(
+        Effect.suspend(() => driver.send(batch, tell && ((position, heard) => tell(position, outcome(heard)))))
+      ).pipe(
         Effect.map((outcomes) => outcomes.map(outcome)),
         Effect.mapError((error) => {
           const { reason, retryAfter } = error

@@ -140,8 +140,8 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   const sources = ({ journal }: Stores): ReadonlyArray<SourceId> => [
     ...new Set(
       journal
-        .summary()
-        .connections.filter(({ deleted }) => !deleted)
+        .runs()
+        .filter(({ replay, deleted }) => replay === null && !deleted)
         .map(({ sourceId }) => sourceId)
     )
   ]
@@ -300,6 +300,8 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   return {
     configure: async (config) => {
       const wanted = Commands.wantedOf(config)
+      // What was deleted is a fact of the journal. Here it would only grow, in one row of 2 MB.
+      const kept = { ...config, connections: config.connections.filter(({ deleted }) => !deleted) }
       const heads = await headsFor(wanted)
       // Others came meanwhile: what follows is decided by what is there now.
       stores ??= open()
@@ -309,10 +311,10 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       const facts = Commands.configure(all.journal.control(), all.journal.runs(), { ...wanted, change }, heads, now)
       if (facts.length === 0) return
       sql.transaction(() => {
-        sql.exec("INSERT OR REPLACE INTO destination_config VALUES (1, ?)", JSON.stringify(config))
+        sql.exec("INSERT OR REPLACE INTO destination_config VALUES (1, ?)", JSON.stringify(kept))
         all.journal.commit(facts, now)
       })
-      all.config = config
+      all.config = kept
       known.clear()
       request(all)
     },
@@ -350,6 +352,8 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     attempts: (filter, before, limit) => stores?.journal.attempts(filter, before, limit) ?? { entries: [], next: null },
     waiting: async (connections) => {
       if (stores === undefined) return 0
+      // Answers that are on their way may be older than this question.
+      while (asking !== undefined) await asking
       known.clear()
       await refreshHeads(stores)
       return Commands.waiting(stores.journal.view(timer.now()).runs, connections)

@@ -120,6 +120,8 @@ export interface LogOwner {
 
 /** A log in SQL can also give its events packed, which is how they leave its object. */
 export interface SqlEventLogStore extends EventLogStore {
+  /** Whether a request with this token was appended, as far as the newest events tell. */
+  readonly holds: (token: string) => boolean
   readonly readPacked: (after: number, limits: ReadLimits) => { readonly packed: PackedEvents; readonly head: number }
   readonly getPacked: (
     seqs: ReadonlyArray<number>,

@@ -21,14 +21,15 @@ export const MAX_PAYLOAD_VALUES = 200_000
 
 const decoder = new TextDecoder()
 
-const parse = ({ body }: Event): unknown => {
+/** Of a JSON body in UTF-8. Throws `PayloadTooLarge` above {@link MAX_PAYLOAD_VALUES}. `reviver` is that of `JSON.parse`. */
+export const parse = (body: Uint8Array, reviver?: (key: string, value: unknown) => unknown): unknown => {
   // A value takes a byte, and another to part it from the next.
   if (body.length >= 2 * MAX_PAYLOAD_VALUES && (scan(body)?.values ?? 0) > MAX_PAYLOAD_VALUES) {
     throw new PayloadTooLarge({
       message: `the body has more than ${MAX_PAYLOAD_VALUES} JSON values, too many to read a payload path in it`
     })
   }
-  return JSON.parse(decoder.decode(body))
+  return JSON.parse(decoder.decode(body), reviver)
 }
 
 export const viewOf = (event: Event): EventView => {
@@ -36,7 +37,7 @@ export const viewOf = (event: Event): EventView => {
   return {
     event,
     payload: () => {
-      parsed ??= { value: isJson(event.bodyKind) ? parse(event) : undefined }
+      parsed ??= { value: isJson(event.bodyKind) ? parse(event.body) : undefined }
       return parsed.value
     }
   }

@@ -29,8 +29,8 @@ export interface AppendRequest {
   readonly token: string
   /** The edge asks again, for the reply was lost. */
   readonly repeated: boolean
-  /** What was left out of the event, as the source's setting says it. */
-  readonly redacted: ReadonlyArray<string>
+  /** What was left out of the event, as the source's setting says it. An edge of version 1 leaves out nothing. */
+  readonly redacted?: ReadonlyArray<string>
 }
 
 export type AppendReply =
@@ -124,6 +124,8 @@ export const make = (ports: LogPorts): LogEngine => {
   /** Bytes that may come before the size of the database is looked at. */
   let room = 0
   let pause = WAKE_AGAIN
+  /** This instance has set the alarm by its oldest event: one that has just begun knows of no alarm, and would put it off. */
+  let isExpirySet = false
 
   const need = (): Stores => {
     if (stores === undefined) throw new NotClaimed({ object: "SourceLog" })
@@ -140,10 +142,12 @@ export const make = (ports: LogPorts): LogEngine => {
   }
   /** Why an event is not accepted, `undefined` when it is. */
   const refusal = (
-    { sourceId, generation = ID_IS_URL, redacted }: AppendRequest,
+    { sourceId, generation = ID_IS_URL, redacted = [], token, repeated }: AppendRequest,
     now: number,
     full: boolean
   ): AppendReply | undefined => {
+    // Whatever has changed since: it is stored, and refused it would come again as another event.
+    if (repeated && stores?.events.holds(token) === true) return undefined
     const config = stores?.config.config()
     if (config === undefined || config.deleted || config.source.status === "disabled") return { _tag: "NotFound" }
     const { source } = config
@@ -155,6 +159,13 @@ export const make = (ports: LogPorts): LogEngine => {
     }
     return full ? { _tag: "Full" } : undefined
   }
+  /** When events have to be dropped, in milliseconds since 1970; `null` when there are none. */
+  const expiry = (): number | null => {
+    const { events, config } = need()
+    const oldest = events.oldest()
+    const days = config.config()?.source.retentionDays
+    return oldest === null || days === undefined ? null : oldest + days * DAY
+  }
   const write = (requests: ReadonlyArray<AppendRequest>): ReadonlyArray<AppendReply> => {
     const now = timer.now()
     const full = isFull()
@@ -165,7 +176,11 @@ export const make = (ports: LogPorts): LogEngine => {
     const written = events.append(accepted.map(({ event, token, repeated }) => ({ event, token, repeated, now })))
     for (const { event } of accepted) room -= event.body.length + event.meta.length
     const { destinations, source } = config.config()!
-    alarm.atLatest(now + (destinations.length > 0 ? WAKE_AGAIN : source.retentionDays * DAY))
+    if (destinations.length > 0) alarm.atLatest(now + WAKE_AGAIN)
+    else {
+      alarm.atLatest(isExpirySet ? now + source.retentionDays * DAY : expiry()!)
+      isExpirySet = true
+    }
     wakeUps.start(destinations)
     const ids = written.values()
     return refusals.map((reply) => reply ?? { _tag: "Accepted", id: ids.next().value!.id })
@@ -176,13 +191,6 @@ export const make = (ports: LogPorts): LogEngine => {
     bytesOf: ({ event }: AppendRequest) => event.body.length
   })
 
-  /** When events have to be dropped, in milliseconds since 1970; `null` when there are none. */
-  const expiry = (): number | null => {
-    const { events, config } = need()
-    const oldest = events.oldest()
-    const days = config.config()?.source.retentionDays
-    return oldest === null || days === undefined ? null : oldest + days * DAY
-  }
   /** Drops what is past its retention and what no destination needs. Answers when to look again. */
   const expire = async (): Promise<number | null> => {
     const due = expiry()
@@ -211,17 +219,24 @@ export const make = (ports: LogPorts): LogEngine => {
   }
   const wakeByAlarm = async (all: Stores): Promise<void> => {
     const { config, wakeUps } = all
-    const missing = behind(all)
-    await wakeUps.once(missing)
-    for (const id of missing) config.notified(id, wakeUps.told(id))
-    const isDone = behind(all).length === 0
+    let isDone = false
+    try {
+      const missing = behind(all)
+      await wakeUps.once(missing)
+      for (const id of missing) config.notified(id, wakeUps.told(id))
+      isDone = behind(all).length === 0
+    } catch (error) {
+      const source = shown(ownerOf(sql))
+      ports.log(line("error", "wake-ups could not be noted; the alarm tries again", { source }, error))
+    }
     pause = isDone ? WAKE_AGAIN : Math.min(pause * 2, WAKE_AGAIN_MAX)
     if (!isDone) alarm.atLatest(timer.now() + pause)
   }
 
   const ofOwner = <A>(read: (events: EventLog.SqlEventLogStore) => A): A & Pick<Packed, "sourceId"> => {
     const { events, config } = need()
-    return { ...read(events), sourceId: config.config()!.source.id }
+    // A log that was claimed may not have been told of its source yet.
+    return { ...read(events), sourceId: config.config()?.source.id ?? ownerOf(sql) }
   }
 
   return {
@@ -251,8 +266,7 @@ export const make = (ports: LogPorts): LogEngine => {
     alarm: async () => {
       alarm.fired()
       if (stores === undefined) return
-      await expireByAlarm()
-      await wakeByAlarm(stores)
+      await Promise.all([expireByAlarm(), wakeByAlarm(stores)])
     }
   }
 }

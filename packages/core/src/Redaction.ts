@@ -78,7 +78,6 @@ export const unmask = ({ headers, query }: EventMeta, hidden: string): Pick<Even
 export const isRedactable = (path: string): boolean =>
   EventPath.compile(path) !== undefined && EventPath.split(path)[1] !== ""
 
-const decoder = new TextDecoder()
 const encoder = new TextEncoder()
 
 /** Numbers keep their digits (TC39 "JSON.parse source text access", in V8 since 11.4). */
@@ -96,22 +95,26 @@ const replace = (value: unknown, keys: ReadonlyArray<string>): boolean => {
     .slice(0, -1)
     .reduce<unknown>((node, key) => (isOpen(node) && Object.hasOwn(node, key) ? node[key] : undefined), value)
   const last = keys.at(-1)!
-  if (!isOpen(parent) || !Object.hasOwn(parent, last)) return false
+  // Not the length of a list, which is no value and takes no text.
+  if (!isOpen(parent) || !Object.prototype.propertyIsEnumerable.call(parent, last)) return false
   parent[last] = REDACTED
   return true
 }
 
-/** The body without the values at these paths. Only of JSON: other bodies have no paths, and stay as they came. */
+/**
+ * The body without the values at these paths. Only of JSON: other bodies have no paths, and stay as they came. Throws
+ * `PayloadTooLarge` for a body that is too large to be looked into.
+ */
 const redactBody = (body: Uint8Array, paths: ReadonlyArray<string>): Uint8Array => {
   if (paths.length === 0 || !isJson(bodyKind(body))) return body
-  const value: unknown = JSON.parse(decoder.decode(body), exact as (key: string, value: unknown) => unknown)
+  const value = EventPath.parse(body, exact as (key: string, value: unknown) => unknown)
   const found = paths.filter((path) => replace(value, path.split(".")))
   return found.length === 0 ? body : encoder.encode(JSON.stringify(value))
 }
 
 /**
  * A request without what its source never stores. A body that holds any of it is written anew: signatures over it
- * verify no more.
+ * verify no more. Throws `PayloadTooLarge` where a path into the body cannot be followed.
  */
 export const redact = (
   paths: ReadonlyArray<string>,

@@ -289,7 +289,11 @@ export const makeStore = (sql: Sql): RegistryStore => {
   const named = (entity: NewEntity): Entity => {
     if (!("slug" in entity)) return entity
     if (entity.slug !== null) return { ...entity, slug: entity.slug }
-    const rows = sql.exec("SELECT slug FROM entities WHERE kind = ? AND deleted = 0", entity.kind)
+    const rows = sql.exec(
+      "SELECT slug FROM entities WHERE kind = ? AND deleted = 0 AND id <> ?",
+      entity.kind,
+      entity.id
+    )
     const base = Slug.fromName(entity.name) || `${entity.kind}-${Ids.randomHex(8)}`
     return { ...entity, slug: Slug.free(base, new Set(rows.map(({ slug }) => slug as string))) }
   }

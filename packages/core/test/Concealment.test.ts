@@ -3,12 +3,13 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Concealment from "@hookstream/core/Concealment"
 import type { Destination } from "@hookstream/core/Destination"
 import * as DestinationDriver from "@hookstream/core/DestinationDriver"
+import { PayloadTooLarge, SinkDied } from "@hookstream/core/Errors"
 import * as SealedConfig from "@hookstream/core/SealedConfig"
 import * as SecretVault from "@hookstream/core/SecretVault"
 import * as Sink from "@hookstream/core/Sink"
 import * as SinkRegistry from "@hookstream/core/SinkRegistry"
 import { sample } from "@hookstream/core/testing/SinkSuite"
-import { Effect, Layer, Logger, Redacted, Schema } from "effect"
+import { Cause, Effect, Exit, Layer, Logger, Redacted, Schema } from "effect"
 import { HttpClient } from "effect/http"
 
 const Config = Schema.Struct({
@@ -157,6 +158,26 @@ describe("a secret that a receiver echoes is neither stored nor shown", () => {
       expect(lines.join()).toContain("****")
       expect(String(exit)).toContain("bad header: ****")
       expect(lines.join() + String(exit)).not.toContain("a-secret")
+    })
+  )
+  it.effect("also where the sink throws before it has begun", () =>
+    Effect.gen(function* () {
+      const driver = yield* driverOf({ user: "u", secret: SECRET, more: [] }, ({ secret }) => ({
+        send: () => {
+          throw new Error(`it was ${Redacted.value(secret)}`)
+        }
+      }))
+      const exit = yield* Effect.exit(driver.send([sample()]))
+      expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toBeInstanceOf(SinkDied)
+      expect(String(exit)).not.toContain(SECRET)
+    })
+  )
+  it.effect("and a body that is too large for its path keeps its own error, by which it is a dead letter", () =>
+    Effect.gen(function* () {
+      const large = new PayloadTooLarge({ message: "too many values" })
+      const driver = yield* driverOf({ user: "u", secret: SECRET, more: [] }, () => ({ send: () => Effect.die(large) }))
+      const exit = yield* Effect.exit(driver.send([sample()]))
+      expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toBe(large)
     })
   )
 })

@@ -30,6 +30,11 @@ const config = (version: number, destinations: ReadonlyArray<string>, status: So
   }
 })
 
+const leavesOut = (config: LogConfig, redact: ReadonlyArray<string>): LogConfig => ({
+  ...config,
+  source: { ...config.source, redact }
+})
+
 const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
 let tokens = 0
 const request = (bytes = 1): LogEngine.AppendRequest => ({
@@ -117,6 +122,27 @@ describe("an append", () => {
     expect(engine.append(request())).toEqual({ _tag: "Redact", paths: wanted })
     expect(engine.stats().count).toBe(0)
   })
+  it("of an edge of version 1, which says nothing of URLs and of what was left out, is taken", () => {
+    const { engine } = setUp([])
+    const { source, ...rest } = config(2, [])
+    engine.configure({ ...rest, source: { ...source, ingestUrls: [{ generation: 0, expiresAt: null }] } })
+    const { generation, redacted, ...old } = request()
+    expect(engine.append(old)).toMatchObject({ _tag: "Accepted" })
+  })
+  it.each([
+    ["the source is paused", config(2, [], "paused"), 0],
+    ["the source leaves out other things", leavesOut(config(2, []), ["headers.x"]), 0],
+    ["the log is full", config(2, []), 2000]
+  ])("that was stored is answered again as it was, although meanwhile %s", async (_, changed, bytes) => {
+    const { engine, object, setSize } = setUp([])
+    const asked = request(600)
+    const first = engine.append(asked)
+    await object.pass(0)
+    engine.configure(changed)
+    setSize(bytes)
+    expect(engine.append({ ...asked, repeated: true })).toEqual(first)
+    expect(engine.stats().count).toBe(1)
+  })
   it("is refused while the log has no room, and taken again when there is", async () => {
     const { engine, object, setSize } = setUp([])
     setSize(1000)
@@ -201,6 +227,56 @@ describe("a wake-up", () => {
     open()
     expect(object.alarmAt()).toBe(object.now() + 2000)
   })
+  it("that comes while the alarm calls the destination follows that call", async () => {
+    let reply = (_: number) => {}
+    const { engine, object, open, woken } = setUp(["dst_1"], () => new Promise((resolve) => (reply = resolve)))
+    engine.append(request())
+    object.sql.flush()
+    object.kill()
+    const next = open()
+    await object.pass(2000)
+    const rung = object.ring(next.alarm)
+    await object.pass(0)
+    next.append(request())
+    await object.pass(0)
+    reply(0)
+    await object.pass(0)
+    expect(woken.slice(1)).toEqual([
+      ["dst_1", 1],
+      ["dst_1", 2]
+    ])
+    reply(0)
+    await rung
+  })
+  it("that cannot be noted ends no alarm by an error, and is repeated", async () => {
+    const { engine, object, woken } = setUp(["dst_1"])
+    engine.append(request())
+    object.sql.exec("CREATE TRIGGER full BEFORE INSERT ON notified BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+    await object.ring(engine.alarm)
+    expect(object.lines.at(-1)).toMatchObject({ level: "error" })
+    expect(object.alarmAt()).toBe(object.now() + 4000)
+    object.sql.exec("DROP TRIGGER full")
+    await object.ring(engine.alarm)
+    expect(woken).toEqual([["dst_1", 1]])
+    expect(object.alarmAt()).toBeGreaterThan(object.now() + DAY)
+  })
+  it("by the alarm does not wait for a destination that does not say what it needs", async () => {
+    let isAway = true
+    const { engine, object, woken } = setUp(
+      ["dst_1"],
+      () => (isAway ? Promise.reject(new RangeError("unreachable")) : Promise.resolve(0)),
+      () => new Promise(() => {})
+    )
+    engine.append(request())
+    await object.pass(8 * DAY)
+    isAway = false
+    const before = woken.length
+    const rung = object.ring(engine.alarm)
+    await object.pass(0)
+    expect(woken.slice(before)).toEqual([["dst_1", 1]])
+    await object.pass(30_000)
+    await rung
+  })
   it("is kept back while the destination rests, and the alarm sends it", async () => {
     const { engine, object, woken } = setUp(["dst_1"], async () => 5000)
     engine.append(request())
@@ -254,6 +330,25 @@ describe("retention", () => {
     await object.ring(engine.alarm)
     expect(engine.stats().first).toBe(2)
   })
+  it("is not put off by what comes later, however often the log begins anew", async () => {
+    const { engine, object, open } = setUp([])
+    engine.append(request())
+    object.sql.flush()
+    const due = object.alarmAt()
+    expect(due).toBe(object.now() + 7 * DAY)
+    await object.pass(DAY / 2)
+    object.kill()
+    const next = open()
+    next.append(request())
+    object.sql.flush()
+    // Events of one day go together, with the last of them.
+    expect(object.alarmAt()).toBeLessThanOrEqual(object.now() + 7 * DAY)
+    await object.pass(2 * DAY)
+    object.kill()
+    open().append(request())
+    object.sql.flush()
+    expect(object.alarmAt()).toBe(due! + DAY / 2)
+  })
   it("drops nothing while a destination cannot be asked, nor when it does not answer", async () => {
     let ask = (): Promise<number | null> => Promise.reject(new RangeError("unreachable"))
     const { engine, object } = setUp(
@@ -275,6 +370,23 @@ describe("retention", () => {
     await rung
     expect(engine.stats().first).toBe(1)
     expect(object.alarmAt()).toBe(object.now() - 30_000 + 3_600_000)
+  })
+})
+
+describe("a log that was claimed, and not told of its source yet", () => {
+  it("is read as one without events", () => {
+    const object = fakeObject()
+    const engine = LogEngine.make({
+      ...object.ports(),
+      databaseSize: () => 0,
+      maxBytes: () => 1000,
+      peers: { wake: async () => 0, lowWatermark: async () => null }
+    })
+    engine.claim(SOURCE)
+    expect(engine.list(9, 9).sourceId).toBe(SOURCE)
+    expect(engine.get([1], 9)).toMatchObject({ sourceId: SOURCE, through: 1 })
+    expect(engine.read(0, { maxEvents: 1, maxBytes: 1 })).toMatchObject({ sourceId: SOURCE, head: 0 })
+    expect(engine.append(request())).toEqual({ _tag: "NotFound" })
   })
 })
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
+import { PayloadTooLarge } from "@hookstream/core/Errors"
 import { type EventMeta, newEvent, readMeta } from "@hookstream/core/Event"
 import { makeMemory, makeStore } from "@hookstream/core/EventLog"
+import { MAX_PAYLOAD_VALUES } from "@hookstream/core/EventPath"
 import * as EventSecrets from "@hookstream/core/EventSecrets"
 import * as Redaction from "@hookstream/core/Redaction"
 import * as SecretVault from "@hookstream/core/SecretVault"
@@ -177,6 +179,19 @@ describe("what a source leaves out", () => {
       expect(Redaction.redact(paths, meta({}), given).body).toBe(given)
     }
   )
+  it("is nothing where a path leads to the length of a list, which is no value", () => {
+    const given = bytes('{"items":[1,2]}')
+    expect(Redaction.redact(["payload.items.length"], meta({}), given).body).toBe(given)
+    const named = bytes('{"items":{"length":2}}')
+    expect(text(Redaction.redact(["payload.items.length"], meta({}), named).body)).toBe(
+      '{"items":{"length":"[redacted]"}}'
+    )
+  })
+  it("is looked for in no body that would fill the isolate, and no such body passes with it", () => {
+    const large = bytes(`{"card":{"number":1},"more":[${"0,".repeat(MAX_PAYLOAD_VALUES)}0]}`)
+    expect(() => Redaction.redact(paths, meta({}), large)).toThrow(PayloadTooLarge)
+    expect(Redaction.redact(["headers.x", "query.y"], meta({}), large).body).toBe(large)
+  })
   it("goes by paths that lead to one value", () => {
     for (const path of paths) expect(Redaction.isRedactable(path)).toBe(true)
     for (const path of ["payload", "method", "headers.", "payload.a..b", "x.y", ""]) {

@@ -171,6 +171,10 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     equal(slugs(store, named(4, "Event Stream")), ["event-stream-2"])
     equal(reason(store.create({ ...source(5), slug: "event-stream-3" })), "slug")
   },
+  "keeps the slug of an entity that is made again, for the answer of the first time was lost": (store) => {
+    const again = { ...source(1), name: "Event Stream", slug: null }
+    equal(slugs(store, again, again), ["event-stream", "event-stream"])
+  },
   "makes up slugs for names without Latin letters, each another": (store) => {
     const made = slugs(store, { ...source(1), name: "注文", slug: null }, { ...source(2), name: "注文", slug: null })
     for (const slug of made) ok(/^source-[0-9a-f]{8}$/.test(slug), slug)

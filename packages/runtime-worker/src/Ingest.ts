@@ -6,6 +6,7 @@ import type { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
 import * as FailureLimit from "@hookstream/api/FailureLimit"
 import * as RequestBody from "@hookstream/api/RequestBody"
+import { PayloadTooLarge } from "@hookstream/core/Errors"
 import { type EventMeta, MAX_BODY_BYTES, newEvent } from "@hookstream/core/Event"
 import * as EventSecrets from "@hookstream/core/EventSecrets"
 import type { IngestTarget } from "@hookstream/core/IdKeys"
@@ -129,8 +130,13 @@ export const ingest = async (request: Request, { token, query }: Target, edge: E
     contentType: request.headers.get("content-type"),
     sourceIp
   }
-  const reply = await store(edge, target, { meta, body })
+  const reply = await store(edge, target, { meta, body }).catch((error: unknown) => {
+    if (error instanceof PayloadTooLarge) return error
+    throw error
+  })
   switch (reply?._tag) {
+    case "PayloadTooLarge":
+      return refuse(413, `${reply.message}, where its source leaves something out`)
     case "Accepted":
       // Both ids are of a kind that needs no escaping.
       return new Response(`{"event_id":"${reply.id}","source_id":"${target.sourceId}"}`, {

@@ -1,3 +1,4 @@
+import { MAX_PAYLOAD_VALUES } from "@hookstream/core/EventPath"
 import * as IdKeys from "@hookstream/core/IdKeys"
 import * as Ids from "@hookstream/core/Ids"
 import type { AppendReply, AppendRequest } from "@hookstream/core/LogEngine"
@@ -36,9 +37,9 @@ const edge = (reply: AppendReply | Error) => {
     vault: SecretVault.make(`1:${Buffer.alloc(32, 2).toString("base64")}`),
     failures: { take: () => Effect.succeed(true) }
   }
-  const post = async (token: string, method = "POST") => {
+  const post = async (token: string, method = "POST", body: string | null = null) => {
     const url = `http://gateway.test/v1/ingest/${token}?a=1`
-    const response = await ingest(new Request(url, { method }), targetOf(url)!, gateway)
+    const response = await ingest(new Request(url, { method, body }), targetOf(url)!, gateway)
     return { status: response.status, headers: response.headers, text: await response.text() }
   }
   return { woken, post }
@@ -79,6 +80,13 @@ describe("the edge of ingest", () => {
     const { post } = edge({ _tag: "NotFound" })
     const answer = await post(await idKeys.ingestToken(sourceId, 1))
     expect([answer.status, answer.text]).toEqual([404, expect.stringContaining("has ended")])
+  })
+  it("refuses a body in which what its source leaves out cannot be looked for", async () => {
+    const { post } = edge({ _tag: "Redact", paths: ["payload.card"] })
+    const token = await idKeys.ingestToken(Ids.makeSourceId("89abcdef", "0123abcdf"), 1)
+    const answer = await post(token, "POST", `[${"0,".repeat(MAX_PAYLOAD_VALUES)}0]`)
+    expect(answer.status).toBe(413)
+    expect(answer.text).toContain(`more than ${MAX_PAYLOAD_VALUES} JSON values`)
   })
   it("says which methods it takes", async () => {
     const { woken, post } = edge({ _tag: "Accepted", id: "evt_1" })

@@ -25,7 +25,9 @@ const operation = (method: string) => ({
       }
     },
     "404": { description: "No such source, a disabled one, or a URL that has ended" },
-    "413": { description: "The body is too large" },
+    "413": {
+      description: "The body is too large, or has more JSON values than are looked into for what its source leaves out"
+    },
     "503": { description: "The source is paused or the log is busy: send again after `Retry-After` seconds" }
   }
 })

@@ -315,6 +315,7 @@ export const makeStore = (sql: Sql, log: LogOwner): SqlEventLogStore => {
   }
   return {
     head: () => newest.seq,
+    holds: (token) => withToken(token) !== undefined,
     // One row is written or not: it needs no transaction of its own.
     append: (appends) =>
       appends.length === 1 && appends[0]!.event.body.length <= CHUNK_BYTES

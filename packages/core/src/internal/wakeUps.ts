@@ -31,6 +31,8 @@ export const make = (options: {
   const told = new Map<DestinationId, number>()
   const restsUntil = new Map<DestinationId, number>()
   const calls = new Map<DestinationId, Promise<boolean>>()
+  /** Those that are called until they know the head. The alarm's call is one call, and is not followed by itself. */
+  const followed = new Set<DestinationId>()
 
   const toldOf = (id: DestinationId): number => told.get(id) ?? 0
   const isResting = (id: DestinationId): boolean => (restsUntil.get(id) ?? 0) > timer.now()
@@ -58,14 +60,16 @@ export const make = (options: {
     return made
   }
   const untilTold = async (id: DestinationId): Promise<void> => {
-    while (toldOf(id) < head() && !isResting(id)) if (!(await shared(id))) return
+    followed.add(id)
+    while (toldOf(id) < head() && !isResting(id)) if (!(await shared(id))) break
+    followed.delete(id)
   }
 
   return {
     told: toldOf,
     start: (destinations) => {
       for (const id of destinations) {
-        if (!calls.has(id) && toldOf(id) < head() && !isResting(id)) ports.background(untilTold(id))
+        if (!followed.has(id) && toldOf(id) < head() && !isResting(id)) ports.background(untilTold(id))
       }
     },
     once: async (destinations) => {

@@ -1,0 +1,122 @@
+/** What the engine of a destination asks, counts and stores beside the runs of its pump. With logs: `EngineSimulation.test.ts`. */
+import { defaultSettings } from "@hookstream/core/CircuitBreaker"
+import * as DeliveryEngine from "@hookstream/core/DeliveryEngine"
+import type { SourceId } from "@hookstream/core/Ids"
+import type { DestinationConfig } from "@hookstream/core/Registry"
+import { defaultPolicy } from "@hookstream/core/RetryPolicy"
+import { describe, expect, it } from "vitest"
+import { fakeObject } from "./FakeObject.ts"
+
+const idOf = (prefix: string, n: number) => `${prefix}_${n.toString(16).padStart(32, "0")}`
+const sourceOf = (n: number): SourceId => `src_00000001${n.toString(16).padStart(9, "0")}${"0".repeat(15)}`
+
+const wire = (n: number, deleted = false): DestinationConfig["connections"][number] => ({
+  deleted,
+  sourceDeleted: false,
+  connection: {
+    kind: "connection",
+    id: idOf("conn", n),
+    workspace: "00000001",
+    version: 1,
+    sourceId: sourceOf(n),
+    destinationId: idOf("dst", 1),
+    name: null,
+    description: null,
+    filterRules: [],
+    orderingKey: null,
+    enabled: true,
+    createdAt: 1,
+    updatedAt: 1
+  }
+})
+
+const configOf = (version: number, connections: DestinationConfig["connections"]): DestinationConfig => ({
+  version,
+  deleted: false,
+  connections,
+  destination: {
+    kind: "destination",
+    id: idOf("dst", 1),
+    workspace: "00000001",
+    version,
+    name: "d",
+    slug: "d",
+    type: "test",
+    config: {},
+    retry: defaultPolicy,
+    breaker: defaultSettings,
+    ordering: "none",
+    timeoutMs: 1000,
+    maxInFlight: 1,
+    maxPending: 100,
+    ratePerSecond: null,
+    status: "active",
+    createdAt: 1,
+    updatedAt: 1
+  }
+})
+
+/** A destination whose pump finds nothing to do, and whose logs answer as `head` says. */
+const setUp = (head: DeliveryEngine.DeliveryPeers["head"] = async () => 0) => {
+  const object = fakeObject()
+  const queries: Array<string> = []
+  const ports = object.ports()
+  const engine = DeliveryEngine.make({
+    ...ports,
+    sql: {
+      transaction: ports.sql.transaction,
+      exec: (query, ...params) => {
+        queries.push(query)
+        return ports.sql.exec(query, ...params)
+      }
+    },
+    peers: { head },
+    run: () => Promise.resolve(null as never)
+  })
+  return { object, engine, queries }
+}
+
+describe("the number of deliveries that wait", () => {
+  it("is asked of the logs anew, whatever they have been asked already", async () => {
+    let isHanging = false
+    let heads = 0
+    const { engine, object } = setUp(async (source) => {
+      if (isHanging && source === sourceOf(2)) await new Promise(() => {})
+      return heads
+    })
+    await engine.configure(configOf(1, [wire(1), wire(2)]))
+    await object.pass(0)
+    isHanging = true
+    await engine.configure(configOf(2, [wire(1), wire(2)]))
+    await object.pass(0)
+    heads = 5
+    const waiting = engine.waiting([idOf("conn", 1)])
+    await object.pass(10_000)
+    expect(await waiting).toBe(5)
+  })
+})
+
+describe("a wake-up", () => {
+  it("counts no dead letters and nothing that waits", async () => {
+    const { engine, object, queries } = setUp()
+    await engine.configure(configOf(1, [wire(1)]))
+    await object.pass(0)
+    queries.length = 0
+    engine.wake(sourceOf(1), 1)
+    await object.pass(0)
+    expect(queries.length).toBeGreaterThan(0)
+    expect(queries.filter((query) => /FROM (dead|pending)/.test(query))).toEqual([])
+  })
+})
+
+describe("what is stored of a configuration", () => {
+  it("does not grow with the connections that were deleted", async () => {
+    const { engine, object } = setUp()
+    await engine.configure(configOf(1, [wire(1), wire(2)]))
+    await engine.configure(configOf(2, [wire(1), ...Array.from({ length: 5000 }, (_, i) => wire(2 + i, true))]))
+    const [row] = object.sql.exec("SELECT config FROM destination_config")
+    const stored: DestinationConfig = JSON.parse(row!["config"] as string)
+    expect(stored.connections).toHaveLength(1)
+    expect((await engine.summary()).connections).toMatchObject([{ deleted: false }, { deleted: true }])
+  })
+})
