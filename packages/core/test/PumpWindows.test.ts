@@ -26,17 +26,20 @@ interface Given {
   readonly size?: number
   readonly policy?: Partial<Delivery.Policy>
   readonly filter?: Pump.ConnectionSettings["filter"]
+  readonly orderingKey?: Pump.ConnectionSettings["orderingKey"]
+  readonly maxEvents?: number
   /** What the pump sees of the log. */
   readonly seen?: (store: EventLog.EventLogStore) => EventLog.EventLogStore
 }
 /** A destination with a log of `events` events, which it sends one after the other. */
 const given = (
   events: number,
-  { send = ok, size = 1, policy, filter = () => undefined, seen = (log) => log }: Given
+  { send = ok, size = 1, policy, filter = () => undefined, orderingKey, maxEvents = 1, seen = (log) => log }: Given
 ) => {
   const store = EventLog.makeMemory(log)
   const journal = DeliveryJournal.makeMemory()
   const sent: Array<number> = []
+  const requests: Array<ReadonlyArray<number>> = []
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
   for (let i = 0; i < events; i++) store.append([{ event: newEvent(meta, new Uint8Array(size)), token: "", now: 0 }])
   journal.raiseHead(log.sourceId, events)
@@ -55,11 +58,12 @@ const given = (
       window: { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES },
       ...policy
     },
-    connections: new Map([["conn_1", { filter, rules: 1, orderingKey: undefined }]]),
+    connections: new Map([["conn_1", { filter, rules: 1, orderingKey }]]),
     driver: {
-      batch: { maxEvents: 1, maxBytes: 1024 },
+      batch: { maxEvents, maxBytes: 1024 },
       check: Effect.succeed([]),
       send: (batch, tell) => {
+        requests.push(batch.map(({ event }) => event.seq))
         sent.push(...batch.map(({ event }) => event.seq))
         return (sent.length > 50 ? down : send)(batch, tell)
       }
@@ -84,6 +88,7 @@ const given = (
     journal,
     settings,
     sent,
+    requests,
     store,
     planned,
     settled,
@@ -325,6 +330,84 @@ describe("a log that holds less than was said", () => {
       replay(behind.journal)
       expect(yield* behind.run).toBe(1000)
       expect(behind.journal.replay("rpl_1")).toMatchObject({ status: "running", processed: 0 })
+    })
+  )
+})
+
+describe("a log that does not answer", () => {
+  it.effect("is left after twenty seconds, told in the log, and asked again a second later", () =>
+    Effect.gen(function* () {
+      const { journal, settings } = given(3, {})
+      const lines: Array<unknown> = []
+      const logger = Logger.layer([Logger.make(({ message }) => lines.push(message))])
+      const logs = EventLog.layerStores(new Map())
+      const silent = Effect.map(EventLog.EventLog, (service) => ({ ...service, read: () => Effect.never }))
+      const hung = Layer.effect(EventLog.EventLog, silent).pipe(Layer.provide(logs))
+      const layer = Layer.mergeAll(DeliveryJournal.layer(journal), hung, logger)
+      const fiber = yield* Effect.forkChild(Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer)))
+      yield* TestClock.adjust("20 seconds")
+      expect(yield* Fiber.join(fiber)).toBe(21_000)
+      const error = { name: "UnavailableError", message: "the log did not answer within 20000 ms" }
+      expect(lines).toMatchObject([["a log could not be read", { error }]])
+    })
+  )
+})
+
+describe("a live run", () => {
+  it.effect("takes what came since its log told it", () =>
+    Effect.gen(function* () {
+      const { run, sent, store } = given(2, {})
+      store.append([{ event: newEvent(meta, new Uint8Array(1)), token: "", now: 0 }])
+      expect(yield* run).toBeNull()
+      expect(sent).toEqual([1, 2, 3])
+    })
+  )
+})
+
+describe("the key of an event", () => {
+  it.effect("is the same for all of a strict connection, whatever its ordering key says", () =>
+    Effect.gen(function* () {
+      const orderingKey: Pump.ConnectionSettings["orderingKey"] = ({ event }) => event.seq
+      const { run, requests } = given(3, { maxEvents: 10, policy: { ordering: "strict" }, orderingKey })
+      yield* run
+      expect(requests).toEqual([[1], [2], [3]])
+    })
+  )
+  it.effect("is the same for those that have no value at its path, and for no other", () =>
+    Effect.gen(function* () {
+      const orderingKey: Pump.ConnectionSettings["orderingKey"] = ({ event }) => (event.seq < 3 ? undefined : event.seq)
+      const { run, requests, journal } = given(3, {
+        send: down,
+        maxEvents: 10,
+        policy: { ordering: "key" },
+        orderingKey
+      })
+      yield* run
+      expect(requests).toEqual([[1, 3]])
+      expect([...journal.state().pending.values()].map(({ seq, key }) => [seq, key])).toEqual([
+        [1, ""],
+        [2, ""],
+        [3, "3"]
+      ])
+    })
+  )
+})
+
+describe("a rule of a replay's filter", () => {
+  it.effect("is counted after those of the connection", () =>
+    Effect.gen(function* () {
+      const { run, journal, settled } = given(1, {})
+      yield* run
+      const rule = (value: string) => ({ field: "method", op: "eq", value }) as const
+      const replay = {
+        id: "rpl_1",
+        filterRules: [rule("POST"), rule("PUT")],
+        ratePerSecond: 100,
+        maxEvents: null
+      }
+      journal.commit([{ _tag: "ReplayRequested", connection: "conn_1", replay, after: 0, through: 1 }], 0)
+      yield* run
+      expect(settled().at(-1)!.settled).toMatchObject([{ _tag: "Filtered", rule: 2 }])
     })
   )
 })
