@@ -65,7 +65,7 @@ const given = (
       send: (batch, tell) => {
         requests.push(batch.map(({ event }) => event.seq))
         sent.push(...batch.map(({ event }) => event.seq))
-        return (sent.length > 50 ? down : send)(batch, tell)
+        return send(batch, tell)
       }
     }
   }
