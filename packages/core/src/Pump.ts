@@ -394,18 +394,18 @@ const runWindow = Effect.fnUntraced(function* (
   yield* record(true)
 })
 
-/** Settles a window whose outcomes nobody knows: its events are sent again. */
+/** Settles a window whose outcomes nobody knows: its events are sent again. `false` when the log has less than was said. */
 const recover = Effect.fnUntraced(function* (settings: Settings, view: Delivery.View, window: Facts.Window) {
   const journal = yield* DeliveryJournal
   const { run: id, lo, hi, seqs } = window
   const run = view.runs.find((one) => one.id === id)
   // The run has ended: nothing of it is sent any more, and its history stays as it is.
-  if (run === undefined) return yield* settle(settings, { ...window, seqs: seqs ?? [] }, [])
+  if (run === undefined) return yield* Effect.as(settle(settings, { ...window, seqs: seqs ?? [] }, []), true)
   const pending = seqs === null ? [] : yield* journal.pendingAmong(id, seqs)
-  if (seqs !== null && pending.length === 0) return yield* settle(settings, window, [])
+  if (seqs !== null && pending.length === 0) return yield* Effect.as(settle(settings, window, []), true)
   const what = seqs === null ? { after: lo - 1, maxEvents: hi - lo + 1 } : { pending }
   const batch = yield* load(settings, run, what)
-  if (batch === undefined) return
+  if (batch === undefined) return false
   const seen = new Set<string>()
   const settled = batch.items.map(({ seq, key, spent, restarts, since, decided }): Delivery.Settled => {
     // Behind what has become pending of its key since, it may have been sent all the same.
@@ -418,6 +418,7 @@ const recover = Effect.fnUntraced(function* (settings: Settings, view: Delivery.
   const { hi: last } = batch.window
   const left = { run: id, lo: last + 1, hi, seqs: seqs?.filter((seq) => seq > last) ?? null }
   yield* settle(settings, batch.window, settled, null, last < hi ? left : null)
+  return true
 })
 
 /**
@@ -458,7 +459,7 @@ const carryOut = (
 ) => {
   switch (step._tag) {
     case "Recover":
-      return Effect.as(recover(settings, view, step.window), true)
+      return recover(settings, view, step.window)
     case "Finish":
       return Effect.as(finish(step.run), true)
     default:

@@ -1,0 +1,413 @@
+/** The windows of a pump, as its facts tell them: what is planned before a send, what is written down of it, and what is taken up. */
+import { describe, expect, it } from "@effect/vitest"
+import { defaultSettings } from "@hookstream/core/CircuitBreaker"
+import * as Delivery from "@hookstream/core/Delivery"
+import type * as Facts from "@hookstream/core/DeliveryFacts"
+import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { newEvent } from "@hookstream/core/Event"
+import * as EventLog from "@hookstream/core/EventLog"
+import * as Pump from "@hookstream/core/Pump"
+import { defaultPolicy } from "@hookstream/core/RetryPolicy"
+import { delivered, type SinkDriver, SinkError } from "@hookstream/core/Sink"
+import { Effect, Exit, Fiber, Layer, Logger } from "effect"
+import { TestClock } from "effect/testing"
+
+const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
+const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+const ok: SinkDriver["send"] = (batch) => Effect.succeed(batch.map(() => delivered({})))
+const down: SinkDriver["send"] = () => Effect.fail(new SinkError({ reason: "Unavailable", detail: "down" }))
+const after =
+  (ms: number, send: SinkDriver["send"]): SinkDriver["send"] =>
+  (batch) =>
+    Effect.andThen(Effect.sleep(ms), send(batch))
+
+interface Given {
+  readonly send?: SinkDriver["send"]
+  readonly size?: number
+  readonly policy?: Partial<Delivery.Policy>
+  readonly filter?: Pump.ConnectionSettings["filter"]
+  readonly orderingKey?: Pump.ConnectionSettings["orderingKey"]
+  readonly maxEvents?: number
+  /** What the pump sees of the log. */
+  readonly seen?: (store: EventLog.EventLogStore) => EventLog.EventLogStore
+}
+/** A destination with a log of `events` events, which it sends one after the other. */
+const given = (
+  events: number,
+  { send = ok, size = 1, policy, filter = () => undefined, orderingKey, maxEvents = 1, seen = (log) => log }: Given
+) => {
+  const store = EventLog.makeMemory(log)
+  const journal = DeliveryJournal.makeMemory()
+  const sent: Array<number> = []
+  const requests: Array<ReadonlyArray<number>> = []
+  journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
+  for (let i = 0; i < events; i++) store.append([{ event: newEvent(meta, new Uint8Array(size)), token: "", now: 0 }])
+  journal.raiseHead(log.sourceId, events)
+  const settings: Pump.Settings = {
+    open: (_, events) => Effect.succeed(events),
+    destinationId: "dst_1",
+    configVersion: 0,
+    timeoutMs: 60_000,
+    maxInFlight: 1,
+    policy: {
+      ordering: "none",
+      retry: { ...defaultPolicy, jitter: false },
+      breaker: { ...defaultSettings, enabled: false },
+      limits: Delivery.unlimited,
+      maxPending: 1000,
+      window: { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES },
+      ...policy
+    },
+    connections: new Map([["conn_1", { filter, rules: 1, orderingKey }]]),
+    driver: {
+      batch: { maxEvents, maxBytes: 1024 },
+      check: Effect.succeed([]),
+      send: (batch, tell) => {
+        requests.push(batch.map(({ event }) => event.seq))
+        sent.push(...batch.map(({ event }) => event.seq))
+        return send(batch, tell)
+      }
+    }
+  }
+  const layer = Layer.mergeAll(
+    DeliveryJournal.layer(journal),
+    EventLog.layerStores(new Map([[log.route, seen(store)]]))
+  )
+  const run = Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer))
+  const planned = () => journal.facts().filter((fact) => fact._tag === "WindowPlanned")
+  const settled = () => journal.facts().filter((fact) => fact._tag === "WindowSettled")
+  return {
+    run,
+    /** A run in so many seconds of virtual time. */
+    runFor: (seconds: number) =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(run)
+        yield* TestClock.adjust(seconds * 1000)
+        return yield* Fiber.join(fiber)
+      }),
+    journal,
+    settings,
+    sent,
+    requests,
+    store,
+    planned,
+    settled,
+    /** Each window that was settled: its first event, its last, and what is left of it. */
+    parts: () =>
+      settled().map(({ lo, hi, seqs, rest }) => ({
+        lo,
+        hi,
+        seqs,
+        rest: rest === null ? null : [rest.lo, rest.hi, rest.seqs]
+      }))
+  }
+}
+const left = (window: Facts.Window): Facts.Fact => ({ _tag: "WindowPlanned", ...window, configVersion: 0, rates: null })
+
+/** Events that are due again, as a window of the whole log leaves them. */
+const due = (journal: DeliveryJournal.DeliveryStore, hi: number, seqs: ReadonlyArray<number>) => {
+  const waiting = { _tag: "Waiting", key: null, spent: 0, due: 0, restarts: 0 } as const
+  const settled = seqs.map((seq) => ({ ...waiting, seq }))
+  const window = { run: "conn_1", lo: 1, hi, seqs: null, at: 0, seen: [], rates: null, rest: null }
+  journal.commit([{ _tag: "WindowSettled", ...window, settled }], 0)
+}
+
+describe("what is planned", () => {
+  it.effect("is what the rate lets out, with the rate spent for it before anything is sent", () =>
+    Effect.gen(function* () {
+      const limits = { requests: 100, records: 50, bytes: 1000 }
+      const { run, planned } = given(3, { size: 7, policy: { limits } })
+      yield* run
+      expect(planned()).toMatchObject([{ lo: 1, hi: 3, seqs: null, rates: { requests: 30, records: 60, bytes: 21 } }])
+    })
+  )
+  it.effect("ends with the event that reaches the rate of bytes", () =>
+    Effect.gen(function* () {
+      const { run, planned } = given(4, { size: 5, policy: { limits: { ...Delivery.unlimited, bytes: 10 } } })
+      yield* run
+      expect(planned()).toMatchObject([{ lo: 1, hi: 2, rates: { bytes: 1000 } }])
+    })
+  )
+  it.effect("is nothing where the filter lets no event pass, and no rate is spent", () =>
+    Effect.gen(function* () {
+      const limits = { ...Delivery.unlimited, requests: 2 }
+      const { run, planned, sent, journal } = given(9, { filter: () => 0, policy: { limits } })
+      expect(yield* run).toBeNull()
+      expect(planned()).toEqual([])
+      expect(sent).toEqual([])
+      expect(journal.control().rates.requests).toBe(0)
+      expect(journal.runs()[0]).toMatchObject({ cursor: 9 })
+    })
+  )
+  it.effect("goes past what is filtered out, which takes nothing of the rate", () =>
+    Effect.gen(function* () {
+      const limits = { ...Delivery.unlimited, records: 2 }
+      const { run, planned } = given(9, { filter: ({ event }) => (event.seq < 6 ? 0 : undefined), policy: { limits } })
+      yield* run
+      expect(planned()).toMatchObject([{ lo: 1, hi: 7, rates: { records: 1000 } }])
+    })
+  )
+  it.effect("of retries is those that the rate lets out, by their numbers", () =>
+    Effect.gen(function* () {
+      const limits = { ...Delivery.unlimited, records: 2 }
+      const { run, journal, planned } = given(5, { policy: { limits } })
+      due(journal, 5, [1, 3, 5])
+      yield* run
+      expect(planned()).toMatchObject([{ lo: 1, hi: 3, seqs: [1, 3] }])
+    })
+  )
+})
+
+describe("what is written down", () => {
+  it.effect("is what came within 100 ms, then the next, and the last without a rest", () =>
+    Effect.gen(function* () {
+      const { runFor, parts } = given(5, { send: after(50, ok) })
+      yield* runFor(1)
+      expect(parts()).toEqual([
+        { lo: 1, hi: 2, seqs: null, rest: [3, 5, null] },
+        { lo: 3, hi: 4, seqs: null, rest: [5, 5, null] },
+        { lo: 5, hi: 5, seqs: null, rest: null }
+      ])
+    })
+  )
+  it.effect("of retries names those that are done, and those that are on their way", () =>
+    Effect.gen(function* () {
+      const { runFor, journal, parts } = given(6, { send: after(50, ok) })
+      due(journal, 6, [1, 3, 4, 6])
+      yield* runFor(1)
+      expect(parts().slice(1)).toEqual([
+        { lo: 1, hi: 3, seqs: [1, 3], rest: [4, 6, [4, 6]] },
+        { lo: 4, hi: 6, seqs: [4, 6], rest: null }
+      ])
+    })
+  )
+  it.effect("of a window whose rest was never sent is that nothing came of it", () =>
+    Effect.gen(function* () {
+      const { run, journal, parts, settled, sent } = given(5, { send: after(50, ok) })
+      const fiber = yield* Effect.forkChild(run)
+      yield* TestClock.adjust(75)
+      const pause = { _tag: "Paused", reason: "user", detail: "", probeAt: null } as const
+      journal.commit([{ _tag: "ConfigChanged", version: 1 }, pause], 75)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      expect(parts()).toEqual([
+        { lo: 1, hi: 2, seqs: null, rest: [3, 5, null] },
+        { lo: 3, hi: 5, seqs: [], rest: null }
+      ])
+      expect(settled()[1]!.settled).toEqual([])
+      expect(journal.runs()[0]).toMatchObject({ cursor: 2 })
+      expect(sent).toEqual([1, 2])
+    })
+  )
+  it.effect("of a window that was stopped is one part, though more of it was planned", () =>
+    Effect.gen(function* () {
+      const refused: SinkDriver["send"] = () => Effect.fail(new SinkError({ reason: "Unauthorized", detail: "401" }))
+      const { run, parts } = given(5, { send: refused })
+      yield* run
+      expect(parts()).toEqual([{ lo: 1, hi: 1, seqs: null, rest: null }])
+    })
+  )
+})
+
+describe("a window that a stopped process left open", () => {
+  it.effect("is no larger than it was, whatever came to its log since", () =>
+    Effect.gen(function* () {
+      const { run, journal, parts, sent } = given(9, {})
+      journal.commit([left({ run: "conn_1", lo: 2, hi: 4, seqs: null })], 0)
+      yield* run
+      expect(parts()[0]).toEqual({ lo: 2, hi: 4, seqs: null, rest: null })
+      expect(sent).toContain(9)
+    })
+  )
+  it.effect("is told as filtered where the filter lets an event not pass: it was never sent", () =>
+    Effect.gen(function* () {
+      const { run, journal, sent } = given(3, { filter: ({ event }) => (event.seq === 2 ? 0 : undefined) })
+      journal.commit([left({ run: "conn_1", lo: 1, hi: 3, seqs: null })], 0)
+      yield* run
+      expect(sent).toEqual([1, 3])
+      expect(journal.statuses(log.sourceId, [1, 2, 3]).map(({ status }) => status)).toEqual([
+        "delivered",
+        "filtered",
+        "delivered"
+      ])
+    })
+  )
+  it.effect("of a run that has ended is closed as it was, with no outcome", () =>
+    Effect.gen(function* () {
+      const { run, journal, settled } = given(4, {})
+      journal.commit([{ _tag: "ConnectionStarted", connection: "conn_2", ...log, after: 4 }], 0)
+      journal.commit([left({ run: "conn_1", lo: 1, hi: 4, seqs: null })], 0)
+      journal.commit([{ _tag: "ConnectionChanged", connection: "conn_1", enabled: true, deleted: true }], 0)
+      yield* run
+      expect(settled()).toMatchObject([{ run: "conn_1", lo: 1, hi: 4, seqs: [], settled: [], rest: null }])
+    })
+  )
+  it.effect("of retries that came to an end is closed with no outcome", () =>
+    Effect.gen(function* () {
+      const { run, journal, settled } = given(4, {})
+      yield* run
+      journal.commit([left({ run: "conn_1", lo: 2, hi: 3, seqs: [2, 3] })], 0)
+      yield* run
+      expect(settled().slice(1)).toMatchObject([{ lo: 2, hi: 3, seqs: [2, 3], settled: [] }])
+    })
+  )
+  it.effect("of retries is taken up in parts where they are more bytes than a window", () =>
+    Effect.gen(function* () {
+      const { run, journal, parts } = given(3, { size: 10, policy: { window: { events: 9, bytes: 20 } } })
+      due(journal, 3, [1, 2, 3])
+      journal.commit([left({ run: "conn_1", lo: 1, hi: 3, seqs: [1, 2, 3] })], 0)
+      yield* run
+      expect(parts().slice(1, 3)).toEqual([
+        { lo: 1, hi: 2, seqs: [1, 2], rest: [3, 3, [3]] },
+        { lo: 3, hi: 3, seqs: [3], rest: null }
+      ])
+    })
+  )
+  it.effect("waits, and is told in the log, while its events cannot be read", () =>
+    Effect.gen(function* () {
+      const { journal, sent, settings } = given(3, {})
+      const lines: Array<unknown> = []
+      const logger = Logger.layer([Logger.make(({ logLevel, message }) => lines.push([logLevel, message]))])
+      const noLogs = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map()), logger)
+      journal.commit([left({ run: "conn_1", lo: 1, hi: 3, seqs: null })], 0)
+      yield* TestClock.adjust(5000)
+      expect(yield* Pump.run(Effect.succeed(settings)).pipe(Effect.provide(noLogs))).toBe(6000)
+      expect(lines).toMatchObject([["Warn", ["a log could not be read", { connection: "conn_1", replay: null }]]])
+      expect(journal.control().window).toMatchObject({ lo: 1, hi: 3 })
+      expect(sent).toEqual([])
+    })
+  )
+  it.effect("waits while its log has less than was said, and does not ask it again at once", () =>
+    Effect.gen(function* () {
+      let reads = 0
+      const seen = (store: EventLog.EventLogStore): EventLog.EventLogStore => ({
+        ...store,
+        read: (from, limits) => {
+          // A pump that asks again and again would not end.
+          if (++reads > 3) throw new Error("asked again at once")
+          return store.read(from, limits)
+        }
+      })
+      const { run, journal } = given(0, { seen })
+      journal.raiseHead(log.sourceId, 3)
+      journal.commit([left({ run: "conn_1", lo: 1, hi: 3, seqs: null })], 0)
+      expect(yield* Effect.exit(run)).toEqual(Exit.succeed(1000))
+      expect(reads).toBe(1)
+      expect(journal.control().window).toMatchObject({ lo: 1, hi: 3 })
+    })
+  )
+})
+
+describe("a log that holds less than was said", () => {
+  const empty =
+    (head: number) =>
+    (store: EventLog.EventLogStore): EventLog.EventLogStore => ({
+      ...store,
+      read: () => ({ events: [], head })
+    })
+  const replay = (journal: DeliveryJournal.DeliveryStore) => {
+    const what = { id: "rpl_1", filterRules: [], ratePerSecond: 100, maxEvents: null }
+    journal.commit([{ _tag: "ReplayRequested", connection: "conn_1", replay: what, after: 0, through: 3 }], 0)
+  }
+  it.effect("is asked again by a live run, even where its head is what was said", () =>
+    Effect.gen(function* () {
+      const { run, journal, settled } = given(3, { seen: empty(3) })
+      expect(yield* run).toBe(1000)
+      expect(settled()).toEqual([])
+      expect(journal.runs()[0]).toMatchObject({ cursor: 0 })
+    })
+  )
+  it.effect("is passed over by a replay where it no longer holds its events, and asked again where it is behind", () =>
+    Effect.gen(function* () {
+      const gone = given(3, {})
+      yield* gone.run
+      replay(gone.journal)
+      gone.store.drop(Number.POSITIVE_INFINITY, 3)
+      expect(yield* gone.run).toBeNull()
+      expect(gone.journal.replay("rpl_1")).toMatchObject({ status: "finished", delivered: 0 })
+
+      const behind = given(0, { seen: empty(2) })
+      replay(behind.journal)
+      expect(yield* behind.run).toBe(1000)
+      expect(behind.journal.replay("rpl_1")).toMatchObject({ status: "running", processed: 0 })
+    })
+  )
+})
+
+describe("a log that does not answer", () => {
+  it.effect("is left after twenty seconds, told in the log, and asked again a second later", () =>
+    Effect.gen(function* () {
+      const { journal, settings } = given(3, {})
+      const lines: Array<unknown> = []
+      const logger = Logger.layer([Logger.make(({ message }) => lines.push(message))])
+      const logs = EventLog.layerStores(new Map())
+      const silent = Effect.map(EventLog.EventLog, (service) => ({ ...service, read: () => Effect.never }))
+      const hung = Layer.effect(EventLog.EventLog, silent).pipe(Layer.provide(logs))
+      const layer = Layer.mergeAll(DeliveryJournal.layer(journal), hung, logger)
+      const fiber = yield* Effect.forkChild(Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer)))
+      yield* TestClock.adjust("20 seconds")
+      expect(yield* Fiber.join(fiber)).toBe(21_000)
+      const error = { name: "UnavailableError", message: "the log did not answer within 20000 ms" }
+      expect(lines).toMatchObject([["a log could not be read", { error }]])
+    })
+  )
+})
+
+describe("a live run", () => {
+  it.effect("takes what came since its log told it", () =>
+    Effect.gen(function* () {
+      const { run, sent, store } = given(2, {})
+      store.append([{ event: newEvent(meta, new Uint8Array(1)), token: "", now: 0 }])
+      expect(yield* run).toBeNull()
+      expect(sent).toEqual([1, 2, 3])
+    })
+  )
+})
+
+describe("the key of an event", () => {
+  it.effect("is the same for all of a strict connection, whatever its ordering key says", () =>
+    Effect.gen(function* () {
+      const orderingKey: Pump.ConnectionSettings["orderingKey"] = ({ event }) => event.seq
+      const { run, requests } = given(3, { maxEvents: 10, policy: { ordering: "strict" }, orderingKey })
+      yield* run
+      expect(requests).toEqual([[1], [2], [3]])
+    })
+  )
+  it.effect("is the same for those that have no value at its path, and for no other", () =>
+    Effect.gen(function* () {
+      const orderingKey: Pump.ConnectionSettings["orderingKey"] = ({ event }) => (event.seq < 3 ? undefined : event.seq)
+      const { run, requests, journal } = given(3, {
+        send: down,
+        maxEvents: 10,
+        policy: { ordering: "key" },
+        orderingKey
+      })
+      yield* run
+      expect(requests).toEqual([[1, 3]])
+      expect([...journal.state().pending.values()].map(({ seq, key }) => [seq, key])).toEqual([
+        [1, ""],
+        [2, ""],
+        [3, "3"]
+      ])
+    })
+  )
+})
+
+describe("a rule of a replay's filter", () => {
+  it.effect("is counted after those of the connection", () =>
+    Effect.gen(function* () {
+      const { run, journal, settled } = given(1, {})
+      yield* run
+      const rule = (value: string) => ({ field: "method", op: "eq", value }) as const
+      const replay = {
+        id: "rpl_1",
+        filterRules: [rule("POST"), rule("PUT")],
+        ratePerSecond: 100,
+        maxEvents: null
+      }
+      journal.commit([{ _tag: "ReplayRequested", connection: "conn_1", replay, after: 0, through: 1 }], 0)
+      yield* run
+      expect(settled().at(-1)!.settled).toMatchObject([{ _tag: "Filtered", rule: 2 }])
+    })
+  )
+})
