@@ -330,6 +330,10 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       const { pause, breaker } = journal.control()
       if (pause !== null || breaker.state === "open") {
         known.delete(sourceId)
+        // The alarm of its probe may have been lost.
+        const probeAt = pause !== null ? pause.probeAt : breaker.state === "open" ? breaker.until : null
+        if (probeAt !== null && probeAt <= timer.now()) request(stores)
+        else if (probeAt !== null) alarm.atLatest(probeAt)
         return REST
       }
       request(stores)

@@ -209,7 +209,10 @@ const simulate = async (history: typeof History.Type): Promise<void> => {
     const destination = gateway.destinations[i]!
     const own = live.filter(({ connection }) => connection.destinationId === id)
     if (gateway.wires.some(({ connection }) => connection.destinationId === id)) {
-      const { connections: runs, pending } = await destination.ask((one) => one.summary())
+      // It may have to ask its logs, which takes time.
+      const asked = destination.ask((one) => one.summary())
+      await time.pass(5000)
+      const { connections: runs, pending } = await asked
       const lag = runs.filter(({ deleted }) => !deleted).map(({ head, cursor }) => Math.max(0, head - cursor))
       expect({ lag, pending }, `${id} has come to rest`).toEqual({ lag: lag.map(() => 0), pending: 0 })
     }

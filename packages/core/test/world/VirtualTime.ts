@@ -13,6 +13,9 @@ interface Timer {
 /** More timers than this in one span mean that something goes round for ever. */
 const TIMERS_MAX = 20_000
 
+/** More turns than this while no time goes by mean the same. */
+const TURNS_MAX = 5000
+
 export const makeTime = (startAt: number) => {
   let now = startAt
   let n = 0
@@ -30,7 +33,9 @@ export const makeTime = (startAt: number) => {
   }
   const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
   const settle = async (): Promise<void> => {
+    let turns = 0
     for (let before = -1; before !== happened; ) {
+      if (++turns > TURNS_MAX) throw new RangeError(`no rest after ${TURNS_MAX} turns of the event loop`)
       before = happened
       await turn()
       await turn()
