@@ -334,21 +334,41 @@ describe("a log that holds less than was said", () => {
   )
 })
 
+/** A log whose reads wait for something. */
+const slowLog = (store: EventLog.EventLogStore, wait: Effect.Effect<void>) => {
+  const slow = Effect.map(EventLog.EventLog, (service) => ({
+    ...service,
+    read: (...args: Parameters<typeof service.read>) => Effect.andThen(wait, service.read(...args))
+  }))
+  return Layer.effect(EventLog.EventLog, slow).pipe(Layer.provide(EventLog.layerStores(new Map([[log.route, store]]))))
+}
+
 describe("a log that does not answer", () => {
   it.effect("is left after twenty seconds, told in the log, and asked again a second later", () =>
     Effect.gen(function* () {
-      const { journal, settings } = given(3, {})
+      const { journal, settings, store } = given(3, {})
       const lines: Array<unknown> = []
       const logger = Logger.layer([Logger.make(({ message }) => lines.push(message))])
-      const logs = EventLog.layerStores(new Map())
-      const silent = Effect.map(EventLog.EventLog, (service) => ({ ...service, read: () => Effect.never }))
-      const hung = Layer.effect(EventLog.EventLog, silent).pipe(Layer.provide(logs))
-      const layer = Layer.mergeAll(DeliveryJournal.layer(journal), hung, logger)
+      const layer = Layer.mergeAll(DeliveryJournal.layer(journal), slowLog(store, Effect.never), logger)
       const fiber = yield* Effect.forkChild(Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer)))
       yield* TestClock.adjust("20 seconds")
       expect(yield* Fiber.join(fiber)).toBe(21_000)
       const error = { name: "UnavailableError", message: "the log did not answer within 20000 ms" }
       expect(lines).toMatchObject([["a log could not be read", { error }]])
+    })
+  )
+})
+
+describe("a window that was read when the time of the run was up", () => {
+  it.effect("is begun all the same, so that a slow log does not stop everything", () =>
+    Effect.gen(function* () {
+      const policy = { window: { events: 1, bytes: Delivery.WINDOW_BYTES } }
+      const { journal, settings, store, sent } = given(3, { send: after(27_000, ok), policy })
+      const layer = Layer.mergeAll(DeliveryJournal.layer(journal), slowLog(store, Effect.sleep(2000)))
+      const fiber = yield* Effect.forkChild(Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer)))
+      yield* TestClock.adjust("2 minutes")
+      expect(yield* Fiber.join(fiber)).toBe(58_000)
+      expect(sent).toEqual([1, 2])
     })
   )
 })
