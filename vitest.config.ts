@@ -10,6 +10,9 @@ export default defineConfig({
           name: "unit",
           // A machine that does much at once is slow; a test that hangs fails all the same.
           testTimeout: 20_000,
+          // By default one core is left idle, which is half of two.
+          maxWorkers: "100%",
+          sequence: { groupOrder: 0 },
           include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
           exclude: ["**/*.workerd.test.ts", "**/*.e2e.test.ts"]
         }
@@ -19,6 +22,7 @@ export default defineConfig({
           name: "workerd",
           include: ["packages/*/test/**/*.{workerd,e2e}.test.ts", "scripts/test/**/*.e2e.test.ts"],
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 60_000
         }
