@@ -4,9 +4,9 @@
  */
 import { randomBytes } from "node:crypto"
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { type Answer, apiClient, type Client, newWorkspace } from "@hookstream/devkit/ApiClient"
+import type { Gateway } from "@hookstream/devkit/Gateway"
 import type { Emulator } from "@hookstream/kafka-rest-emulator/Emulator"
-import { type Answer, apiClient, type Client, newWorkspace } from "./ApiClient.ts"
-import type { Gateway } from "./Gateway.ts"
 
 export const TOPIC = "webhook-events"
 export const CLUSTER = "lkc-npm-start"

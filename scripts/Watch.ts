@@ -1,5 +1,5 @@
 /** Says in one line each what goes wrong in a workspace, as its API tells it. */
-import type { Client } from "./ApiClient.ts"
+import type { Client } from "@hookstream/devkit/ApiClient"
 
 interface Destination {
   readonly id: string

@@ -4,11 +4,11 @@
  */
 import { createServer } from "node:net"
 import { join, relative, resolve, sep } from "node:path"
+import type { Client } from "@hookstream/devkit/ApiClient"
+import { type Claim, claimFolder, FolderInUse, type Gateway, startGateway } from "@hookstream/devkit/Gateway"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import type { StoredRecord } from "@hookstream/kafka-rest-emulator/Topic"
-import type { Client } from "./ApiClient.ts"
 import { CLUSTER, type Dev, DevFileError, prepareDemo, TOPIC } from "./Demo.ts"
-import { type Claim, claimFolder, FolderInUse, type Gateway, startGateway } from "./Gateway.ts"
 import { plain, watch } from "./Watch.ts"
 
 const ROOT = join(import.meta.dirname, "..")

@@ -4,11 +4,11 @@ import { createRequire } from "node:module"
 import { connect } from "node:net"
 import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
+import { newWorkspace } from "@hookstream/devkit/ApiClient"
+import { claimFolder, FolderInUse, startGateway } from "@hookstream/devkit/Gateway"
 import { startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import { afterEach, beforeEach, expect, it } from "vitest"
-import { newWorkspace } from "../ApiClient.ts"
 import { prepareDemo } from "../Demo.ts"
-import { claimFolder, FolderInUse, startGateway } from "../Gateway.ts"
 import { eventually, freePort } from "./npmStart.ts"
 
 const ROOT = join(import.meta.dirname, "../..")

@@ -3,8 +3,8 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { apiClient } from "@hookstream/devkit/ApiClient"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { apiClient } from "../ApiClient.ts"
 import { eventually, type Folder, freePort, isAlive, npmStart, readDev, readHolder, type Started } from "./npmStart.ts"
 
 let folder: Folder

@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import type { Holder } from "@hookstream/devkit/gatewayKeeper"
 import type { Dev } from "../Demo.ts"
-import type { Holder } from "../gatewayKeeper.ts"
 
 const ROOT = join(import.meta.dirname, "../..")
 

@@ -1,5 +1,5 @@
 /** What the person who runs the gateway has set. */
-import type { IdKeys } from "@hookstream/core/IdKeys"
+import type { IdKeys } from "@hookstream/core/secret/IdKeys"
 import * as Context from "effect/Context"
 
 export class Deployment extends Context.Service<

@@ -1,7 +1,7 @@
 /** Fields that several resources share. */
 
-import { FilterRule } from "@hookstream/core/Filter"
-import { MAX_LENGTH as MAX_SLUG_LENGTH } from "@hookstream/core/Slug"
+import { FilterRule } from "@hookstream/core/event/Filter"
+import { MAX_LENGTH as MAX_SLUG_LENGTH } from "@hookstream/core/workspace/Slug"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 

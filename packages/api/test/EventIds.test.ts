@@ -1,7 +1,8 @@
-import type * as Facts from "@hookstream/core/DeliveryFacts"
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
-import { newEvent } from "@hookstream/core/Event"
-import * as EventLog from "@hookstream/core/EventLog"
+import type * as Facts from "@hookstream/core/delivery/Facts"
+import { newEvent } from "@hookstream/core/event/Event"
+import type * as EventLog from "@hookstream/core/log/EventLog"
+import * as DeliveryMemory from "@hookstream/core/testing/DeliveryMemory"
+import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
 import { Effect } from "effect"
 import { expect, it } from "vitest"
 import { startApi, WORKSPACE } from "./mocks.ts"
@@ -31,9 +32,9 @@ const numbers = Array.from({ length: EVENTS }, (_, i) => i + 1)
 /** A destination of whose two logs every event is a dead letter, and the calls that its logs get. */
 const start = async () => {
   const calls: Array<string> = []
-  const journal = DeliveryJournal.makeMemory()
+  const journal = DeliveryMemory.makeMemory()
   const logOf = ({ connection, sourceId, route }: (typeof sides)[number]) => {
-    const store = EventLog.makeMemory({ sourceId, route })
+    const store = EventLogMemory.makeMemory({ sourceId, route })
     store.append(numbers.map(() => event))
     journal.commit([{ _tag: "ConnectionStarted", connection, sourceId, route, after: 0 }], 1000)
     const fact = { run: connection, lo: 1, hi: EVENTS, seqs: null, at: 1000, settled: numbers.map(dead), seen: [] }

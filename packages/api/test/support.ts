@@ -2,22 +2,24 @@
 import * as ApiHandler from "@hookstream/api/ApiHandler"
 import { Deployment } from "@hookstream/api/Deployment"
 import * as FailureLimit from "@hookstream/api/FailureLimit"
-import { Deliveries } from "@hookstream/core/Deliveries"
-import * as Commands from "@hookstream/core/DeliveryCommands"
-import type { Fact } from "@hookstream/core/DeliveryFacts"
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import * as Commands from "@hookstream/core/delivery/Commands"
+import { Deliveries } from "@hookstream/core/delivery/Deliveries"
+import type { Fact } from "@hookstream/core/delivery/Facts"
+import * as Redrive from "@hookstream/core/delivery/Redrive"
 import { ConflictError, NotFoundError, UnavailableError } from "@hookstream/core/Errors"
-import { newEvent } from "@hookstream/core/Event"
-import * as EventLog from "@hookstream/core/EventLog"
-import * as IdKeys from "@hookstream/core/IdKeys"
+import { newEvent } from "@hookstream/core/event/Event"
 import * as Ids from "@hookstream/core/Ids"
-import * as Redrive from "@hookstream/core/Redrive"
-import * as Registry from "@hookstream/core/Registry"
-import type { ReplayJob } from "@hookstream/core/ReplayJob"
-import * as SecretVault from "@hookstream/core/SecretVault"
-import * as Sink from "@hookstream/core/Sink"
-import * as SinkRegistry from "@hookstream/core/SinkRegistry"
-import type { Source } from "@hookstream/core/Source"
+import type * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
+import * as EventLog from "@hookstream/core/log/EventLog"
+import * as IdKeys from "@hookstream/core/secret/IdKeys"
+import * as SecretVault from "@hookstream/core/secret/SecretVault"
+import * as Sink from "@hookstream/core/sink/Sink"
+import * as SinkRegistry from "@hookstream/core/sink/SinkRegistry"
+import * as DeliveryMemory from "@hookstream/core/testing/DeliveryMemory"
+import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
+import * as Registry from "@hookstream/core/workspace/Registry"
+import type { ReplayJob } from "@hookstream/core/workspace/ReplayJob"
+import type { Source } from "@hookstream/core/workspace/Source"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
 import { Clock, Context, Effect, Layer, Result, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
@@ -100,7 +102,7 @@ export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
     for (const sent of store.outbox()) {
       if (sent.target.startsWith("src_")) {
         const route = Ids.routeOf(sent.target)
-        if (!logs.has(route)) logs.set(route, EventLog.makeMemory({ sourceId: sent.target, route }))
+        if (!logs.has(route)) logs.set(route, EventLogMemory.makeMemory({ sourceId: sent.target, route }))
       } else if (sent.replay === null) configure(store.destinationConfig(sent.target))
       else {
         const journal = journalOf(sent.target)
@@ -111,7 +113,7 @@ export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
   }
   const configure = (config: Registry.DestinationConfig): void => {
     const { id } = config.destination
-    const journal = journals.get(id) ?? DeliveryJournal.makeMemory()
+    const journal = journals.get(id) ?? DeliveryMemory.makeMemory()
     journals.set(id, journal)
     const heads = new Map(
       config.connections.map(({ connection: { sourceId } }) => {

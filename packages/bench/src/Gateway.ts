@@ -1,7 +1,7 @@
 /** hookstream's production bundle under `workerd serve`, and what the cases set up in it. */
 import { randomBytes } from "node:crypto"
-import { type Client, newWorkspace } from "../../../scripts/ApiClient.ts"
-import { productionBundle } from "../../../scripts/Workerd.ts"
+import { type Client, newWorkspace } from "@hookstream/devkit/ApiClient"
+import { productionBundle } from "@hookstream/devkit/Workerd"
 import { serve, type Workerd } from "./Workerd.ts"
 
 export interface Gateway extends Workerd {

@@ -6,7 +6,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { BINARY, type Bundle, bundle, configText } from "../../../scripts/Workerd.ts"
+import { BINARY, type Bundle, bundle, configText } from "@hookstream/devkit/Workerd"
 
 const COMPATIBILITY_DATE = "2026-11-01"
 export interface WorkerdOptions {

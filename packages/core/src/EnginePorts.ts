@@ -3,7 +3,7 @@
  * place.
  */
 import type { Alarm } from "./Alarm.ts"
-import type { Line } from "./Log.ts"
+import type { Line } from "./LogLine.ts"
 import type { Sql } from "./Sql.ts"
 
 export interface Timer {

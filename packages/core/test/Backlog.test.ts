@@ -2,14 +2,14 @@ import { setImmediate } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "@effect/vitest"
-import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
-import * as Delivery from "@hookstream/core/Delivery"
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
-import { newEvent } from "@hookstream/core/Event"
-import * as EventLog from "@hookstream/core/EventLog"
-import * as Pump from "@hookstream/core/Pump"
-import { defaultPolicy } from "@hookstream/core/RetryPolicy"
-import { delivered, SinkError } from "@hookstream/core/Sink"
+import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
+import * as Policy from "@hookstream/core/delivery/Policy"
+import * as Pump from "@hookstream/core/delivery/Pump"
+import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
+import { newEvent } from "@hookstream/core/event/Event"
+import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
+import * as EventLog from "@hookstream/core/log/EventLog"
+import { delivered, SinkError } from "@hookstream/core/sink/Sink"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { nodeSql } from "./NodeSql.ts"
@@ -81,7 +81,7 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
             retry: defaultPolicy,
             breaker: CircuitBreaker.defaultSettings,
             maxPending: 10_000,
-            limits: Delivery.unlimited,
+            limits: Policy.unlimited,
             window: { events: 100, bytes: MIB }
           }
         }

@@ -3,15 +3,15 @@
  * depend on time.
  */
 import { describe, expect, it } from "@effect/vitest"
-import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
-import * as Delivery from "@hookstream/core/Delivery"
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
-import { newEvent } from "@hookstream/core/Event"
-import * as EventLog from "@hookstream/core/EventLog"
-import * as Pump from "@hookstream/core/Pump"
-import { defaultPolicy } from "@hookstream/core/RetryPolicy"
-import { delivered } from "@hookstream/core/Sink"
+import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
+import * as Policy from "@hookstream/core/delivery/Policy"
+import * as Pump from "@hookstream/core/delivery/Pump"
+import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
+import { newEvent } from "@hookstream/core/event/Event"
+import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
+import * as EventLog from "@hookstream/core/log/EventLog"
 import type { Sql } from "@hookstream/core/Sql"
+import { delivered } from "@hookstream/core/sink/Sink"
 import { Effect, Layer } from "effect"
 import { nodeSql } from "./NodeSql.ts"
 
@@ -47,7 +47,7 @@ const rowsPerEvent = Effect.fnUntraced(function* (maxEvents: number, window: num
       retry: defaultPolicy,
       breaker: CircuitBreaker.defaultSettings,
       maxPending: 10_000,
-      limits: Delivery.unlimited,
+      limits: Policy.unlimited,
       window: { events: window, bytes: 1e6 }
     }
   }
@@ -62,6 +62,6 @@ describe("rows written for an event, accepted and delivered", () => {
     Effect.map(rowsPerEvent(100, 100), (rows) => expect(rows).toBeLessThanOrEqual(1.2))
   )
   it.effect("are 1.5 at most with single records", () =>
-    Effect.map(rowsPerEvent(1, Delivery.WINDOW_EVENTS), (rows) => expect(rows).toBeLessThanOrEqual(1.5))
+    Effect.map(rowsPerEvent(1, Policy.WINDOW_EVENTS), (rows) => expect(rows).toBeLessThanOrEqual(1.5))
   )
 })

@@ -1,9 +1,9 @@
 /** What the engine of a destination asks, counts and stores beside the runs of its pump. With logs: `EngineSimulation.test.ts`. */
-import { defaultSettings } from "@hookstream/core/CircuitBreaker"
-import * as DeliveryEngine from "@hookstream/core/DeliveryEngine"
+import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
+import * as DeliveryEngine from "@hookstream/core/delivery/DeliveryEngine"
+import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
 import type { SourceId } from "@hookstream/core/Ids"
-import type { DestinationConfig } from "@hookstream/core/Registry"
-import { defaultPolicy } from "@hookstream/core/RetryPolicy"
+import type { DestinationConfig } from "@hookstream/core/workspace/Registry"
 import { describe, expect, it } from "vitest"
 import { fakeObject } from "./FakeObject.ts"
 

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Facts from "@hookstream/core/DeliveryFacts"
-import { type DeliveryStore, makeMemory, makeStore } from "@hookstream/core/DeliveryJournal"
-import * as FactSchema from "@hookstream/core/FactSchema"
-import { Reason } from "@hookstream/core/Sink"
+import * as Facts from "@hookstream/core/delivery/Facts"
+import * as State from "@hookstream/core/delivery/State"
+import { type DeliveryStore, makeStore } from "@hookstream/core/journal/DeliveryJournal"
 import type { Sql } from "@hookstream/core/Sql"
+import { Reason } from "@hookstream/core/sink/Sink"
 import { cases } from "@hookstream/core/testing/DeliveryJournalSuite"
+import { makeMemory } from "@hookstream/core/testing/DeliveryMemory"
+import * as Fold from "@hookstream/core/testing/Fold"
 import { Schema } from "effect"
 import v1 from "./fixtures/journal-v1.json" with { type: "json" }
 import v2 from "./fixtures/journal-v2.json" with { type: "json" }
@@ -194,7 +196,7 @@ const Fact = Schema.Union([
   Schema.Struct({
     _tag: Schema.Literal("RunCancelled"),
     run: RunId,
-    because: FactSchema.CancelReason,
+    because: Facts.CancelReason,
     after: Seq,
     through: Millis,
     at: Millis
@@ -231,7 +233,7 @@ const plausible = (facts: ReadonlyArray<Facts.Fact>) =>
       : fact
   )
 /** State with its maps in one order. */
-const comparable = (state: Facts.State) => ({
+const comparable = (state: State.State) => ({
   control: state.control,
   runs: [...state.runs].sort(),
   pending: [...state.pending].sort(),
@@ -265,9 +267,9 @@ describe("a journal that an older version wrote", () => {
     const store = makeStore(restore(v1))
     const facts = store.facts()
     expect(facts).toHaveLength(v1.rows.journal.length)
-    const strict = Schema.decodeUnknownSync(Schema.toType(FactSchema.Fact), { onExcessProperty: "error" })
+    const strict = Schema.decodeUnknownSync(Schema.toType(Facts.Fact), { onExcessProperty: "error" })
     for (const fact of facts) expect(strict(fact)).toEqual(fact)
-    const folded = facts.reduce(Facts.evolve, Facts.initialState)
+    const folded = facts.reduce(Fold.evolve, State.initialState)
     const state = store.state()
     expect(state.control).toEqual(folded.control)
     expect([...state.pending]).toEqual([...folded.pending].sort())
@@ -285,9 +287,9 @@ describe("a journal that an older version wrote", () => {
     const store = makeStore(sql)
     const facts = store.facts()
     expect(facts).toHaveLength(v2.rows.journal_1.length)
-    const strict = Schema.decodeUnknownSync(Schema.toType(FactSchema.Fact), { onExcessProperty: "error" })
+    const strict = Schema.decodeUnknownSync(Schema.toType(Facts.Fact), { onExcessProperty: "error" })
     for (const fact of facts) expect(strict(fact)).toEqual(fact)
-    expect(comparable(store.state())).toEqual(comparable(facts.reduce(Facts.evolve, Facts.initialState)))
+    expect(comparable(store.state())).toEqual(comparable(facts.reduce(Fold.evolve, State.initialState)))
     expect(store.control()).toEqual({ ...v2.control, repairedIn: 0, cancellations: 0 })
     expect(store.timeline("src_1", 4)).toEqual(v2.timeline)
     // What was pending when its connection was deleted was told as waiting; nobody knows where its log was then.
@@ -350,7 +352,7 @@ describe("the journal's fold", () => {
       const store = makeStore(nodeSql())
       for (const fact of facts) store.commit([fact], 1)
       expect(store.facts()).toEqual(facts)
-      expect(comparable(store.state())).toEqual(comparable(store.facts().reduce(Facts.evolve, Facts.initialState)))
+      expect(comparable(store.state())).toEqual(comparable(store.facts().reduce(Fold.evolve, State.initialState)))
     },
     { arbitrary: { runs: 500 }, timeout: 60_000 }
   )

@@ -1,4 +1,4 @@
-import * as DeliveryLoop from "@hookstream/core/DeliveryLoop"
+import * as DeliveryLoop from "@hookstream/core/delivery/DeliveryLoop"
 import { describe, expect, it } from "vitest"
 
 const NOW = 1000

@@ -1,15 +1,15 @@
-import { defaultSettings } from "@hookstream/core/CircuitBreaker"
-import type { Connection } from "@hookstream/core/Connection"
-import * as Delivery from "@hookstream/core/Delivery"
-import { newRun } from "@hookstream/core/DeliveryFacts"
-import type { Destination } from "@hookstream/core/Destination"
-import { policyOf, settingsOf } from "@hookstream/core/DestinationSettings"
-import { type EventMeta, newEvent } from "@hookstream/core/Event"
-import { viewOf } from "@hookstream/core/EventPath"
-import * as EventSecrets from "@hookstream/core/EventSecrets"
-import { defaultPolicy } from "@hookstream/core/RetryPolicy"
-import * as SecretVault from "@hookstream/core/SecretVault"
-import type { Limits, SinkDriver } from "@hookstream/core/Sink"
+import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
+import { policyOf, settingsOf } from "@hookstream/core/delivery/DestinationSettings"
+import * as Policy from "@hookstream/core/delivery/Policy"
+import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
+import { newRun } from "@hookstream/core/delivery/State"
+import { type EventMeta, newEvent } from "@hookstream/core/event/Event"
+import { viewOf } from "@hookstream/core/event/EventPath"
+import * as EventSecrets from "@hookstream/core/event/EventSecrets"
+import * as SecretVault from "@hookstream/core/secret/SecretVault"
+import type { Limits, SinkDriver } from "@hookstream/core/sink/Sink"
+import type { Connection } from "@hookstream/core/workspace/Connection"
+import type { Destination } from "@hookstream/core/workspace/Destination"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 
@@ -65,7 +65,7 @@ const settings = (
 describe("what a destination is delivered by", () => {
   it("is what its user has set, with a window of the usual size", () => {
     const { ordering, retry, breaker, maxPending } = destination
-    const policy: Delivery.Policy = {
+    const policy: Policy.Policy = {
       ordering,
       retry,
       breaker,
@@ -86,9 +86,9 @@ describe("what a destination is delivered by", () => {
       open: expect.any(Function)
     })
   })
-  it.each<[string, number | null, Limits | undefined, Delivery.PerSecond]>([
-    ["nobody's without a limit", null, undefined, Delivery.unlimited],
-    ["nobody's where the sink limits nothing", null, {}, Delivery.unlimited],
+  it.each<[string, number | null, Limits | undefined, Policy.PerSecond]>([
+    ["nobody's without a limit", null, undefined, Policy.unlimited],
+    ["nobody's where the sink limits nothing", null, {}, Policy.unlimited],
     ["the sink's", null, { requestsPerSecond: 25 }, { requests: 25, records: null, bytes: null }],
     ["the user's where it is smaller", 10, { requestsPerSecond: 25 }, { requests: 10, records: null, bytes: null }],
     ["the sink's where it is smaller", 99, { requestsPerSecond: 25 }, { requests: 25, records: null, bytes: null }],

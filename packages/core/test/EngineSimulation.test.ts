@@ -7,7 +7,7 @@
  * `HOOKSTREAM_ENGINE_RUNS` sets the number of generated histories (`npm run sim -- --seeds 2000`).
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Ordering } from "@hookstream/core/Destination"
+import { Ordering } from "@hookstream/core/workspace/Destination"
 import { Effect, Schema } from "effect"
 import { destinationIdOf, KEYS, MODES, makeGateway, RATE, sourceIdOf } from "./world/Gateway.ts"
 import { makeOracle } from "./world/Oracle.ts"

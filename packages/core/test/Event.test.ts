@@ -1,5 +1,5 @@
-import { bodyKind, type Event, MAX_JSON_DEPTH, MAX_JSON_NAME, MAX_JSON_NUMBER } from "@hookstream/core/Event"
-import { viewOf } from "@hookstream/core/EventPath"
+import { bodyKind, type Event, MAX_JSON_DEPTH, MAX_JSON_NAME, MAX_JSON_NUMBER } from "@hookstream/core/event/Event"
+import { viewOf } from "@hookstream/core/event/EventPath"
 import { describe, expect, it } from "vitest"
 
 const bytes = (text: string) => new TextEncoder().encode(text)

@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type Event, newEvent } from "@hookstream/core/Event"
-import { CHUNK_BYTES, type EventLogStore, makeMemory, makeStore } from "@hookstream/core/EventLog"
+import { type Event, newEvent } from "@hookstream/core/event/Event"
+import { CHUNK_BYTES, type EventLogStore, makeStore } from "@hookstream/core/log/EventLog"
 import type { Sql } from "@hookstream/core/Sql"
+import { makeMemory } from "@hookstream/core/testing/EventLogMemory"
 import { append, cases, log } from "@hookstream/core/testing/EventLogSuite"
 import { afterAll, describe, expect, it } from "vitest"
 import v1 from "./fixtures/log-v1.json" with { type: "json" }

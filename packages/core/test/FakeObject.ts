@@ -4,7 +4,7 @@
  */
 import * as Alarm from "@hookstream/core/Alarm"
 import type { EnginePorts } from "@hookstream/core/EnginePorts"
-import type { Line } from "@hookstream/core/Log"
+import type { Line } from "@hookstream/core/LogLine"
 import { objectSql } from "./ObjectSql.ts"
 
 interface Sleeper {

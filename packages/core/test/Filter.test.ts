@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as EventPath from "@hookstream/core/EventPath"
-import * as Filter from "@hookstream/core/Filter"
+import * as EventPath from "@hookstream/core/event/EventPath"
+import * as Filter from "@hookstream/core/event/Filter"
 import { Result, Schema } from "effect"
 
 const event = (payload: unknown, change: object = {}) =>

@@ -1,4 +1,4 @@
-import { checkUrl } from "@hookstream/core/HostGuard"
+import { checkUrl } from "@hookstream/core/sink/HostGuard"
 import { Result } from "effect"
 import { describe, expect, it } from "vitest"
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as IdKeys from "@hookstream/core/IdKeys"
 import * as Ids from "@hookstream/core/Ids"
-import { ID_IS_URL } from "@hookstream/core/Source"
+import * as IdKeys from "@hookstream/core/secret/IdKeys"
+import { ID_IS_URL } from "@hookstream/core/workspace/Source"
 import { Schema } from "effect"
 import { idOfVersion1 } from "./fixtures.ts"
 

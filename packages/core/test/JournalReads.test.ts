@@ -1,4 +1,4 @@
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
 import { describe, expect, it } from "vitest"
 import { countingText, fill, questions } from "./JournalReads.ts"
 import { nodeSql } from "./NodeSql.ts"

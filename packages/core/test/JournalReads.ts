@@ -3,8 +3,9 @@
  * of a destination after an outage: segments with windows read from a log, and with retries whose windows span most of
  * what is pending.
  */
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
-import type { Fact, Settlement } from "@hookstream/core/FactSchema"
+
+import type { Fact, Settlement } from "@hookstream/core/delivery/Facts"
+import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
 import type { Sql } from "@hookstream/core/Sql"
 
 const DAY = 24 * 3_600_000

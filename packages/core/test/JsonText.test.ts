@@ -4,8 +4,8 @@
 import { execFileSync } from "node:child_process"
 import { describe, expect, it } from "@effect/vitest"
 import { PayloadTooLarge } from "@hookstream/core/Errors"
-import { type BodyKind, bodyKind, type Event, MAX_JSON_DEPTH } from "@hookstream/core/Event"
-import * as EventPath from "@hookstream/core/EventPath"
+import { type BodyKind, bodyKind, type Event, MAX_JSON_DEPTH } from "@hookstream/core/event/Event"
+import * as EventPath from "@hookstream/core/event/EventPath"
 import { Schema } from "effect"
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -180,7 +180,7 @@ describe("a body of ten million bytes", () => {
         "--max-semi-space-size=1",
         "--input-type=module",
         "-e",
-        `import { bodyKind } from ${JSON.stringify(new URL("../src/Event.ts", import.meta.url).href)}
+        `import { bodyKind } from ${JSON.stringify(new URL("../src/event/Event.ts", import.meta.url).href)}
          const body = Buffer.alloc(10 * 1024 * 1024, ${make})
          console.log(bodyKind(body))`
       ],

@@ -1,5 +1,5 @@
-import { makeStore } from "@hookstream/core/LogConfigStore"
-import type { LogConfig } from "@hookstream/core/Registry"
+import { makeStore } from "@hookstream/core/log/LogConfigStore"
+import type { LogConfig } from "@hookstream/core/workspace/Registry"
 import { describe, expect, it } from "vitest"
 import { nodeSql } from "./NodeSql.ts"
 

@@ -1,8 +1,8 @@
 import { NotClaimed } from "@hookstream/core/Errors"
-import { newEvent } from "@hookstream/core/Event"
-import * as LogEngine from "@hookstream/core/LogEngine"
-import type { LogConfig } from "@hookstream/core/Registry"
-import type { SourceStatus } from "@hookstream/core/Source"
+import { newEvent } from "@hookstream/core/event/Event"
+import * as LogEngine from "@hookstream/core/log/LogEngine"
+import type { LogConfig } from "@hookstream/core/workspace/Registry"
+import type { SourceStatus } from "@hookstream/core/workspace/Source"
 import { describe, expect, it } from "vitest"
 import { fakeObject } from "./FakeObject.ts"
 

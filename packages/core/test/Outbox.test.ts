@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Outbox from "@hookstream/core/Outbox"
-import type { Outbox as Entry } from "@hookstream/core/Registry"
+import * as Outbox from "@hookstream/core/workspace/Outbox"
+import type { Outbox as Entry } from "@hookstream/core/workspace/Registry"
 import { Effect, Fiber, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { idOfVersion1 } from "./fixtures.ts"

@@ -1,13 +1,15 @@
 /** Requests of which the sink has answered a part: what is known stands, whatever comes of the rest. */
 import { describe, expect, it } from "@effect/vitest"
-import { defaultSettings } from "@hookstream/core/CircuitBreaker"
-import * as Delivery from "@hookstream/core/Delivery"
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
-import { newEvent } from "@hookstream/core/Event"
-import * as EventLog from "@hookstream/core/EventLog"
-import * as Pump from "@hookstream/core/Pump"
-import { defaultPolicy } from "@hookstream/core/RetryPolicy"
-import { delivered, failed, type SinkDriver, SinkError } from "@hookstream/core/Sink"
+import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
+import * as Policy from "@hookstream/core/delivery/Policy"
+import * as Pump from "@hookstream/core/delivery/Pump"
+import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
+import { newEvent } from "@hookstream/core/event/Event"
+import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
+import * as EventLog from "@hookstream/core/log/EventLog"
+import { delivered, failed, type SinkDriver, SinkError } from "@hookstream/core/sink/Sink"
+import * as DeliveryMemory from "@hookstream/core/testing/DeliveryMemory"
+import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -15,8 +17,8 @@ const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 
 /** A destination with `events` events waiting, which it sends in requests of ten. */
 const given = (events: number, send: SinkDriver["send"]) => {
-  const store = EventLog.makeMemory(log)
-  const journal = DeliveryJournal.makeMemory()
+  const store = EventLogMemory.makeMemory(log)
+  const journal = DeliveryMemory.makeMemory()
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
   const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
   for (let i = 0; i < events; i++) store.append([{ event: newEvent(meta, new Uint8Array(1)), token: "", now: 0 }])
@@ -32,9 +34,9 @@ const given = (events: number, send: SinkDriver["send"]) => {
       ordering: "none",
       retry: { ...defaultPolicy, jitter: false },
       breaker: defaultSettings,
-      limits: Delivery.unlimited,
+      limits: Policy.unlimited,
       maxPending: 1000,
-      window: { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES }
+      window: { events: Policy.WINDOW_EVENTS, bytes: Policy.WINDOW_BYTES }
     },
     connections: new Map([["conn_1", { filter: () => undefined, rules: 0, orderingKey: undefined }]]),
     driver: {

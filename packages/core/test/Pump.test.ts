@@ -1,19 +1,22 @@
 import { describe, expect, it } from "@effect/vitest"
-import { defaultSettings } from "@hookstream/core/CircuitBreaker"
-import * as Delivery from "@hookstream/core/Delivery"
-import type * as Facts from "@hookstream/core/DeliveryFacts"
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
+import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
+import type * as Facts from "@hookstream/core/delivery/Facts"
+import * as Policy from "@hookstream/core/delivery/Policy"
+import * as Pump from "@hookstream/core/delivery/Pump"
+import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
+import * as Settle from "@hookstream/core/delivery/Settle"
 import { PayloadTooLarge } from "@hookstream/core/Errors"
-import { newEvent } from "@hookstream/core/Event"
-import * as EventLog from "@hookstream/core/EventLog"
-import type * as EventPath from "@hookstream/core/EventPath"
-import * as Pump from "@hookstream/core/Pump"
-import { defaultPolicy } from "@hookstream/core/RetryPolicy"
-import { delivered, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/Sink"
+import { newEvent } from "@hookstream/core/event/Event"
+import type * as EventPath from "@hookstream/core/event/EventPath"
+import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
+import * as EventLog from "@hookstream/core/log/EventLog"
+import { delivered, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/sink/Sink"
+import * as DeliveryMemory from "@hookstream/core/testing/DeliveryMemory"
+import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
 import { Effect, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 
-const WINDOW = { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES }
+const WINDOW = { events: Policy.WINDOW_EVENTS, bytes: Policy.WINDOW_BYTES }
 const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 
 /** A destination with one connection, a log of `events` events, and a sink that answers as `answer` says. */
@@ -22,12 +25,12 @@ const given = (
   answer: (outbound: OutboundEvent) => Effect.Effect<Outcome, SinkError>,
   retry = defaultPolicy,
   size = 1,
-  policy: Partial<Delivery.Policy> = {},
+  policy: Partial<Policy.Policy> = {},
   connection: Pump.ConnectionSettings = { filter: () => undefined, rules: 0, orderingKey: undefined },
   maxEvents = 1
 ) => {
-  const store = EventLog.makeMemory(log)
-  const journal = DeliveryJournal.makeMemory()
+  const store = EventLogMemory.makeMemory(log)
+  const journal = DeliveryMemory.makeMemory()
   const sent: Array<string> = []
   const requests: Array<ReadonlyArray<number>> = []
   let inFlight = 0
@@ -50,7 +53,7 @@ const given = (
       ordering: "none",
       retry,
       breaker: defaultSettings,
-      limits: Delivery.unlimited,
+      limits: Policy.unlimited,
       maxPending: 1000,
       window: WINDOW,
       ...policy
@@ -164,15 +167,15 @@ describe("the pump", () => {
       const { run, journal, sent } = given(250, () =>
         good ? ok() : Effect.fail(new SinkError({ reason: "Unauthorized", detail: "401" }))
       )
-      expect(yield* run).toBe(Delivery.PROBE_INTERVAL)
+      expect(yield* run).toBe(Settle.PROBE_INTERVAL)
       expect(journal.control().pause).toMatchObject({ reason: "Unauthorized", detail: "401" })
       expect(sent.length).toBeLessThanOrEqual(4)
       const before = sent.length
-      yield* TestClock.adjust(Delivery.PROBE_INTERVAL)
-      expect(yield* run).toBe(2 * Delivery.PROBE_INTERVAL)
+      yield* TestClock.adjust(Settle.PROBE_INTERVAL)
+      expect(yield* run).toBe(2 * Settle.PROBE_INTERVAL)
       expect(sent).toHaveLength(before + 1)
       good = true
-      yield* TestClock.adjust(Delivery.PROBE_INTERVAL)
+      yield* TestClock.adjust(Settle.PROBE_INTERVAL)
       expect(yield* run).toBeNull()
       expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
       expect(sent.every((one) => one.endsWith("#1"))).toBe(true)
@@ -231,7 +234,7 @@ describe("the pump", () => {
   it.effect("large events that are due together are sent in several windows, none taken for gone", () =>
     Effect.gen(function* () {
       let up = false
-      const big = Delivery.WINDOW_BYTES / 2 + 1
+      const big = Policy.WINDOW_BYTES / 2 + 1
       const { run, journal, sent } = given(4, () => (up ? ok() : down()), { ...defaultPolicy, jitter: false }, big)
       yield* run
       up = true
@@ -308,7 +311,7 @@ describe("the pump", () => {
   )
   it.effect("keeps to its rate, and says when it goes on", () =>
     Effect.gen(function* () {
-      const { run, sent } = given(25, ok, defaultPolicy, 1, { limits: { ...Delivery.unlimited, requests: 10 } })
+      const { run, sent } = given(25, ok, defaultPolicy, 1, { limits: { ...Policy.unlimited, requests: 10 } })
       expect(yield* run).toBe(100)
       expect(sent).toHaveLength(10)
       yield* TestClock.adjust("1 second")
@@ -809,7 +812,7 @@ describe("the circuit breaker", () => {
         expect(yield* run).toBe(60_000)
         const open = journal.summary()
         expect(open.control.breaker.state).toBe("open")
-        expect(open.pending).toBeLessThanOrEqual(Delivery.WINDOW_EVENTS)
+        expect(open.pending).toBeLessThanOrEqual(Policy.WINDOW_EVENTS)
         // Two days without the sink: one probe a minute, which spends no try.
         for (let minute = 0; minute < 2 * 24 * 60; minute++) {
           yield* TestClock.adjust("1 minute")
@@ -916,7 +919,7 @@ describe("several events in a request", () => {
     events: number,
     answer: Parameters<typeof given>[1],
     maxEvents: number,
-    policy: Partial<Delivery.Policy> = {},
+    policy: Partial<Policy.Policy> = {},
     connection?: Pump.ConnectionSettings,
     size = 1
   ) => given(events, answer, noJitter, size, policy, connection, maxEvents)
@@ -1017,7 +1020,7 @@ describe("several events in a request", () => {
   )
   it.effect("are as many as the rate of bytes lets out, and say when it goes on", () =>
     Effect.gen(function* () {
-      const limits = { ...Delivery.unlimited, bytes: 10 }
+      const limits = { ...Policy.unlimited, bytes: 10 }
       const { run, requests, journal } = batched(6, ok, 2, { limits }, undefined, 4)
       // The request that passes the limit is made whole: 12 bytes of 10.
       expect(yield* run).toBe(300)
@@ -1032,7 +1035,7 @@ describe("several events in a request", () => {
   )
   it.effect("make no more requests than the rate lets out, however small these are", () =>
     Effect.gen(function* () {
-      const limits = { ...Delivery.unlimited, requests: 2 }
+      const limits = { ...Policy.unlimited, requests: 2 }
       const { run, requests, journal } = batched(6, ok, 10, { limits }, undefined, 600)
       expect(yield* run).toBe(500)
       expect(requests).toEqual([[1], [2]])
@@ -1042,7 +1045,7 @@ describe("several events in a request", () => {
   )
   it.effect("are sent in halves to their end, though the rate is spent by then", () =>
     Effect.gen(function* () {
-      const together = batched(8, ok, 4, { limits: { ...Delivery.unlimited, requests: 1 } })
+      const together = batched(8, ok, 4, { limits: { ...Policy.unlimited, requests: 1 } })
       const { journal, settings, requests } = together
       const send: Pump.Settings["driver"]["send"] = (batch) =>
         batch.length > 1

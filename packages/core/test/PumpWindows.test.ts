@@ -1,14 +1,16 @@
 /** The windows of a pump, as its facts tell them: what is planned before a send, what is written down of it, and what is taken up. */
 import { describe, expect, it } from "@effect/vitest"
-import { defaultSettings } from "@hookstream/core/CircuitBreaker"
-import * as Delivery from "@hookstream/core/Delivery"
-import type * as Facts from "@hookstream/core/DeliveryFacts"
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
-import { newEvent } from "@hookstream/core/Event"
-import * as EventLog from "@hookstream/core/EventLog"
-import * as Pump from "@hookstream/core/Pump"
-import { defaultPolicy } from "@hookstream/core/RetryPolicy"
-import { delivered, type SinkDriver, SinkError } from "@hookstream/core/Sink"
+import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
+import type * as Facts from "@hookstream/core/delivery/Facts"
+import * as Policy from "@hookstream/core/delivery/Policy"
+import * as Pump from "@hookstream/core/delivery/Pump"
+import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
+import { newEvent } from "@hookstream/core/event/Event"
+import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
+import * as EventLog from "@hookstream/core/log/EventLog"
+import { delivered, type SinkDriver, SinkError } from "@hookstream/core/sink/Sink"
+import * as DeliveryMemory from "@hookstream/core/testing/DeliveryMemory"
+import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
 import { Effect, Exit, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -24,7 +26,7 @@ const after =
 interface Given {
   readonly send?: SinkDriver["send"]
   readonly size?: number
-  readonly policy?: Partial<Delivery.Policy>
+  readonly policy?: Partial<Policy.Policy>
   readonly filter?: Pump.ConnectionSettings["filter"]
   readonly orderingKey?: Pump.ConnectionSettings["orderingKey"]
   readonly maxEvents?: number
@@ -36,8 +38,8 @@ const given = (
   events: number,
   { send = ok, size = 1, policy, filter = () => undefined, orderingKey, maxEvents = 1, seen = (log) => log }: Given
 ) => {
-  const store = EventLog.makeMemory(log)
-  const journal = DeliveryJournal.makeMemory()
+  const store = EventLogMemory.makeMemory(log)
+  const journal = DeliveryMemory.makeMemory()
   const sent: Array<number> = []
   const requests: Array<ReadonlyArray<number>> = []
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
@@ -53,9 +55,9 @@ const given = (
       ordering: "none",
       retry: { ...defaultPolicy, jitter: false },
       breaker: { ...defaultSettings, enabled: false },
-      limits: Delivery.unlimited,
+      limits: Policy.unlimited,
       maxPending: 1000,
-      window: { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES },
+      window: { events: Policy.WINDOW_EVENTS, bytes: Policy.WINDOW_BYTES },
       ...policy
     },
     connections: new Map([["conn_1", { filter, rules: 1, orderingKey }]]),
@@ -123,14 +125,14 @@ describe("what is planned", () => {
   )
   it.effect("ends with the event that reaches the rate of bytes", () =>
     Effect.gen(function* () {
-      const { run, planned } = given(4, { size: 5, policy: { limits: { ...Delivery.unlimited, bytes: 10 } } })
+      const { run, planned } = given(4, { size: 5, policy: { limits: { ...Policy.unlimited, bytes: 10 } } })
       yield* run
       expect(planned()).toMatchObject([{ lo: 1, hi: 2, rates: { bytes: 1000 } }])
     })
   )
   it.effect("is nothing where the filter lets no event pass, and no rate is spent", () =>
     Effect.gen(function* () {
-      const limits = { ...Delivery.unlimited, requests: 2 }
+      const limits = { ...Policy.unlimited, requests: 2 }
       const { run, planned, sent, journal } = given(9, { filter: () => 0, policy: { limits } })
       expect(yield* run).toBeNull()
       expect(planned()).toEqual([])
@@ -141,7 +143,7 @@ describe("what is planned", () => {
   )
   it.effect("goes past what is filtered out, which takes nothing of the rate", () =>
     Effect.gen(function* () {
-      const limits = { ...Delivery.unlimited, records: 2 }
+      const limits = { ...Policy.unlimited, records: 2 }
       const { run, planned } = given(9, { filter: ({ event }) => (event.seq < 6 ? 0 : undefined), policy: { limits } })
       yield* run
       expect(planned()).toMatchObject([{ lo: 1, hi: 7, rates: { records: 1000 } }])
@@ -149,7 +151,7 @@ describe("what is planned", () => {
   )
   it.effect("of retries is those that the rate lets out, by their numbers", () =>
     Effect.gen(function* () {
-      const limits = { ...Delivery.unlimited, records: 2 }
+      const limits = { ...Policy.unlimited, records: 2 }
       const { run, journal, planned } = given(5, { policy: { limits } })
       due(journal, 5, [1, 3, 5])
       yield* run
@@ -362,7 +364,7 @@ describe("a log that does not answer", () => {
 describe("a window that was read when the time of the run was up", () => {
   it.effect("is begun all the same, so that a slow log does not stop everything", () =>
     Effect.gen(function* () {
-      const policy = { window: { events: 1, bytes: Delivery.WINDOW_BYTES } }
+      const policy = { window: { events: 1, bytes: Policy.WINDOW_BYTES } }
       const { journal, settings, store, sent } = given(3, { send: after(27_000, ok), policy })
       const layer = Layer.mergeAll(DeliveryJournal.layer(journal), slowLog(store, Effect.sleep(2000)))
       const fiber = yield* Effect.forkChild(Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer)))

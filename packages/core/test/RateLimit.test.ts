@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as RateLimit from "@hookstream/core/RateLimit"
+import * as RateLimit from "@hookstream/core/delivery/RateLimit"
 import { Schema } from "effect"
 
 const Rate = Schema.Literals([0.5, 1, 3, 10, 25])

@@ -1,6 +1,7 @@
-import type * as Facts from "@hookstream/core/DeliveryFacts"
-import { type DeliveryStore, makeMemory, makeStore } from "@hookstream/core/DeliveryJournal"
-import * as Redrive from "@hookstream/core/Redrive"
+import type * as Facts from "@hookstream/core/delivery/Facts"
+import * as Redrive from "@hookstream/core/delivery/Redrive"
+import { type DeliveryStore, makeStore } from "@hookstream/core/journal/DeliveryJournal"
+import { makeMemory } from "@hookstream/core/testing/DeliveryMemory"
 import { describe, expect, it } from "vitest"
 import { nodeSql } from "./NodeSql.ts"
 

@@ -1,6 +1,6 @@
-import * as LogKeeper from "@hookstream/core/LogConfigStore"
-import { makeStore } from "@hookstream/core/Registry"
+import * as LogKeeper from "@hookstream/core/log/LogConfigStore"
 import { cases } from "@hookstream/core/testing/RegistrySuite"
+import { makeStore } from "@hookstream/core/workspace/Registry"
 import { describe, expect, it } from "vitest"
 import keeper from "./fixtures/log-keeper-v1.json" with { type: "json" }
 import v1 from "./fixtures/registry-v1.json" with { type: "json" }

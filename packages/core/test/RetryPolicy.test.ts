@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as RetryPolicy from "@hookstream/core/RetryPolicy"
+import * as RetryPolicy from "@hookstream/core/delivery/RetryPolicy"
 import { Duration, Effect, Random, Result, Schedule } from "effect"
 
 /** The delays that stepping the Schedule gives, until it ends. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as SealedConfig from "@hookstream/core/SealedConfig"
-import * as SecretVault from "@hookstream/core/SecretVault"
-import * as Sink from "@hookstream/core/Sink"
+import * as SealedConfig from "@hookstream/core/secret/SealedConfig"
+import * as SecretVault from "@hookstream/core/secret/SecretVault"
+import * as Sink from "@hookstream/core/sink/Sink"
 import { Effect, Redacted, Result, Schema } from "effect"
 
 const Secret = Sink.secret({ title: "Secret", description: "Of the test" })

@@ -1,9 +1,9 @@
 /** The queue of a window by itself: which events each request takes, and what is said of those that were not sent. */
-import type * as Delivery from "@hookstream/core/Delivery"
-import type { Event } from "@hookstream/core/Event"
-import { delivered, failed } from "@hookstream/core/Sink"
+import type * as Allowance from "@hookstream/core/delivery/Allowance"
+import type { Event } from "@hookstream/core/event/Event"
+import { delivered, failed } from "@hookstream/core/sink/Sink"
 import { describe, expect, it } from "vitest"
-import { type Answer, type Item, makeQueue } from "../src/internal/sendQueue.ts"
+import { type Answer, type Item, makeQueue } from "../src/delivery/internal/sendQueue.ts"
 
 const event = (seq: number, size: number): Event => ({
   method: "POST",
@@ -34,7 +34,7 @@ const items = (count: number, change: Partial<Item> = {}, size = 1) =>
   Array.from({ length: count }, (_, i) => item(i + 1, change, size))
 const keyed = (...keys: ReadonlyArray<string | null>) => keys.map((key, i) => item(i + 1, { key }))
 
-interface Bounds extends Partial<Delivery.Allowance> {
+interface Bounds extends Partial<Allowance.Allowance> {
   readonly maxEvents?: number
   readonly maxBytes?: number
 }

@@ -6,18 +6,20 @@
  * `HOOKSTREAM_SIM_RUNS` sets the number of generated histories (`npm run sim -- --seeds 2000`).
  */
 import { describe, expect, it } from "@effect/vitest"
-import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
-import * as Delivery from "@hookstream/core/Delivery"
-import * as Commands from "@hookstream/core/DeliveryCommands"
-import * as Facts from "@hookstream/core/DeliveryFacts"
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
-import { Ordering } from "@hookstream/core/Destination"
-import { newEvent } from "@hookstream/core/Event"
-import * as EventLog from "@hookstream/core/EventLog"
-import * as Pump from "@hookstream/core/Pump"
-import * as Redrive from "@hookstream/core/Redrive"
-import type { ReplayJob } from "@hookstream/core/ReplayJob"
-import { delivered, failed, type OutboundEvent, type Outcome, SinkError, type Tell } from "@hookstream/core/Sink"
+import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
+import * as Commands from "@hookstream/core/delivery/Commands"
+import * as Policy from "@hookstream/core/delivery/Policy"
+import * as Pump from "@hookstream/core/delivery/Pump"
+import * as Redrive from "@hookstream/core/delivery/Redrive"
+import * as State from "@hookstream/core/delivery/State"
+import { newEvent } from "@hookstream/core/event/Event"
+import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
+import * as EventLog from "@hookstream/core/log/EventLog"
+import { delivered, failed, type OutboundEvent, type Outcome, SinkError, type Tell } from "@hookstream/core/sink/Sink"
+import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
+import * as Fold from "@hookstream/core/testing/Fold"
+import { Ordering } from "@hookstream/core/workspace/Destination"
+import type { ReplayJob } from "@hookstream/core/workspace/ReplayJob"
 import { Clock, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { objectSql } from "./ObjectSql.ts"
@@ -115,7 +117,7 @@ interface Era {
 
 const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents, acts }: typeof History.Type) {
   const startedAt = yield* Clock.currentTimeMillis
-  const events = EventLog.makeMemory(log)
+  const events = EventLogMemory.makeMemory(log)
   const sql = objectSql()
   let store = DeliveryJournal.makeStore(sql)
   const now = Clock.currentTimeMillis
@@ -232,12 +234,12 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
       )
     )
 
-  const policy: Delivery.Policy = {
+  const policy: Policy.Policy = {
     ordering,
     retry: { enabled: true, maxRetries: 5, backoff: "exponential", intervals: [30, 300, 1800], jitter: true },
     breaker: CircuitBreaker.defaultSettings,
-    limits: { ...Delivery.unlimited, requests: rate === 0 ? null : rate },
-    window: { events: Delivery.WINDOW_EVENTS, bytes: Delivery.WINDOW_BYTES },
+    limits: { ...Policy.unlimited, requests: rate === 0 ? null : rate },
+    window: { events: Policy.WINDOW_EVENTS, bytes: Policy.WINDOW_BYTES },
     maxPending: 400
   }
   const current = Effect.sync(
@@ -362,16 +364,16 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     return configure()
   })
   const again = Effect.fnUntraced(function* (ask: typeof Redrive.redrive) {
-    const before = new Set(store.pendingAfter(null, 10_000).map(({ run, seq }) => Facts.eventKey(run, seq)))
+    const before = new Set(store.pendingAfter(null, 10_000).map(({ run, seq }) => State.eventKey(run, seq)))
     const count = ask(store, {}, yield* now)
     const waits = store.pendingAfter(null, 10_000)
     if (ask === Redrive.retryWaiting) {
       const at = yield* now
       expect([count, waits.filter(({ due }) => (due ?? 0) > at)]).toEqual([before.size, []])
     } else {
-      const back = waits.filter(({ run, seq }) => !before.has(Facts.eventKey(run, seq)))
+      const back = waits.filter(({ run, seq }) => !before.has(State.eventKey(run, seq)))
       expect(back).toHaveLength(count)
-      for (const { run, seq } of back) redriven.add(Facts.eventKey(run, seq))
+      for (const { run, seq } of back) redriven.add(State.eventKey(run, seq))
     }
   })
 
@@ -415,17 +417,17 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     }
   })
 
-  let folded = Facts.initialState
+  let folded = State.initialState
   let told = 0
   /** The fold of the journal is the state of the tables, at every moment. */
   const checkFold = () => {
     const facts = store.facts()
-    folded = facts.slice(told).reduce(Facts.evolve, folded)
+    folded = facts.slice(told).reduce(Fold.evolve, folded)
     told = facts.length
     const state = store.state()
     expect(state.control).toEqual(folded.control)
     // The head of a live run is a hint, no fact.
-    const runs = (one: Facts.State) =>
+    const runs = (one: State.State) =>
       [...one.runs.values()]
         .map((run) => (run.replay === null && !run.deleted ? { ...run, head: 0 } : run))
         .sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -520,7 +522,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
       store.deadLetters(null, 100_000).letters.flatMap((one) => ((one.replay ?? one.connection) === run ? one.seq : []))
     )
     const late = (seq: number) =>
-      redriven.has(Facts.eventKey(run, seq)) ||
+      redriven.has(State.eventKey(run, seq)) ||
       eras.some(({ connection }) => redriven.has(`${connection}:${run}/${seq}`))
     const firsts = [...new Set(seqsOf)].filter((seq) => !died.has(seq) && !late(seq))
     for (let key = 0; key < (ordering === "key" ? KEYS : 1); key++) {

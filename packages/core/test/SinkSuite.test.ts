@@ -1,7 +1,7 @@
 /** The suite on a sink in memory, and that it finds what is wrong with sinks that break the contract. */
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
-import * as Sink from "@hookstream/core/Sink"
+import * as Sink from "@hookstream/core/sink/Sink"
 import * as SinkSuite from "@hookstream/core/testing/SinkSuite"
 import { Effect, Exit, Layer, Redacted, Schema } from "effect"
 import { HttpClient } from "effect/http"

@@ -1,4 +1,4 @@
-import * as Slug from "@hookstream/core/Slug"
+import * as Slug from "@hookstream/core/workspace/Slug"
 import { describe, expect, it } from "vitest"
 
 describe("a slug", () => {

@@ -1,4 +1,4 @@
-import * as Source from "@hookstream/core/Source"
+import * as Source from "@hookstream/core/workspace/Source"
 import { describe, expect, it } from "vitest"
 
 const source = (ingestUrls: Source.Source["ingestUrls"]): Source.Source => ({

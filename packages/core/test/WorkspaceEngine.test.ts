@@ -1,5 +1,5 @@
-import type { Source } from "@hookstream/core/Source"
-import * as WorkspaceEngine from "@hookstream/core/WorkspaceEngine"
+import type { Source } from "@hookstream/core/workspace/Source"
+import * as WorkspaceEngine from "@hookstream/core/workspace/WorkspaceEngine"
 import { Clock, Effect, Logger } from "effect"
 import { describe, expect, it } from "vitest"
 import { fakeObject } from "./FakeObject.ts"

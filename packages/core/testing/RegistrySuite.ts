@@ -1,13 +1,13 @@
 /** What every registry must do: plain functions, so that they run in Node and inside a Durable Object alike. */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
-import { defaultSettings } from "@hookstream/core/CircuitBreaker"
-import type { Connection } from "@hookstream/core/Connection"
-import type { Destination } from "@hookstream/core/Destination"
+import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
+import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
 import { withoutTokens } from "@hookstream/core/Ids"
-import type { ApiKey, Entity, RegistryStore } from "@hookstream/core/Registry"
-import type { ReplayJob } from "@hookstream/core/ReplayJob"
-import { defaultPolicy } from "@hookstream/core/RetryPolicy"
-import type { Source } from "@hookstream/core/Source"
+import type { Connection } from "@hookstream/core/workspace/Connection"
+import type { Destination } from "@hookstream/core/workspace/Destination"
+import type { ApiKey, Entity, RegistryStore } from "@hookstream/core/workspace/Registry"
+import type { ReplayJob } from "@hookstream/core/workspace/ReplayJob"
+import type { Source } from "@hookstream/core/workspace/Source"
 import * as Result from "effect/Result"
 
 const base = { workspace: "00000001", version: 0, createdAt: 1, updatedAt: 1 }

@@ -4,11 +4,11 @@
  */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
 import { setTimeout as sleep } from "node:timers/promises"
-import * as Concealment from "@hookstream/core/Concealment"
-import type { Event } from "@hookstream/core/Event"
+import type { Event } from "@hookstream/core/event/Event"
 import { makeEventId } from "@hookstream/core/Ids"
-import * as SealedConfig from "@hookstream/core/SealedConfig"
-import * as SecretVault from "@hookstream/core/SecretVault"
+import * as SealedConfig from "@hookstream/core/secret/SealedConfig"
+import * as SecretVault from "@hookstream/core/secret/SecretVault"
+import * as Concealment from "@hookstream/core/sink/Concealment"
 import {
   isSecret,
   type OutboundEvent,
@@ -17,7 +17,7 @@ import {
   type SinkDriver,
   type SinkError,
   type Supports
-} from "@hookstream/core/Sink"
+} from "@hookstream/core/sink/Sink"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

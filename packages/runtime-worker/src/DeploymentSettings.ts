@@ -3,9 +3,9 @@
  * While one is missing or wrong the gateway answers nothing but what is wrong with it: a bound that is not what was
  * meant must not be gone by.
  */
-import * as IdKeys from "@hookstream/core/IdKeys"
-import * as KeyRing from "@hookstream/core/KeyRing"
-import * as SecretVault from "@hookstream/core/SecretVault"
+import * as IdKeys from "@hookstream/core/secret/IdKeys"
+import * as KeyRing from "@hookstream/core/secret/KeyRing"
+import * as SecretVault from "@hookstream/core/secret/SecretVault"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"

@@ -1,9 +1,9 @@
 /** The Durable Object of a source's event log, named by its route: a shell over core's `LogEngine`. */
 import { DurableObject } from "cloudflare:workers"
-import type * as EventLog from "@hookstream/core/EventLog"
 import type { EventId, SourceId } from "@hookstream/core/Ids"
-import * as LogEngine from "@hookstream/core/LogEngine"
-import type { LogConfig } from "@hookstream/core/Registry"
+import type * as EventLog from "@hookstream/core/log/EventLog"
+import * as LogEngine from "@hookstream/core/log/LogEngine"
+import type { LogConfig } from "@hookstream/core/workspace/Registry"
 import { settingsOf } from "./DeploymentSettings.ts"
 import type { Env } from "./Env.ts"
 import { portsOf } from "./internal/ports.ts"

@@ -1,10 +1,10 @@
 /** The Durable Object of a workspace: a shell over core's `WorkspaceEngine`. */
 import { DurableObject } from "cloudflare:workers"
-import type { Connection } from "@hookstream/core/Connection"
 import { routeOf } from "@hookstream/core/Ids"
-import type * as Registry from "@hookstream/core/Registry"
 import type { Reply } from "@hookstream/core/Reply"
-import * as WorkspaceEngine from "@hookstream/core/WorkspaceEngine"
+import type { Connection } from "@hookstream/core/workspace/Connection"
+import type * as Registry from "@hookstream/core/workspace/Registry"
+import * as WorkspaceEngine from "@hookstream/core/workspace/WorkspaceEngine"
 import type { Env } from "./Env.ts"
 import { portsOf } from "./internal/ports.ts"
 import { runtimeOf } from "./Layers.ts"

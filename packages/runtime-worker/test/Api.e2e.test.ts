@@ -1,6 +1,6 @@
 import { get, request } from "node:http"
+import { type Answer, apiClient, newWorkspace } from "@hookstream/devkit/ApiClient"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { type Answer, apiClient, newWorkspace } from "../../../scripts/ApiClient.ts"
 import { connect, eventually, kafkaConfig, type Rig, startRig } from "./gateway.ts"
 
 let rig: Rig

@@ -2,10 +2,10 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { newWorkspace } from "@hookstream/devkit/ApiClient"
+import { startGateway } from "@hookstream/devkit/Gateway"
 import type { StoredRecord } from "@hookstream/kafka-rest-emulator/Topic"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { newWorkspace } from "../../../scripts/ApiClient.ts"
-import { startGateway } from "../../../scripts/Gateway.ts"
 import { connect, eventually, kafkaConfig, type Rig, startRig, TOPIC } from "./gateway.ts"
 
 let rig: Rig

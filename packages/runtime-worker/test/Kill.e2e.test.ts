@@ -1,7 +1,7 @@
+import { startGateway } from "@hookstream/devkit/Gateway"
 import type { FaultPlan } from "@hookstream/kafka-rest-emulator/Fault"
 import type { StoredRecord } from "@hookstream/kafka-rest-emulator/Topic"
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { startGateway } from "../../../scripts/Gateway.ts"
 import { connect, eventually, type Rig, startRig, TOPIC } from "./gateway.ts"
 
 const WRITERS = 32

@@ -1,5 +1,5 @@
 import { Deployment } from "@hookstream/api/Deployment"
-import { Registry } from "@hookstream/core/Registry"
+import { Registry } from "@hookstream/core/workspace/Registry"
 import type { Env } from "@hookstream/runtime-worker/Env"
 import { runtimeOf } from "@hookstream/runtime-worker/Layers"
 import { Effect } from "effect"

@@ -2,8 +2,8 @@
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { startGateway } from "@hookstream/devkit/Gateway"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { startGateway } from "../../../scripts/Gateway.ts"
 import { connect, eventually, kafkaConfig, type Rig, startRig, TOPIC } from "./gateway.ts"
 
 let rig: Rig

@@ -16,7 +16,7 @@ describe("whatever is logged", () => {
 
   it("goes through one module, which makes errors readable and hides what gives access", () => {
     expect(where(/\bconsole\s*[.[]/)).toEqual(["packages/runtime-worker/src/internal/print.ts"])
-    expect(where(/\bEffect\.log/)).toEqual(["packages/core/src/Log.ts"])
+    expect(where(/\bEffect\.log/)).toEqual(["packages/core/src/LogLine.ts"])
   })
   it("is in the table of log lines", () => {
     const messages = sources.flatMap(({ text }) =>

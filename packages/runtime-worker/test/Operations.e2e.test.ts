@@ -1,9 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { apiClient } from "@hookstream/devkit/ApiClient"
+import { type Gateway, startGateway } from "@hookstream/devkit/Gateway"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { apiClient } from "../../../scripts/ApiClient.ts"
-import { type Gateway, startGateway } from "../../../scripts/Gateway.ts"
 import { connect, eventually, type Rig, startRig } from "./gateway.ts"
 
 const SOURCE = `src_${"0123456789abcdef".repeat(2)}`

@@ -2,8 +2,8 @@
 import { globSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { startGateway } from "@hookstream/devkit/Gateway"
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { startGateway } from "../../../scripts/Gateway.ts"
 import { connect, eventually, type Rig, startRig, TOPIC } from "./gateway.ts"
 
 let rig: Rig

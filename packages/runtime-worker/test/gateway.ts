@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { type Client, newWorkspace } from "@hookstream/devkit/ApiClient"
+import { type Gateway, startGateway } from "@hookstream/devkit/Gateway"
 import { type Emulator, type EmulatorOptions, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
-import { type Client, newWorkspace } from "../../../scripts/ApiClient.ts"
-import { type Gateway, startGateway } from "../../../scripts/Gateway.ts"
 
 export const TOPIC = "webhook-events"
 const CLUSTER_ID = "lkc-xxxxx"

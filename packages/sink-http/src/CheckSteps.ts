@@ -1,5 +1,5 @@
 /** What the answer to a HEAD request tells of a destination. It never tells what a POST would get. */
-import type { CheckStep } from "@hookstream/core/Sink"
+import type { CheckStep } from "@hookstream/core/sink/Sink"
 
 /**
  * Cloudflare answers these in the place of an origin that it could not reach, or agree on TLS with (its list of 5xx

@@ -1,10 +1,10 @@
 /**
- * What the receiver's answers mean. What follows from a reason is decided by core's `Delivery.ts`.
+ * What the receiver's answers mean. What follows from a reason is decided by core's `Settle.ts`.
  *
  * A reason that pauses the destination is given only where the answer cannot be about one event: else one event that
  * always gets it would hold up all others.
  */
-import type { Reason } from "@hookstream/core/Sink"
+import type { Reason } from "@hookstream/core/sink/Sink"
 import type { HttpConfig } from "./HttpConfig.ts"
 import type { Body } from "./ResponseBody.ts"
 

@@ -1,6 +1,6 @@
 /** The configuration of an HTTP destination, as users write it. */
-import { secret } from "@hookstream/core/Sink"
-import * as Tidy from "@hookstream/core/Tidy"
+import { secret } from "@hookstream/core/sink/Sink"
+import * as Tidy from "@hookstream/core/sink/Tidy"
 import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"

@@ -9,7 +9,7 @@
  * | `X-hookstream-Timestamp` | time of the attempt, ISO 8601 in UTC |
  * | `X-hookstream-Replay-Id` | the replay that sends it; absent in the normal run |
  */
-import type { OutboundEvent } from "@hookstream/core/Sink"
+import type { OutboundEvent } from "@hookstream/core/sink/Sink"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpBody from "effect/http/HttpBody"

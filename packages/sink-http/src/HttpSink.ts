@@ -1,7 +1,7 @@
 /** The HTTP sink: each event as one signed request to an endpoint. */
-import { MAX_BODY_BYTES } from "@hookstream/core/Event"
-import { checkUrl } from "@hookstream/core/HostGuard"
-import * as Sink from "@hookstream/core/Sink"
+import { MAX_BODY_BYTES } from "@hookstream/core/event/Event"
+import { checkUrl } from "@hookstream/core/sink/HostGuard"
+import * as Sink from "@hookstream/core/sink/Sink"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"

@@ -1,5 +1,5 @@
-import * as SealedConfig from "@hookstream/core/SealedConfig"
-import { type SealedSecret, SecretVault } from "@hookstream/core/SecretVault"
+import * as SealedConfig from "@hookstream/core/secret/SealedConfig"
+import { type SealedSecret, SecretVault } from "@hookstream/core/secret/SecretVault"
 import { HttpConfig } from "@hookstream/sink-http/HttpConfig"
 import { HttpSink } from "@hookstream/sink-http/HttpSink"
 import { Effect, Redacted, Result, Schema, SchemaIssue } from "effect"

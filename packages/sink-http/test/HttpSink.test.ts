@@ -1,5 +1,5 @@
 import type { RequestListener, ServerResponse } from "node:http"
-import * as Sink from "@hookstream/core/Sink"
+import * as Sink from "@hookstream/core/sink/Sink"
 import { HttpSink } from "@hookstream/sink-http/HttpSink"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"

@@ -1,8 +1,8 @@
 /**
  * What the proxy's codes mean: tables 6a (HTTP status) and 6b (receipt) of kafka-rest-v3. What follows from a reason is
- * decided by core's `Delivery.ts`.
+ * decided by core's `Settle.ts`.
  */
-import type { Reason } from "@hookstream/core/Sink"
+import type { Reason } from "@hookstream/core/sink/Sink"
 
 interface Meaning {
   readonly reason: Reason

@@ -2,8 +2,8 @@
  * Whether a Kafka destination would work, step by step and without producing anything: a few GETs of the proxy's admin
  * API. Where a step failed, those after it are not looked at; one that is `ok` and has something to fix is a warning.
  */
-import { MAX_BODY_BYTES } from "@hookstream/core/Event"
-import type { CheckStep } from "@hookstream/core/Sink"
+import { MAX_BODY_BYTES } from "@hookstream/core/event/Event"
+import type { CheckStep } from "@hookstream/core/sink/Sink"
 import * as Effect from "effect/Effect"
 import * as ErrorMapping from "./ErrorMapping.ts"
 import type { Json } from "./internal/proxyAnswer.ts"

@@ -2,9 +2,9 @@
  * The configuration of a Kafka destination, as users write it. The first five fields are the seed's; every other has a
  * default. Rules between fields, and with the destination's own, are in `KafkaSink.ts`.
  */
-import * as EventPath from "@hookstream/core/EventPath"
-import { type Limits, secret } from "@hookstream/core/Sink"
-import * as Tidy from "@hookstream/core/Tidy"
+import * as EventPath from "@hookstream/core/event/EventPath"
+import { type Limits, secret } from "@hookstream/core/sink/Sink"
+import * as Tidy from "@hookstream/core/sink/Tidy"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as RecordKey from "./RecordKey.ts"

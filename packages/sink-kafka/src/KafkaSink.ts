@@ -1,7 +1,8 @@
 /** The Kafka sink: records to a topic through the Confluent REST Proxy v3. */
-import { checkUrl } from "@hookstream/core/HostGuard"
-import * as Log from "@hookstream/core/Log"
-import * as Sink from "@hookstream/core/Sink"
+
+import * as Log from "@hookstream/core/LogLine"
+import { checkUrl } from "@hookstream/core/sink/HostGuard"
+import * as Sink from "@hookstream/core/sink/Sink"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"

@@ -9,8 +9,8 @@
  * there are more receipts than records none is believed. What a receipt names (topic, partition, offset) is no
  * position: it is shown, not compared.
  */
-import { pauses } from "@hookstream/core/Delivery"
-import { delivered, failed, type Outcome, type Tell } from "@hookstream/core/Sink"
+import { pauses } from "@hookstream/core/delivery/Settle"
+import { delivered, failed, type Outcome, type Tell } from "@hookstream/core/sink/Sink"
 import * as ErrorMapping from "./ErrorMapping.ts"
 
 /** Characters. A receipt is a few hundred, and an error's message a few thousand. */

@@ -15,9 +15,9 @@
  *
  * `data` is never `null`: that would be a tombstone, which deletes the key from a compacted topic.
  */
-import type { Event } from "@hookstream/core/Event"
-import * as EventPath from "@hookstream/core/EventPath"
-import type { OutboundEvent } from "@hookstream/core/Sink"
+import type { Event } from "@hookstream/core/event/Event"
+import * as EventPath from "@hookstream/core/event/EventPath"
+import type { OutboundEvent } from "@hookstream/core/sink/Sink"
 import { ByteWriter, base64Length, jsonStringLength } from "./internal/ByteWriter.ts"
 import { type KafkaConfig, OWN_HEADERS } from "./KafkaConfig.ts"
 import * as RecordKey from "./RecordKey.ts"

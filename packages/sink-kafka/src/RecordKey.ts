@@ -1,5 +1,5 @@
 /** What a record is keyed by, and how a value that a path leads to becomes text. */
-import * as EventPath from "@hookstream/core/EventPath"
+import * as EventPath from "@hookstream/core/event/EventPath"
 
 /** `none` leaves the key out: Kafka then spreads the records over the partitions. */
 export type NamedKey = "event_id" | "source_id" | "none"

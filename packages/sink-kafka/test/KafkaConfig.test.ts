@@ -1,5 +1,5 @@
-import { SYNTAX, viewOf } from "@hookstream/core/EventPath"
-import type { SinkDriver, SinkUse } from "@hookstream/core/Sink"
+import { SYNTAX, viewOf } from "@hookstream/core/event/EventPath"
+import type { SinkDriver, SinkUse } from "@hookstream/core/sink/Sink"
 import { KafkaConfig, tidy } from "@hookstream/sink-kafka/KafkaConfig"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
 import { Effect, Result, Schema, SchemaIssue } from "effect"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { Outcome } from "@hookstream/core/Sink"
+import type { Outcome } from "@hookstream/core/sink/Sink"
 import * as ReceiptReader from "@hookstream/sink-kafka/ReceiptReader"
 import { Schema } from "effect"
 import { bytes } from "./support.ts"

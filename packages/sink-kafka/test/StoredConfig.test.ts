@@ -1,9 +1,10 @@
 /** Destinations that an earlier version has stored go on to work, whatever is asked of new ones. */
-import { Destination } from "@hookstream/core/Destination"
-import * as DestinationDriver from "@hookstream/core/DestinationDriver"
-import * as SealedConfig from "@hookstream/core/SealedConfig"
-import * as SecretVault from "@hookstream/core/SecretVault"
-import * as SinkRegistry from "@hookstream/core/SinkRegistry"
+
+import * as SealedConfig from "@hookstream/core/secret/SealedConfig"
+import * as SecretVault from "@hookstream/core/secret/SecretVault"
+import * as DestinationDriver from "@hookstream/core/sink/DestinationDriver"
+import * as SinkRegistry from "@hookstream/core/sink/SinkRegistry"
+import { Destination } from "@hookstream/core/workspace/Destination"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
 import { Effect, Layer, Redacted, Schema } from "effect"

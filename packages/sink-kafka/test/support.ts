@@ -1,6 +1,6 @@
-import { bodyKind, type Event } from "@hookstream/core/Event"
+import { bodyKind, type Event } from "@hookstream/core/event/Event"
 import { makeEventId } from "@hookstream/core/Ids"
-import type { OutboundEvent } from "@hookstream/core/Sink"
+import type { OutboundEvent } from "@hookstream/core/sink/Sink"
 import type { Behaviour, Target } from "@hookstream/core/testing/SinkSuite"
 import { startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import type { FaultRule } from "@hookstream/kafka-rest-emulator/Fault"

@@ -1,5 +1,5 @@
-import { EventLog } from "@hookstream/core/EventLog"
 import * as Ids from "@hookstream/core/Ids"
+import { EventLog } from "@hookstream/core/log/EventLog"
 import * as Effect from "effect/Effect"
 
 /** An event by its place in a log. */

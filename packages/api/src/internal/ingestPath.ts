@@ -1,4 +1,4 @@
-import { MAX_BODY_BYTES } from "@hookstream/core/Event"
+import { MAX_BODY_BYTES } from "@hookstream/core/event/Event"
 
 const METHODS = ["get", "post", "put", "patch", "delete"]
 

@@ -2,7 +2,7 @@
  * The encoder of the Kafka sink against a bare concatenation of the same parts, and against parse and stringify. One
  * process.
  */
-import type { OutboundEvent } from "@hookstream/core/Sink"
+import type { OutboundEvent } from "@hookstream/core/sink/Sink"
 import * as RecordEncoder from "@hookstream/sink-kafka/RecordEncoder"
 import type { Result } from "../Result.ts"
 import { ratios } from "../Stats.ts"

@@ -2,22 +2,29 @@
  * The gateway in the world: logs and destinations over core's engines, their sinks, the edge, and a workspace that
  * tells them.
  */
-import * as CircuitBreaker from "@hookstream/core/CircuitBreaker"
-import type { Connection } from "@hookstream/core/Connection"
-import * as DeliveryEngine from "@hookstream/core/DeliveryEngine"
-import type { Destination, Ordering } from "@hookstream/core/Destination"
+import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
+import * as DeliveryEngine from "@hookstream/core/delivery/DeliveryEngine"
 import { UnavailableError } from "@hookstream/core/Errors"
-import { newEvent } from "@hookstream/core/Event"
-import { EventLog } from "@hookstream/core/EventLog"
-import * as EventPath from "@hookstream/core/EventPath"
+import { newEvent } from "@hookstream/core/event/Event"
+import * as EventPath from "@hookstream/core/event/EventPath"
+import { unpack } from "@hookstream/core/event/PackedEvents"
 import { type Route, routeOf } from "@hookstream/core/Ids"
-import * as LogEngine from "@hookstream/core/LogEngine"
-import { unpack } from "@hookstream/core/PackedEvents"
-import type { DestinationConfig, LogConfig } from "@hookstream/core/Registry"
-import type { ReplayJob } from "@hookstream/core/ReplayJob"
-import * as SecretVault from "@hookstream/core/SecretVault"
-import { delivered, failed, make as makeSink, type OutboundEvent, type Outcome, SinkError } from "@hookstream/core/Sink"
-import * as SinkRegistry from "@hookstream/core/SinkRegistry"
+import { EventLog } from "@hookstream/core/log/EventLog"
+import * as LogEngine from "@hookstream/core/log/LogEngine"
+import * as SecretVault from "@hookstream/core/secret/SecretVault"
+import {
+  delivered,
+  failed,
+  make as makeSink,
+  type OutboundEvent,
+  type Outcome,
+  SinkError
+} from "@hookstream/core/sink/Sink"
+import * as SinkRegistry from "@hookstream/core/sink/SinkRegistry"
+import type { Connection } from "@hookstream/core/workspace/Connection"
+import type { Destination, Ordering } from "@hookstream/core/workspace/Destination"
+import type { DestinationConfig, LogConfig } from "@hookstream/core/workspace/Registry"
+import type { ReplayJob } from "@hookstream/core/workspace/ReplayJob"
 import { Clock, Effect, Layer, Logger, Random, Schema } from "effect"
 import { HttpClient } from "effect/http"
 import type { Oracle, Sent } from "./Oracle.ts"

@@ -1,4 +1,4 @@
-import { type Line, line } from "@hookstream/core/Log"
+import { type Line, line } from "@hookstream/core/LogLine"
 import * as Logger from "effect/Logger"
 
 /** One line of JSON on the console: Cloudflare's logs read its fields, and so does whoever follows a file. */

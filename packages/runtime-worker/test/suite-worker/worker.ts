@@ -3,13 +3,13 @@
  * failed.
  */
 import { DurableObject } from "cloudflare:workers"
-import * as DeliveryJournal from "@hookstream/core/DeliveryJournal"
-import * as EventLog from "@hookstream/core/EventLog"
-import * as Registry from "@hookstream/core/Registry"
+import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
+import * as EventLog from "@hookstream/core/log/EventLog"
 import type { Sql } from "@hookstream/core/Sql"
 import * as DeliveryJournalCases from "@hookstream/core/testing/DeliveryJournalSuite"
 import * as EventLogCases from "@hookstream/core/testing/EventLogSuite"
 import * as RegistryCases from "@hookstream/core/testing/RegistrySuite"
+import * as Registry from "@hookstream/core/workspace/Registry"
 import { fill, questions } from "../../../core/test/JournalReads.ts"
 import { count, prepare, runTurn, type Script, turnsOf } from "../../../core/test/ObjectScript.ts"
 import { sqlOf } from "../../src/internal/sql.ts"

@@ -1,0 +1,149 @@
+/** `/v1/sources`. */
+
+import { JOURNAL_DAYS } from "@hookstream/core/delivery/Facts"
+import * as Redaction from "@hookstream/core/event/Redaction"
+import { SourceId } from "@hookstream/core/Ids"
+import { DEFAULT_RETENTION_DAYS, SourceStatus } from "@hookstream/core/workspace/Source"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
+import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "../ApiError.ts"
+import { Authorization } from "../Authorization.ts"
+import {
+  changed,
+  Deleted,
+  Description,
+  forceQuery,
+  idempotencyHeader,
+  Name,
+  notYet,
+  pageOf,
+  pageQuery,
+  Slug,
+  Time
+} from "../Fields.ts"
+
+const REDACT_MAX = 50
+const REDACT_PATH_MAX = 256
+
+const settings = {
+  slug: Schema.optionalKey(Slug),
+  description: Schema.optionalKey(Description),
+  status: Schema.optionalKey(
+    SourceStatus.annotate({ description: "`paused` answers 503, `disabled` answers 404. Default: active" })
+  ),
+  template: notYet(),
+  verification_type: notYet(),
+  verification_secret: notYet(),
+  verification_header: notYet(),
+  dedup_strategy: notYet(),
+  dedup_field: notYet(),
+  dedup_window_seconds: notYet(),
+  ip_allowlist: notYet([]),
+  ip_denylist: notYet([]),
+  json_schema: notYet(),
+  schema_action: notYet(),
+  redact: Schema.optionalKey(
+    Schema.Array(
+      Schema.String.check(
+        Schema.isMaxLength(REDACT_PATH_MAX, { message: `must have at most ${REDACT_PATH_MAX} characters` }),
+        Schema.makeFilter(Redaction.isRedactable, { message: "must be headers.<name>, query.<name> or payload.<path>" })
+      )
+    )
+      .check(Schema.isMaxLength(REDACT_MAX, { message: `must have at most ${REDACT_MAX} paths` }))
+      .annotate({
+        description:
+          "What of its events is never stored. A JSON body that holds such a value is written anew, so that signatures over it verify no more; bodies that are no JSON stay as they came. Default: none",
+        examples: [["headers.x-session", "query.email", "payload.customer.card"]]
+      })
+  ),
+  retention_days: Schema.optionalKey(
+    Schema.Int.check(
+      Schema.isBetween({ minimum: 1, maximum: JOURNAL_DAYS }, { message: `must be from 1 to ${JOURNAL_DAYS}` })
+    ).annotate({
+      description: `Days that events are kept for replay, at least; longer while a destination still has to deliver them. They go by whole days. Default: ${DEFAULT_RETENTION_DAYS}`
+    })
+  )
+}
+
+export const SourceInput = Schema.Struct({ name: Name, ...settings })
+export const SourcePatch = Schema.Struct({ name: Schema.optionalKey(Name), ...settings })
+
+const IngestUrl = Schema.String.annotate({
+  description:
+    "Where events are sent to. Whoever knows it can send, so a key that may only read sees `****` in place of its end. " +
+    "It is a path where the gateway does not know its host: then set HOOKSTREAM_PUBLIC_URL"
+})
+
+export const SourceView = Schema.Struct({
+  id: SourceId,
+  name: Schema.String,
+  slug: Schema.String,
+  description: Schema.NullOr(Schema.String),
+  status: SourceStatus,
+  ingest_url: IngestUrl,
+  previous_ingest_urls: Schema.Array(Schema.Struct({ ingest_url: IngestUrl, expires_at: Time })).annotate({
+    description: "Those before the last rotations that still work, and until when"
+  }),
+  retention_days: Schema.Int,
+  redact: Schema.Array(Schema.String),
+  event_count: Schema.NullOr(Schema.Int).annotate({ description: "`null` while the source's log does not answer" }),
+  last_event_at: Schema.NullOr(Time),
+  created_at: Time,
+  updated_at: Time
+})
+
+/** A day to put the new URL where the old one stands; a month at most. */
+export const DEFAULT_GRACE_SECONDS = 86_400
+const MAX_GRACE_SECONDS = 2_592_000
+
+const one = { source: SourceView }
+const One = Schema.Struct(one)
+const params = { id: SourceId }
+
+export class SourcesApi extends HttpApiGroup.make("sources")
+  .add(
+    HttpApiEndpoint.post("create", "/v1/sources", {
+      headers: idempotencyHeader,
+      payload: SourceInput,
+      success: changed(one, 201),
+      error: [BadRequest, Conflict, NotFound, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.get("list", "/v1/sources", {
+      query: pageQuery,
+      success: pageOf("sources", SourceView),
+      error: [BadRequest, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.get("get", "/v1/sources/:id", { params, success: One, error: [NotFound, ServiceUnavailable] }),
+    HttpApiEndpoint.patch("update", "/v1/sources/:id", {
+      params,
+      payload: SourcePatch,
+      success: changed(one),
+      error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.delete("remove", "/v1/sources/:id", {
+      params,
+      query: forceQuery,
+      success: changed(Deleted),
+      error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
+    }),
+    HttpApiEndpoint.post("rotateUrl", "/v1/sources/:id/rotate-url", {
+      params,
+      payload: Schema.Struct({
+        grace_seconds: Schema.optionalKey(
+          Schema.Int.check(
+            Schema.isBetween(
+              { minimum: 0, maximum: MAX_GRACE_SECONDS },
+              { message: `must be a whole number from 0 to ${MAX_GRACE_SECONDS}` }
+            )
+          ).annotate({
+            description: `The URLs before work for so long at most; 0 ends them. Default: ${DEFAULT_GRACE_SECONDS}`
+          })
+        )
+      }),
+      success: changed(one),
+      error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
+    }).annotate(OpenApi.Description, "Gives the source another ingest URL. A repeated call gives yet another")
+  )
+  .middleware(Authorization) {}

@@ -1,0 +1,389 @@
+/**
+ * The engine of a destination: everything that its object decides. It takes its configuration and commands, hears
+ * wake-ups, and runs the pump until nothing is due.
+ *
+ * No single trigger is trusted: an alarm stands behind every run, a new instance looks for work, and it asks the logs
+ * how far they are, because a wake-up may have been lost with the instance before it.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { HttpClient } from "effect/http/HttpClient"
+import * as Scope from "effect/Scope"
+import type { EnginePorts } from "../EnginePorts.ts"
+import { NotClaimed, UnavailableError } from "../Errors.ts"
+import type { ConnectionId, ReplayId, SourceId } from "../Ids.ts"
+import { within } from "../internal/deadline.ts"
+import * as DeliveryJournal from "../journal/DeliveryJournal.ts"
+import { line } from "../LogLine.ts"
+import type { EventLog } from "../log/EventLog.ts"
+import { isClaimed } from "../Sql.ts"
+import { SecretVault } from "../secret/SecretVault.ts"
+import * as DestinationDriver from "../sink/DestinationDriver.ts"
+import type { SinkRegistry } from "../sink/SinkRegistry.ts"
+import type { DestinationConfig } from "../workspace/Registry.ts"
+import type { ReplayJob } from "../workspace/ReplayJob.ts"
+import * as Commands from "./Commands.ts"
+import type { RedriveFilter } from "./Deliveries.ts"
+import * as DeliveryLoop from "./DeliveryLoop.ts"
+import { policyOf, settingsOf } from "./DestinationSettings.ts"
+import * as FactLines from "./FactLines.ts"
+import type { Fact } from "./Facts.ts"
+import * as Plan from "./Plan.ts"
+import * as Pump from "./Pump.ts"
+import * as Redrive from "./Redrive.ts"
+
+/** What a destination asks of the logs that it reads, beside their events. */
+export interface DeliveryPeers {
+  /** The last sequence of the log. */
+  readonly head: (source: SourceId) => Promise<number>
+}
+
+/** What the pump needs of the deployment. */
+export type PumpServices = EventLog | SinkRegistry | SecretVault | HttpClient
+
+export interface DeliveryPorts extends EnginePorts {
+  readonly peers: DeliveryPeers
+  /** Runs an effect with the services of the deployment. */
+  readonly run: <A>(effect: Effect.Effect<A, never, PumpServices>) => Promise<A>
+}
+
+/**
+ * While a run goes on an alarm stands behind it, so that a killed process goes on after at most this many milliseconds.
+ */
+const SAFETY_NET = 5000
+/** How long a log withholds wake-ups from a destination that may not read, in milliseconds. */
+const REST = 2000
+/** Milliseconds after a run that failed unexpectedly, and until a log that did not answer is asked again. */
+const AFTER_FAILURE = 5000
+/** Milliseconds in which a log says how far it is. */
+const HEAD_DEADLINE = 2000
+
+interface Stores {
+  readonly journal: DeliveryJournal.DeliveryStore
+  /** As it is stored: every window goes by it. */
+  config: DestinationConfig | undefined
+}
+
+/** A driver for one version of the config. */
+interface Driven {
+  readonly version: number
+  readonly settings: Pump.Settings
+  readonly scope: Scope.Closeable
+}
+
+export interface DeliveryEngine {
+  /** Works by this config from now on. An engine that has this version already changes nothing. */
+  readonly configure: (config: DestinationConfig) => Promise<void>
+  /** Starts and cancels replays. Those that it knows change nothing. */
+  readonly command: (jobs: ReadonlyArray<ReplayJob>) => void
+  /**
+   * The log of this source has events up to `head`. Answers at once, with the milliseconds for which the destination
+   * needs no further wake-up: while it may not read, a busy log is spared the calls, and the logs are asked before the
+   * next run.
+   */
+  readonly wake: (sourceId: SourceId, head: number) => number
+  readonly timeline: (sourceId: SourceId, seq: number) => ReadonlyArray<DeliveryJournal.Entry>
+  readonly statuses: (sourceId: SourceId, seqs: ReadonlyArray<number>) => ReadonlyArray<DeliveryJournal.DeliveryStatus>
+  /** With the logs as they are now, as far as they can be reached. */
+  readonly summary: () => Promise<DeliveryJournal.Summary>
+  readonly deadLetters: (before: DeliveryJournal.DeadPage["next"], limit: number) => DeliveryJournal.DeadPage
+  /** Brings dead letters back with all their tries; answers how many. */
+  readonly redrive: (filter: RedriveFilter) => number
+  /** Makes what waits due now; answers how many. */
+  readonly retryWaiting: (filter: RedriveFilter) => number
+  /** Tries an event again now on each connection where it is dead or waits for its retry; answers on how many. */
+  readonly retry: (sourceId: SourceId, seq: number) => number
+  /** Tries the delivery of this attempt again now. */
+  readonly retryAttempt: (position: DeliveryJournal.AttemptPosition) => "retried" | "settled" | "unknown"
+  readonly attempts: (
+    filter: DeliveryJournal.AttemptFilter,
+    before: DeliveryJournal.AttemptPosition | null,
+    limit: number
+  ) => DeliveryJournal.AttemptPage
+  /** Deliveries that are not done with, with the logs as they are now, as far as they can be reached. */
+  readonly waiting: (connections: ReadonlyArray<ConnectionId>) => Promise<number>
+  readonly replay: (id: ReplayId) => DeliveryJournal.ReplayProgress | null
+  /** Events of this log up to here are no longer needed; `null` when none is. */
+  readonly lowWatermark: (sourceId: SourceId) => number | null
+  /** Closes the circuit by hand: what waits is tried at once. */
+  readonly resetCircuit: () => Promise<DeliveryJournal.Summary>
+  /** Call when the alarm fires. Never rejects. */
+  readonly alarm: () => Promise<void>
+}
+
+export const make = (ports: DeliveryPorts): DeliveryEngine => {
+  const { sql, alarm, timer, peers } = ports
+
+  /** For what is logged: known with the first config. */
+  const id = (): string => stores?.config?.destination.id ?? ""
+
+  const open = (): Stores => {
+    const journal = FactLines.logged(DeliveryJournal.makeStore(sql), id, ports.log)
+    sql.exec(
+      "CREATE TABLE IF NOT EXISTS destination_config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)"
+    )
+    const row = sql.exec("SELECT config FROM destination_config")[0]
+    return { journal, config: row === undefined ? undefined : JSON.parse(row["config"] as string) }
+  }
+  let stores = isClaimed(sql) ? open() : undefined
+  let loop = DeliveryLoop.initial
+  let running: Promise<void> = Promise.resolve()
+  let driven: Driven | undefined
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // How far the logs are
+
+  /** Logs that have said how far they are, since this instance began or a wake-up was withheld. */
+  const known = new Set<SourceId>()
+  let asking: Promise<boolean> | undefined
+
+  const sources = ({ journal }: Stores): ReadonlyArray<SourceId> => [
+    ...new Set(
+      journal
+        .runs()
+        .filter(({ replay, deleted }) => replay === null && !deleted)
+        .map(({ sourceId }) => sourceId)
+    )
+  ]
+  /** The last sequence of a log, when it says so in time. */
+  const headOf = async (source: SourceId): Promise<number> => {
+    const head = await within(timer, HEAD_DEADLINE, peers.head(source))
+    if (head !== undefined) return head
+    throw new UnavailableError({ message: `a log did not answer within ${HEAD_DEADLINE} ms` })
+  }
+  /** Asks one log; whether it answered. */
+  const askHead = async ({ journal }: Stores, source: SourceId): Promise<boolean> => {
+    try {
+      journal.raiseHead(source, await headOf(source))
+      known.add(source)
+      return true
+    } catch (error) {
+      ports.log(line("warn", "a log did not say how far it is", { destination: id() }, error))
+      return false
+    }
+  }
+  /** Asks the logs that are not known; whether all have answered. */
+  const refreshHeads = (all: Stores): Promise<boolean> => {
+    asking ??= Promise.all(
+      sources(all)
+        .filter((source) => !known.has(source))
+        .map((source) => askHead(all, source))
+    )
+      .then((answers) => answers.every((hasAnswered) => hasAnswered))
+      .finally(() => {
+        asking = undefined
+      })
+    return asking
+  }
+
+  /** How far the logs are where connections begin or end. A connection does not begin without it. */
+  const headsFor = async ({ version, connections }: Pick<Commands.Wanted, "version" | "connections">) => {
+    const heads = new Map<SourceId, number>()
+    const journal = stores?.journal
+    if (journal !== undefined && version <= journal.control().configVersion) return heads
+    const ask = async (source: SourceId) => heads.set(source, await headOf(source))
+    const { starts, ends } = Commands.headsNeeded(journal?.runs() ?? [], connections)
+    await Promise.all([...starts.map(ask), Promise.allSettled(ends.map(ask))])
+    return heads
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // Running the pump
+
+  /** When there is something to do, in milliseconds since 1970: now or later, `null` when nothing is known of. */
+  const nextDue = ({ journal, config }: Stores): number | null => {
+    if (config === undefined || config.deleted) return null
+    const now = timer.now()
+    const step = Plan.plan(journal.view(now), now, policyOf(config.destination))
+    return step._tag === "Wait" ? step.until : now
+  }
+  const closeDriver = Effect.suspend(() => {
+    const ended = driven
+    driven = undefined
+    return ended === undefined ? Effect.void : Scope.close(ended.scope, Exit.void)
+  })
+  /** What the pump works by: made once for each version of the config, and closed with it. */
+  const current = Effect.gen(function* () {
+    const config = stores?.config
+    if (driven !== undefined && driven.version === config?.version && !config.deleted) return driven.settings
+    yield* closeDriver
+    if (config === undefined || config.deleted) return undefined
+    const scope = yield* Scope.make()
+    const driver = yield* DestinationDriver.make(config.destination).pipe(
+      Effect.provideService(Scope.Scope, scope),
+      Effect.onError(() => Scope.close(scope, Exit.void))
+    )
+    driven = {
+      version: config.version,
+      settings: settingsOf(config, driver, yield* SecretVault),
+      scope
+    }
+    return driven.settings
+  })
+  const headsKnown = (all: Stores): boolean => sources(all).every((source) => known.has(source))
+  /** Runs the pump once. Never rejects. */
+  const runOnce = async (all: Stores): Promise<DeliveryLoop.Ended> => {
+    try {
+      const hasAnswers = await refreshHeads(all)
+      const pump = Pump.run(current)
+      const journal = DeliveryJournal.make(all.journal)
+      const next = await ports.run(Effect.provideService(pump, DeliveryJournal.DeliveryJournal, journal))
+      const now = timer.now()
+      const again = hasAnswers ? null : now + AFTER_FAILURE
+      return {
+        next: next === null || again === null ? (next ?? again) : Math.min(next, again),
+        now,
+        headsKnown: headsKnown(all)
+      }
+    } catch (error) {
+      ports.log(line("error", "a delivery run failed; it is tried again", { destination: id() }, error))
+      const now = timer.now()
+      return {
+        next: now + AFTER_FAILURE,
+        now,
+        headsKnown: true
+      }
+    }
+  }
+  const runUntilRest = async (all: Stores): Promise<void> => {
+    for (;;) {
+      const step = DeliveryLoop.ended(loop, await runOnce(all))
+      loop = step.state
+      if (step.alarmAt !== null) alarm.atLatest(step.alarmAt)
+      if (!step.run) return
+    }
+  }
+  /** There may be something to do: runs the pump, once more when it runs already. */
+  const start = (all: Stores): void => {
+    const step = DeliveryLoop.requested(loop)
+    loop = step.state
+    if (step.run) running = runUntilRest(all)
+  }
+  /** There is something to do. It is done even when this process ends: the alarm stands behind it. */
+  const request = (all: Stores): void => {
+    alarm.atLatest(timer.now() + SAFETY_NET)
+    start(all)
+    ports.background(running)
+  }
+
+  // Whatever was in flight when the last instance ended goes on, even if its alarm was lost.
+  if (stores !== undefined) {
+    const due = nextDue(stores)
+    if (due !== null) alarm.atLatest(Math.max(due, timer.now() + SAFETY_NET))
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // What is asked of it
+
+  const need = (): Stores => {
+    if (stores === undefined) throw new NotClaimed({ object: "Destination" })
+    return stores
+  }
+  const commit = (all: Stores, facts: ReadonlyArray<Fact>, now: number): void => {
+    if (facts.length === 0) return
+    all.journal.commit(facts, now)
+    request(all)
+  }
+  /** What somebody wants tried again: where there is any, it goes on at once. */
+  const ask = (of: (journal: DeliveryJournal.DeliveryStore, now: number) => number): number => {
+    if (stores === undefined) return 0
+    const count = of(stores.journal, timer.now())
+    if (count > 0) request(stores)
+    return count
+  }
+  const summary = async (): Promise<DeliveryJournal.Summary> => {
+    const all = need()
+    await refreshHeads(all)
+    return all.journal.summary()
+  }
+
+  return {
+    configure: async (config) => {
+      const wanted = Commands.wantedOf(config)
+      // What was deleted is a fact of the journal. Here it would only grow, in one row of 2 MB.
+      const kept = { ...config, connections: config.connections.filter(({ deleted }) => !deleted) }
+      const heads = await headsFor(wanted)
+      // Others came meanwhile: what follows is decided by what is there now.
+      stores ??= open()
+      const all = stores
+      const change = Commands.changeOf(all.config?.destination, config.destination)
+      const now = timer.now()
+      const facts = Commands.configure(all.journal.control(), all.journal.runs(), { ...wanted, change }, heads, now)
+      if (facts.length === 0) return
+      sql.transaction(() => {
+        sql.exec("INSERT OR REPLACE INTO destination_config VALUES (1, ?)", JSON.stringify(kept))
+        all.journal.commit(facts, now)
+      })
+      all.config = kept
+      known.clear()
+      request(all)
+    },
+    command: (jobs) => {
+      const all = need()
+      const now = timer.now()
+      commit(all, Commands.command(all.journal.runs(), jobs, now), now)
+    },
+    wake: (sourceId, head) => {
+      if (stores === undefined) return 0
+      const { journal } = stores
+      journal.raiseHead(sourceId, head)
+      const { pause, breaker } = journal.control()
+      if (pause !== null || breaker.state === "open") {
+        known.delete(sourceId)
+        // The alarm of its probe may have been lost.
+        const probeAt = pause !== null ? pause.probeAt : breaker.state === "open" ? breaker.until : null
+        if (probeAt !== null && probeAt <= timer.now()) request(stores)
+        else if (probeAt !== null) alarm.atLatest(probeAt)
+        return REST
+      }
+      request(stores)
+      return 0
+    },
+    timeline: (sourceId, seq) => stores?.journal.timeline(sourceId, seq) ?? [],
+    statuses: (sourceId, seqs) => stores?.journal.statuses(sourceId, seqs) ?? [],
+    summary,
+    deadLetters: (before, limit) => stores?.journal.deadLetters(before, limit) ?? { letters: [], next: null },
+    redrive: (filter) => ask((journal, now) => Redrive.redrive(journal, filter, now)),
+    retryWaiting: (filter) => ask((journal, now) => Redrive.retryWaiting(journal, filter, now)),
+    retry: (sourceId, seq) => ask((journal, now) => Redrive.retryEvent(journal, sourceId, seq, now)),
+    retryAttempt: (position) => {
+      const run = stores?.journal.runOfAttempt(position)
+      if (stores === undefined || run === undefined) return "unknown"
+      const answer = Redrive.retryDelivery(stores.journal, run, position.seq, timer.now())
+      if (answer === "retried") request(stores)
+      return answer
+    },
+    attempts: (filter, before, limit) => stores?.journal.attempts(filter, before, limit) ?? { entries: [], next: null },
+    waiting: async (connections) => {
+      if (stores === undefined) return 0
+      // Answers that are on their way may be older than this question.
+      while (asking !== undefined) await asking
+      known.clear()
+      await refreshHeads(stores)
+      return Commands.waiting(stores.journal.view(timer.now()).runs, connections)
+    },
+    replay: (id) => stores?.journal.replay(id) ?? null,
+    lowWatermark: (sourceId) => stores?.journal.lowWatermark(sourceId) ?? null,
+    resetCircuit: () => {
+      const all = need()
+      const now = timer.now()
+      commit(all, Commands.resetCircuit(all.journal.control(), now), now)
+      return summary()
+    },
+    alarm: async () => {
+      alarm.fired()
+      if (stores === undefined) return
+      try {
+        const due = nextDue(stores)
+        // While the run goes on another alarm stands behind it. A new instance does not know yet what the logs have.
+        if (!headsKnown(stores) || (due !== null && due <= timer.now())) alarm.atLatest(timer.now() + SAFETY_NET)
+      } catch (error) {
+        // An alarm that fails six times is deleted for good: nothing is thrown out of here.
+        ports.log(line("error", "a destination's alarm failed; it rings again", { destination: id() }, error))
+        alarm.atLatest(timer.now() + AFTER_FAILURE)
+      }
+      if (loop._tag === "Resting") start(stores)
+      await running
+    }
+  }
+}

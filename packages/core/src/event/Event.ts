@@ -1,0 +1,75 @@
+/** The event: one accepted request, immutable. */
+import * as Schema from "effect/Schema"
+import type * as Ids from "../Ids.ts"
+import * as Json from "./internal/jsonText.ts"
+
+export { MAX_JSON_DEPTH, MAX_JSON_NAME, MAX_JSON_NUMBER } from "./internal/jsonText.ts"
+
+/**
+ * What the body is, decided once at ingest, so that encoders only splice: `json` one valid JSON text in UTF-8, at most
+ * {@link MAX_JSON_DEPTH} deep; `utf8` other text; `binary` the rest; `long_json` such a JSON text with a number of more
+ * than {@link MAX_JSON_NUMBER} characters or a name of more than {@link MAX_JSON_NAME} bytes: common readers refuse it.
+ */
+export const BodyKind = Schema.Literals(["json", "utf8", "binary", "long_json"])
+export type BodyKind = typeof BodyKind.Type
+/** A log stores the place of a kind in this list. */
+export const BODY_KINDS: ReadonlyArray<BodyKind> = BodyKind.literals
+
+/** An accepted body is at most 10 MiB. */
+export const MAX_BODY_BYTES = 10 * 1024 * 1024
+
+/** Whether the body is JSON, whatever its numbers and names. */
+export const isJson = (kind: BodyKind): boolean => kind === "json" || kind === "long_json"
+
+/** Everything of an event but its body. */
+export const EventMeta = Schema.Struct({
+  method: Schema.String,
+  /** Names in lower case, in the order in which they came. */
+  headers: Schema.Array(Schema.Tuple([Schema.String, Schema.String])),
+  /** The query string without its `?`. */
+  query: Schema.String,
+  contentType: Schema.NullOr(Schema.String),
+  sourceIp: Schema.NullOr(Schema.String),
+  /** What is masked in `headers` and `query`, sealed (see `EventSecrets.ts`); absent where nothing is. */
+  sealed: Schema.optional(Schema.String)
+})
+export type EventMeta = typeof EventMeta.Type
+
+/** An event as the edge hands it to its log, by {@link newEvent}. */
+export interface NewEvent {
+  readonly kind: BodyKind
+  /** An `EventMeta` as JSON: stored as it stands here, and read only when somebody asks for it. */
+  readonly meta: string
+  readonly body: Uint8Array
+}
+
+export interface Event extends EventMeta {
+  readonly body: Uint8Array
+  readonly id: Ids.EventId
+  readonly sourceId: Ids.SourceId
+  /** Position in the source's log: from 1, without gaps. */
+  readonly seq: number
+  /** Milliseconds since 1970; never decreases within a log. */
+  readonly receivedAt: number
+  readonly bodyKind: BodyKind
+}
+
+export const bodyKind = (body: Uint8Array): BodyKind => {
+  const shape = Json.scan(body)
+  if (shape !== undefined) return shape.isLong ? "long_json" : "json"
+  return Json.isUtf8(body) ? "utf8" : "binary"
+}
+
+export const newEvent = (
+  { method, headers, query, contentType, sourceIp, sealed }: EventMeta,
+  body: Uint8Array
+): NewEvent => {
+  const fields = [method, headers, query, contentType, sourceIp]
+  return { kind: bodyKind(body), meta: JSON.stringify(sealed === undefined ? fields : fields.concat(sealed)), body }
+}
+
+/** The meta of a new event, read again. */
+export const readMeta = (meta: string): EventMeta => {
+  const [method, headers, query, contentType, sourceIp, sealed] = JSON.parse(meta)
+  return { method, headers, query, contentType, sourceIp, sealed }
+}

@@ -1,0 +1,105 @@
+/**
+ * Events on their way from a log to whoever reads it: few values, however many events. Between objects each value is
+ * copied by itself, and hundreds of events are thousands of values.
+ */
+
+import { type EventId, makeEventId, type Route, type SourceId } from "../Ids.ts"
+import { BODY_KINDS, type BodyKind, type Event, type EventMeta, readMeta } from "./Event.ts"
+
+/** Which log a store is of. */
+export interface LogOwner {
+  readonly sourceId: SourceId
+  readonly route: Route
+}
+
+/** Some events in a row. */
+export interface Piece {
+  /**
+   * JSON: of each event its sequence, when it was accepted, the place of its kind in `BODY_KINDS`, the bytes of its
+   * meta and those of its body.
+   */
+  readonly index: string
+  /** As the log holds them, in UTF-8, one after another. */
+  readonly metas: Uint8Array
+  readonly bodies: Uint8Array
+}
+
+export type PackedEvents = ReadonlyArray<Piece>
+
+/** Numbers of each event in the index. */
+const NUMBERS = 5
+
+const decoder = new TextDecoder()
+
+/**
+ * An event whose meta is parsed when somebody asks for it: most deliveries do not. Its fields are not its own: do not
+ * spread it.
+ */
+class StoredEvent implements Event {
+  readonly id: EventId
+  readonly sourceId: SourceId
+  readonly seq: number
+  readonly receivedAt: number
+  readonly bodyKind: BodyKind
+  readonly body: Uint8Array
+  // Views are expensive, so the metadata view is created lazily.
+  readonly #metas: Uint8Array
+  readonly #metaStart: number
+  readonly #metaEnd: number
+  #meta: EventMeta | undefined
+  constructor(
+    { sourceId, route }: LogOwner,
+    { seq, at, kind }: { readonly seq: number; readonly at: number; readonly kind: number },
+    meta: { readonly bytes: Uint8Array; readonly start: number; readonly end: number },
+    body: Uint8Array
+  ) {
+    this.id = makeEventId({ receivedAt: at, seq, route })
+    this.sourceId = sourceId
+    this.seq = seq
+    this.receivedAt = at
+    this.bodyKind = BODY_KINDS[kind]!
+    this.body = body
+    this.#metas = meta.bytes
+    this.#metaStart = meta.start
+    this.#metaEnd = meta.end
+  }
+  get method() {
+    return this.#all().method
+  }
+  get headers() {
+    return this.#all().headers
+  }
+  get query() {
+    return this.#all().query
+  }
+  get contentType() {
+    return this.#all().contentType
+  }
+  get sourceIp() {
+    return this.#all().sourceIp
+  }
+  get sealed() {
+    return this.#all().sealed
+  }
+  #all(): EventMeta {
+    this.#meta ??= readMeta(decoder.decode(this.#metas.subarray(this.#metaStart, this.#metaEnd)))
+    return this.#meta
+  }
+}
+
+export const unpack = (packed: PackedEvents, log: LogOwner): ReadonlyArray<Event> => {
+  const events: Array<Event> = []
+  for (const { index, metas, bodies } of packed) {
+    const numbers: ReadonlyArray<number> = JSON.parse(index)
+    let [start, bodyStart] = [0, 0]
+    for (let i = 0; i < numbers.length; i += NUMBERS) {
+      const [seq, at, kind] = [numbers[i]!, numbers[i + 1]!, numbers[i + 2]!]
+      const [end, bodyEnd] = [start + numbers[i + 3]!, bodyStart + numbers[i + 4]!]
+      const body = bodies.subarray(bodyStart, bodyEnd)
+      events.push(new StoredEvent(log, { seq, at, kind }, { bytes: metas, start, end }, body))
+      start = end
+      bodyStart = bodyEnd
+    }
+  }
+  return events
+}

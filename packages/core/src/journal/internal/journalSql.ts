@@ -1,0 +1,247 @@
+/**
+ * The journal itself over SQL: facts in segments, and how those of one event are found. What is read to tell of an
+ * event does not grow with what the journal holds of others: a window read from a log is found by its range, a later
+ * try by a row for its event.
+ */
+import * as Facts from "../../delivery/Facts.ts"
+import type { Sql, SqlRow } from "../../Sql.ts"
+import type { AttemptPosition } from "../DeliveryStore.ts"
+import type { MaybeRow, Row } from "./deliveryTelling.ts"
+import { FACT_VERSION, readFact } from "./factUpcast.ts"
+
+/**
+ * The journal is kept in segments, which are dropped whole: that costs nothing, where deleting costs a row for each
+ * row.
+ */
+const SEGMENT_MILLIS = 24 * 3_600_000
+/**
+ * A segment ends after so many facts at the latest (of up to some 50 KB), and so many are kept at most: 8 GB, where 10
+ * are allowed.
+ */
+const SEGMENT_FACTS = 5000
+const SEGMENTS_MAX = 32
+const RETENTION_MILLIS = Facts.JOURNAL_DAYS * 24 * 3_600_000
+/** Facts that are taken out of SQLite at once where nobody knows how many are wanted. */
+const CHUNK = 10
+
+/** The sequences that a fact is about. */
+const rangeOf = (fact: Facts.Fact): readonly [lo: number | null, hi: number | null] => {
+  if (fact._tag === "WindowSettled") return [fact.lo, fact.hi]
+  return fact._tag === "Redriven" ? [Math.min(...fact.seqs), Math.max(...fact.seqs)] : [null, null]
+}
+
+/** In the place of an event: the fact tells of all that are left of its run. No event has this sequence. */
+const WHOLE_RUN = 0
+
+/** The events that a fact tells of, unless it is a window read from a log, which is found by its range. */
+const eventsOf = (fact: Facts.Fact): ReadonlyArray<number> => {
+  if (fact._tag === "Redriven") return fact.seqs
+  if (fact._tag === "RunCancelled") return [WHOLE_RUN]
+  return fact._tag === "WindowSettled" && fact.seqs !== null ? fact.settled.map(({ seq }) => seq) : []
+}
+
+/** Windows read from a log never overlap, so the one of an event is the first of its run that ends at or after it. */
+export const segmentIndexes = (n: number) => [
+  `CREATE INDEX journal_reads_${n} ON journal_${n} (run, hi) WHERE is_read = 1`,
+  `CREATE INDEX journal_retries_${n} ON journal_${n} (run, lo) WHERE is_read = 0 AND lo IS NOT NULL`
+]
+/** Which facts tell of an event beside the window that it was read with. Segments of older versions have none. */
+const eventsTable = (n: number) =>
+  `CREATE TABLE journal_events_${n} (
+     run TEXT NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (run, seq, n)) WITHOUT ROWID`
+const newSegment = (n: number) => [
+  `CREATE TABLE journal_${n} (
+     n INTEGER PRIMARY KEY, at INTEGER NOT NULL, v INTEGER NOT NULL, type TEXT NOT NULL,
+     run TEXT, lo INTEGER, hi INTEGER, is_read INTEGER NOT NULL, fact TEXT NOT NULL)`,
+  `CREATE INDEX journal_reads_${n} ON journal_${n} (run, hi) WHERE is_read = 1`,
+  eventsTable(n)
+]
+
+const toRow = (row: SqlRow): Row => ({
+  n: Number(row["n"]),
+  at: Number(row["at"]),
+  fact: readFact(Number(row["v"]), row["fact"] as string)
+})
+
+interface Segment {
+  readonly n: number
+  readonly first: number
+  readonly since: number | null
+}
+const toSegment = ({ n, first, since }: SqlRow): Segment => ({
+  n: Number(n),
+  first: Number(first),
+  since: since === null ? null : Number(since)
+})
+
+export interface JournalSql {
+  /** Appends, in the caller's transaction. */
+  readonly append: (fact: Facts.Fact, now: number) => void
+  /** Begins a new segment when the present one is old or large, and drops those that are no longer kept. */
+  readonly rotate: (now: number) => void
+  /** Asks SQLite again where the journal ends: what was appended is rolled back. */
+  readonly reread: () => void
+  /** The facts that tell of an event of a run. */
+  readonly ofEvent: (run: Facts.RunId, seq: number) => ReadonlyArray<Row>
+  /** The windows that these events of a run were read with. */
+  readonly windowsOf: (run: Facts.RunId, seqs: ReadonlyArray<number>) => ReadonlyArray<Row>
+  /** Settled windows up to a position, newest first; of other connections than the one asked for without their fact. */
+  readonly settled: (before: AttemptPosition | null, connection: string | undefined) => Iterable<MaybeRow>
+  readonly fact: (n: number) => Facts.Fact | undefined
+  readonly all: () => ReadonlyArray<Facts.Fact>
+}
+
+/** Opens the journal, whose first segment is there. */
+export const open = (sql: Sql): JournalSql => {
+  const readSegments = () => sql.exec("SELECT * FROM journal_segments ORDER BY n").map(toSegment)
+  const readIndexed = () =>
+    new Set(sql.exec("SELECT name FROM sqlite_master WHERE name LIKE 'journal_events_%'").map(({ name }) => name))
+  // Oldest first, never none. Asked once for each instance: every commit needs them.
+  let segments = readSegments()
+  let indexed = readIndexed()
+  const current = () => segments.at(-1)!
+  const isIndexed = ({ n }: Segment) => indexed.has(`journal_events_${n}`)
+  const nextOf = ({ n, first }: Segment) =>
+    Number(sql.exec(`SELECT max(n) AS n FROM journal_${n}`)[0]!["n"] ?? first - 1) + 1
+  let next = nextOf(current())
+  const reread = () => {
+    segments = readSegments()
+    indexed = readIndexed()
+    next = nextOf(current())
+  }
+  if (current().since === null && !isIndexed(current())) {
+    sql.exec(eventsTable(current().n))
+    reread()
+  }
+  const newestFirst = () => segments.toReversed()
+
+  return {
+    reread,
+    rotate: (now) => {
+      const { n, first, since } = current()
+      if (since === null) sql.exec("UPDATE journal_segments SET since = ? WHERE n = ?", now, n)
+      else {
+        if (now - since < SEGMENT_MILLIS && next - first < SEGMENT_FACTS && isIndexed(current())) return
+        for (const statement of newSegment(n + 1)) sql.exec(statement)
+        sql.exec("INSERT INTO journal_segments VALUES (?, ?, ?)", n + 1, next, now)
+        // A segment ends where the next one begins.
+        const old = sql.exec(
+          `SELECT n FROM journal_segments AS one WHERE n <= ? OR
+           (SELECT since FROM journal_segments AS two WHERE two.n = one.n + 1) < ?`,
+          n + 1 - SEGMENTS_MAX,
+          now - RETENTION_MILLIS
+        )
+        for (const { n } of old) {
+          sql.exec(`DROP TABLE journal_${n}`)
+          sql.exec(`DROP TABLE IF EXISTS journal_events_${n}`)
+          sql.exec("DELETE FROM journal_segments WHERE n = ?", n!)
+        }
+      }
+      reread()
+    },
+    append: (fact, now) => {
+      const { n } = current()
+      const isRead = fact._tag === "WindowSettled" && fact.seqs === null
+      const run = "run" in fact ? fact.run : null
+      const [lo, hi] = rangeOf(fact)
+      sql.exec(
+        `INSERT INTO journal_${n} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        next,
+        now,
+        FACT_VERSION,
+        fact._tag,
+        run,
+        lo,
+        hi,
+        isRead ? 1 : 0,
+        JSON.stringify(fact)
+      )
+      const events = eventsOf(fact)
+      if (events.length > 0) {
+        sql.exec(
+          `INSERT OR IGNORE INTO journal_events_${n} SELECT ?, value, ? FROM json_each(?)`,
+          run,
+          next,
+          JSON.stringify(events)
+        )
+      }
+      next++
+    },
+    ofEvent: (run, seq) => {
+      const found: Array<Row> = []
+      for (const segment of newestFirst()) {
+        const { n } = segment
+        const later = isIndexed(segment)
+          ? sql.exec(
+              `SELECT n, at, v, fact FROM journal_${n}
+               WHERE n IN (SELECT n FROM journal_events_${n} WHERE run = ? AND seq IN (?, ?))`,
+              run,
+              WHOLE_RUN,
+              seq
+            )
+          : sql.exec(
+              `SELECT n, at, v, fact FROM journal_${n}
+               WHERE is_read = 0 AND lo IS NOT NULL AND run = ? AND lo <= ? AND hi >= ?`,
+              run,
+              seq,
+              seq
+            )
+        const read = sql.exec(
+          `SELECT n, at, v, fact FROM journal_${n} WHERE lo <= ?2 AND n =
+           (SELECT n FROM journal_${n} WHERE is_read = 1 AND run = ?1 AND hi >= ?2 ORDER BY hi LIMIT 1)`,
+          run,
+          seq
+        )
+        found.push(...later.map(toRow), ...read.map(toRow))
+        // Nothing is told of an event before it was read.
+        if (read.length > 0) break
+      }
+      return found
+    },
+    windowsOf: (run, seqs) => {
+      const found: Array<Row> = []
+      let wanted = seqs
+      for (const { n } of newestFirst()) {
+        if (wanted.length === 0) break
+        const rows = sql.exec(
+          `SELECT n, at, v, lo, hi, fact FROM journal_${n} WHERE n IN (
+             SELECT one.n FROM json_each(?2) JOIN journal_${n} AS one ON one.n =
+               (SELECT n FROM journal_${n} WHERE is_read = 1 AND run = ?1 AND hi >= value ORDER BY hi LIMIT 1)
+             WHERE one.lo <= value)`,
+          run,
+          JSON.stringify(wanted)
+        )
+        found.push(...rows.map(toRow))
+        wanted = wanted.filter((seq) => !rows.some(({ lo, hi }) => Number(lo) <= seq && seq <= Number(hi)))
+      }
+      return found
+    },
+    *settled(before, connection) {
+      let below = before === null ? Number.MAX_SAFE_INTEGER : before.n + 1
+      for (const { n, first } of newestFirst()) {
+        while (first < below) {
+          const rows = sql.exec(
+            `SELECT n, at, v, CASE WHEN ?2 IS NULL OR run = ?2 OR run LIKE ?2 || ':%' THEN fact END AS fact
+             FROM journal_${n} WHERE type = 'WindowSettled' AND n < ?1 ORDER BY n DESC LIMIT ?3`,
+            below,
+            connection ?? null,
+            CHUNK
+          )
+          for (const row of rows) {
+            yield row["fact"] === null ? { n: Number(row["n"]), at: Number(row["at"]), fact: undefined } : toRow(row)
+          }
+          below = rows.length < CHUNK ? first : Number(rows.at(-1)!["n"])
+        }
+      }
+    },
+    fact: (number) => {
+      const segment = segments.findLast(({ first }) => first <= number)
+      if (segment === undefined) return undefined
+      return sql.exec(`SELECT n, at, v, fact FROM journal_${segment.n} WHERE n = ?`, number).map(toRow)[0]?.fact
+    },
+    all: () =>
+      segments.flatMap(({ n }) =>
+        sql.exec(`SELECT n, at, v, fact FROM journal_${n} ORDER BY n`).map((row) => toRow(row).fact)
+      )
+  }
+}

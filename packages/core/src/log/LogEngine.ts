@@ -1,0 +1,272 @@
+/**
+ * The engine of a source's log: everything that its object decides. It appends events, wakes the destinations that read
+ * them, and drops what is past its retention.
+ *
+ * No single trigger is trusted: an append arms the alarm in its own transaction, and the alarm wakes again whoever was
+ * not told. An engine that nobody has claimed stores nothing.
+ */
+import type { EnginePorts } from "../EnginePorts.ts"
+import { NotClaimed } from "../Errors.ts"
+import type { NewEvent } from "../event/Event.ts"
+import type { PackedEvents } from "../event/PackedEvents.ts"
+import { type DestinationId, type EventId, isSameSource, routeOf, type SourceId } from "../Ids.ts"
+import { within } from "../internal/deadline.ts"
+import { line, shown } from "../LogLine.ts"
+import { isClaimed, type Sql } from "../Sql.ts"
+import type { LogConfig } from "../workspace/Registry.ts"
+import { ID_IS_URL, takes } from "../workspace/Source.ts"
+import * as EventLog from "./EventLog.ts"
+import * as GroupCommit from "./internal/groupCommit.ts"
+import * as WakeUps from "./internal/wakeUps.ts"
+import * as LogConfigStore from "./LogConfigStore.ts"
+
+export interface AppendRequest {
+  readonly sourceId: SourceId
+  /** Which of the source's URLs it came by. An edge of version 1, which a deployment replaces last, knows ids only. */
+  readonly generation?: number
+  readonly event: NewEvent
+  /** Random, made by the edge for one request. */
+  readonly token: string
+  /** The edge asks again, for the reply was lost. */
+  readonly repeated: boolean
+  /** What was left out of the event, as the source's setting says it. An edge of version 1 leaves out nothing. */
+  readonly redacted?: ReadonlyArray<string>
+}
+
+export type AppendReply =
+  | { readonly _tag: "Accepted"; readonly id: string }
+  | { readonly _tag: "Paused" }
+  /** The edge must leave these out first: it knew of none, or of others. */
+  | { readonly _tag: "Redact"; readonly paths: ReadonlyArray<string> }
+  /** The log has no room left. */
+  | { readonly _tag: "Full" }
+  | { readonly _tag: "NotFound" }
+
+/** Events as they leave the log, and whose they are. */
+export interface Packed {
+  readonly packed: PackedEvents
+  readonly sourceId: SourceId
+}
+
+/** The destinations as a log asks them. */
+export interface LogPeers {
+  /** Answers the milliseconds for which the destination needs no further wake-up, 0 when it wants each. */
+  readonly wake: (destination: DestinationId, source: SourceId, head: number) => Promise<number>
+  /** Events up to here are no longer needed; `null` when none of this source is. */
+  readonly lowWatermark: (destination: DestinationId, source: SourceId) => Promise<number | null>
+}
+
+export interface LogPorts extends EnginePorts {
+  readonly peers: LogPeers
+  /** Bytes that the database has now. */
+  readonly databaseSize: () => number
+  /** Bytes above which nothing more is accepted. */
+  readonly maxBytes: () => number
+}
+
+/** Milliseconds after an append at which destinations that were not reached are woken again. */
+const WAKE_AGAIN = 2000
+/** The longest of these pauses: they double while a destination cannot be reached. */
+const WAKE_AGAIN_MAX = 60_000
+const DAY = 24 * 3_600_000
+/**
+ * Milliseconds until events that some destination still needs, though their retention has passed, are looked at again.
+ */
+const EXPIRE_AGAIN = 3_600_000
+/** Milliseconds in which the destinations must say what they still need. */
+const ASK_DEADLINE = 30_000
+
+interface Stores {
+  readonly events: EventLog.SqlEventLogStore
+  readonly config: LogConfigStore.LogConfigStore
+  readonly wakeUps: WakeUps.WakeUps
+}
+
+export interface LogEngine {
+  /** Takes the log for a source; `false` when another source owns it. */
+  readonly claim: (sourceId: SourceId) => boolean
+  /** Works by this config from now on. */
+  readonly configure: (config: LogConfig) => void
+  /** Answers once the event is written: at once when it comes alone, else with those that come close to it. */
+  readonly append: (request: AppendRequest) => AppendReply | Promise<AppendReply>
+  readonly read: (after: number, limits: EventLog.ReadLimits) => Packed & { readonly head: number }
+  /** `undefined`: this is nobody's log. */
+  readonly get: (seqs: ReadonlyArray<number>, maxBytes: number) => (Packed & { readonly through: number }) | undefined
+  /** The ids of these events, in order; an empty text where one is not held. */
+  readonly ids: (seqs: ReadonlyArray<number>) => ReadonlyArray<EventId>
+  readonly list: (before: number, limit: number) => Packed
+  readonly stats: () => EventLog.LogStats
+  readonly range: (from: number, to: number) => EventLog.LogRange
+  /** Call when the alarm fires. Never rejects. */
+  readonly alarm: () => Promise<void>
+}
+
+const ownerOf = (sql: Sql): SourceId => sql.exec("SELECT source_id FROM owner")[0]!["source_id"] as string
+
+export const make = (ports: LogPorts): LogEngine => {
+  const { sql, alarm, timer, peers } = ports
+
+  const open = (): Stores => {
+    const sourceId = ownerOf(sql)
+    const events = EventLog.makeStore(sql, { sourceId, route: routeOf(sourceId) })
+    return {
+      events,
+      config: LogConfigStore.makeStore(sql),
+      wakeUps: WakeUps.make({
+        ports,
+        head: events.head,
+        source: shown(sourceId),
+        wake: (destination, head) => peers.wake(destination, sourceId, head)
+      })
+    }
+  }
+  let stores = isClaimed(sql) ? open() : undefined
+  /** Bytes that may come before the size of the database is looked at. */
+  let room = 0
+  let pause = WAKE_AGAIN
+  /** This instance has set the alarm by its oldest event: one that has just begun knows of no alarm, and would put it off. */
+  let isExpirySet = false
+
+  const need = (): Stores => {
+    if (stores === undefined) throw new NotClaimed({ object: "SourceLog" })
+    return stores
+  }
+  const behind = ({ config, events }: Stores): ReadonlyArray<DestinationId> => config.behind(events.head())
+  if (stores !== undefined && behind(stores).length > 0) alarm.atLatest(timer.now() + WAKE_AGAIN)
+
+  /** Whether there is no room left. Asking for the size costs as much as an append: once for each half of the room. */
+  const isFull = (): boolean => {
+    if (room > 0) return false
+    room = (ports.maxBytes() - ports.databaseSize()) / 2
+    return room <= 0
+  }
+  /** Why an event is not accepted, `undefined` when it is. */
+  const refusal = (
+    { sourceId, generation = ID_IS_URL, redacted = [], token, repeated }: AppendRequest,
+    now: number,
+    full: boolean
+  ): AppendReply | undefined => {
+    // Whatever has changed since: it is stored, and refused it would come again as another event.
+    if (repeated && stores?.events.holds(token) === true) return undefined
+    const config = stores?.config.config()
+    if (config === undefined || config.deleted || config.source.status === "disabled") return { _tag: "NotFound" }
+    const { source } = config
+    if (!isSameSource(sourceId, source.id) || !takes(source, generation, now)) return { _tag: "NotFound" }
+    if (source.status === "paused") return { _tag: "Paused" }
+    const { redact } = source
+    if (redact.length !== redacted.length || redact.some((path, i) => path !== redacted[i])) {
+      return { _tag: "Redact", paths: redact }
+    }
+    return full ? { _tag: "Full" } : undefined
+  }
+  /** When events have to be dropped, in milliseconds since 1970; `null` when there are none. */
+  const expiry = (): number | null => {
+    const { events, config } = need()
+    const oldest = events.oldest()
+    const days = config.config()?.source.retentionDays
+    return oldest === null || days === undefined ? null : oldest + days * DAY
+  }
+  const write = (requests: ReadonlyArray<AppendRequest>): ReadonlyArray<AppendReply> => {
+    const now = timer.now()
+    const full = isFull()
+    const refusals = requests.map((request) => refusal(request, now, full))
+    const accepted = requests.filter((_, i) => refusals[i] === undefined)
+    if (accepted.length === 0) return refusals.flatMap((reply) => reply ?? [])
+    const { events, config, wakeUps } = need()
+    const written = events.append(accepted.map(({ event, token, repeated }) => ({ event, token, repeated, now })))
+    for (const { event } of accepted) room -= event.body.length + event.meta.length
+    const { destinations, source } = config.config()!
+    if (destinations.length > 0) alarm.atLatest(now + WAKE_AGAIN)
+    else {
+      alarm.atLatest(isExpirySet ? now + source.retentionDays * DAY : expiry()!)
+      isExpirySet = true
+    }
+    wakeUps.start(destinations)
+    const ids = written.values()
+    return refusals.map((reply) => reply ?? { _tag: "Accepted", id: ids.next().value!.id })
+  }
+  const group = GroupCommit.make({
+    timer,
+    write,
+    bytesOf: ({ event }: AppendRequest) => event.body.length
+  })
+
+  /** Drops what is past its retention and what no destination needs. Answers when to look again. */
+  const expire = async (): Promise<number | null> => {
+    const due = expiry()
+    const now = timer.now()
+    if (due === null || due > now) return due
+    const { events, config } = need()
+    const { source, destinations } = config.config()!
+    const asked = Promise.all(destinations.map((id) => peers.lowWatermark(id, source.id)))
+    const marks = await within(timer, ASK_DEADLINE, asked)
+    if (marks === undefined) return now + EXPIRE_AGAIN
+    // Events that came meanwhile are newer than the retention, whatever the marks say of them.
+    const through = Math.min(...marks.map((mark) => mark ?? Number.POSITIVE_INFINITY))
+    events.drop(now - source.retentionDays * DAY, through)
+    const next = expiry()
+    return next === null ? null : Math.max(next, now + EXPIRE_AGAIN)
+  }
+  const expireByAlarm = async (): Promise<void> => {
+    try {
+      const next = await expire()
+      if (next !== null) alarm.atLatest(next)
+    } catch (error) {
+      const source = shown(ownerOf(sql))
+      ports.log(line("error", "old events could not be dropped; the alarm tries again", { source }, error))
+      alarm.atLatest(timer.now() + EXPIRE_AGAIN)
+    }
+  }
+  const wakeByAlarm = async (all: Stores): Promise<void> => {
+    const { config, wakeUps } = all
+    let isDone = false
+    try {
+      const missing = behind(all)
+      await wakeUps.once(missing)
+      for (const id of missing) config.notified(id, wakeUps.told(id))
+      isDone = behind(all).length === 0
+    } catch (error) {
+      const source = shown(ownerOf(sql))
+      ports.log(line("error", "wake-ups could not be noted; the alarm tries again", { source }, error))
+    }
+    pause = isDone ? WAKE_AGAIN : Math.min(pause * 2, WAKE_AGAIN_MAX)
+    if (!isDone) alarm.atLatest(timer.now() + pause)
+  }
+
+  const ofOwner = <A>(read: (events: EventLog.SqlEventLogStore) => A): A & Pick<Packed, "sourceId"> => {
+    const { events, config } = need()
+    // A log that was claimed may not have been told of its source yet.
+    return { ...read(events), sourceId: config.config()?.source.id ?? ownerOf(sql) }
+  }
+
+  return {
+    claim: (sourceId) => {
+      if (stores === undefined) {
+        sql.transaction(() => {
+          sql.exec("CREATE TABLE owner (source_id TEXT NOT NULL)")
+          sql.exec("INSERT INTO owner VALUES (?)", sourceId)
+        })
+        stores = open()
+      }
+      return ownerOf(sql) === sourceId
+    },
+    configure: (config) => {
+      need().config.configure(config)
+      // A shorter retention may be over already.
+      const due = expiry()
+      if (due !== null) alarm.atLatest(Math.max(due, timer.now() + WAKE_AGAIN))
+    },
+    append: group.add,
+    read: (after, limits) => ofOwner(({ readPacked }) => readPacked(after, limits)),
+    get: (seqs, maxBytes) => (stores === undefined ? undefined : ofOwner(({ getPacked }) => getPacked(seqs, maxBytes))),
+    list: (before, limit) => ofOwner(({ listPacked }) => listPacked(before, limit)),
+    ids: (seqs) => need().events.ids(seqs),
+    stats: () => need().events.stats(),
+    range: (from, to) => need().events.range(from, to),
+    alarm: async () => {
+      alarm.fired()
+      if (stores === undefined) return
+      await Promise.all([expireByAlarm(), wakeByAlarm(stores)])
+    }
+  }
+}

@@ -1,0 +1,495 @@
+/**
+ * The registry of a workspace: sources, destinations, connections and API keys. Every change is a fact of the
+ * workspace's own journal and gets the next version; what it touches (logs, destinations) is told that version before
+ * the change is answered.
+ *
+ * `RegistryStore` is the synchronous store over SQL; `Registry` is the service that the API uses.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { ConflictError, NotFoundError, type UnavailableError } from "../Errors.ts"
+import * as Ids from "../Ids.ts"
+import { migrate, type Sql, type SqlRow } from "../Sql.ts"
+import type { Connection } from "./Connection.ts"
+import type { Destination } from "./Destination.ts"
+import type { ReplayJob } from "./ReplayJob.ts"
+import * as Slug from "./Slug.ts"
+import { type Source, upcast } from "./Source.ts"
+
+/** `ingest` allows nothing: keys that have it were stored before it was refused. */
+export const Scope = Schema.Literals(["*", "read", "write", "ingest"])
+export type Scope = typeof Scope.Type
+
+export const ApiKey = Schema.Struct({
+  id: Ids.ApiKeyId,
+  name: Schema.String,
+  scopes: Schema.NonEmptyArray(Scope),
+  /** The end of the key, by which its owner knows it. */
+  hint: Schema.String,
+  createdAt: Schema.Finite
+})
+export type ApiKey = typeof ApiKey.Type
+
+/** A key as it is stored: only the SHA-256 (hex) of its text. */
+export interface NewApiKey extends ApiKey {
+  readonly hash: string
+}
+
+export type Entity = Source | Destination | Connection | ReplayJob
+export type Kind = Entity["kind"]
+export type EntityOf<K extends Kind> = Extract<Entity, { readonly kind: K }>
+
+type Unnamed<E extends { readonly slug: string }> = Omit<E, "slug"> & {
+  /** `null`: made from the name, with a suffix where that is taken. */
+  readonly slug: string | null
+}
+/** An entity that is to be made. */
+export type NewEntity = Unnamed<Source> | Unnamed<Destination> | Connection | ReplayJob
+export type NewEntityOf<K extends Kind> = Extract<NewEntity, { readonly kind: K }>
+
+export interface Page<A> {
+  readonly items: ReadonlyArray<A>
+  /** Where the next page goes on; `null` at the end. */
+  readonly next: string | null
+}
+
+export interface PageRequest {
+  readonly cursor: string | null
+  readonly limit: number
+}
+
+type Failure = NotFoundError | ConflictError | UnavailableError
+
+export class Registry extends Context.Service<
+  Registry,
+  {
+    /** Claims the id for a new workspace and stores its first key. */
+    readonly createWorkspace: (
+      workspace: Ids.WorkspaceId,
+      key: NewApiKey
+    ) => Effect.Effect<void, ConflictError | UnavailableError>
+    /** The key with this hash, `undefined` when there is none. */
+    readonly authenticate: (
+      workspace: Ids.WorkspaceId,
+      hash: string
+    ) => Effect.Effect<ApiKey | undefined, UnavailableError>
+    /** Fails when there is no such workspace. */
+    readonly createKey: (
+      workspace: Ids.WorkspaceId,
+      key: NewApiKey
+    ) => Effect.Effect<ApiKey, NotFoundError | UnavailableError>
+    readonly listKeys: (workspace: Ids.WorkspaceId) => Effect.Effect<ReadonlyArray<ApiKey>, UnavailableError>
+    /** The last key with scope `*` is not removed: nobody could make another. */
+    readonly removeKey: (workspace: Ids.WorkspaceId, id: Ids.ApiKeyId) => Effect.Effect<void, Failure>
+    /** Answers once the log or the destination works by the new entity, or could not be reached in time. */
+    readonly create: <K extends Kind>(
+      entity: NewEntityOf<K>,
+      idempotency?: Idempotency
+    ) => Effect.Effect<Change<EntityOf<K>>, Failure>
+    /** `withDeleted`: also one that was deleted, for its history. */
+    readonly get: <K extends Kind>(
+      workspace: Ids.WorkspaceId,
+      kind: K,
+      id: string,
+      withDeleted?: boolean
+    ) => Effect.Effect<EntityOf<K>, NotFoundError | UnavailableError>
+    /** Newest first. */
+    readonly list: <K extends Kind>(
+      workspace: Ids.WorkspaceId,
+      kind: K,
+      page: PageRequest
+    ) => Effect.Effect<Page<EntityOf<K>>, UnavailableError>
+    /** Refused as `stale` unless `entity.version` is the stored one. */
+    readonly update: <K extends Kind>(entity: EntityOf<K>) => Effect.Effect<Change<EntityOf<K>>, Failure>
+    /**
+     * A source or destination takes its connections with it, and what waits is cancelled. History stays readable for
+     * the retention.
+     */
+    readonly remove: (
+      workspace: Ids.WorkspaceId,
+      kind: Kind,
+      id: string
+    ) => Effect.Effect<Change<Entity>, NotFoundError | UnavailableError>
+    /** Connections of a source or a destination, deleted ones too: their history is still told. */
+    readonly connectionsOf: (
+      workspace: Ids.WorkspaceId,
+      end: Ids.SourceId | Ids.DestinationId
+    ) => Effect.Effect<ReadonlyArray<Connection>, UnavailableError>
+    /**
+     * Whether a source of the workspace has, or had, this log. Ids from outside are asked of it first: to ask a log
+     * wakes its object.
+     */
+    readonly hasLog: (workspace: Ids.WorkspaceId, route: Ids.Route) => Effect.Effect<boolean, UnavailableError>
+  }
+>()("@hookstream/core/Registry") {}
+
+/**
+ * A change that is stored. `untold`: sources and destinations it concerns that could not be reached; they are told
+ * later.
+ */
+export interface Change<A> {
+  readonly value: A
+  readonly untold: ReadonlyArray<string>
+}
+
+/** The same key with the same body answers the first result again; with another body it is a conflict. */
+export interface Idempotency {
+  readonly key: string
+  /** A digest of the request. */
+  readonly digest: string
+}
+
+/** What a log must know: its source, and whom to wake. */
+export interface LogConfig {
+  readonly version: number
+  readonly source: Source
+  readonly deleted: boolean
+  readonly destinations: ReadonlyArray<Ids.DestinationId>
+}
+
+/** What a destination must know: itself, and the logs that it reads. */
+export interface DestinationConfig {
+  readonly version: number
+  readonly destination: Destination
+  readonly deleted: boolean
+  readonly connections: ReadonlyArray<{
+    readonly connection: Connection
+    readonly deleted: boolean
+    /** Then its connections are deleted too. */
+    readonly sourceDeleted: boolean
+  }>
+}
+
+/** Something that has not yet been told the newest version. */
+export interface Outbox {
+  readonly target: string
+  readonly version: number
+  /** The replay that the target has to start or cancel; `null`: its config, which it must have before. */
+  readonly replay: Ids.ReplayId | null
+}
+
+export interface RegistryStore {
+  /** `false` when another workspace owns this object. */
+  readonly claim: (workspace: Ids.WorkspaceId) => boolean
+  readonly addKey: (key: NewApiKey) => void
+  readonly keyByHash: (hash: string) => ApiKey | undefined
+  readonly keys: () => ReadonlyArray<ApiKey>
+  readonly removeKey: (id: Ids.ApiKeyId) => Result.Result<null, NotFoundError | ConflictError>
+  readonly create: (
+    entity: NewEntity,
+    idempotency?: Idempotency
+  ) => Result.Result<Entity, NotFoundError | ConflictError>
+  readonly get: (kind: Kind, id: string, withDeleted?: boolean) => Entity | undefined
+  readonly list: (kind: Kind, page: PageRequest) => Page<Entity>
+  /** A change that is asked for again as it was answers as it did. */
+  readonly update: (entity: Entity) => Result.Result<Entity, NotFoundError | ConflictError>
+  readonly remove: (kind: Kind, id: string, now: number) => Result.Result<Entity, NotFoundError>
+  readonly connectionsOf: (end: Ids.SourceId | Ids.DestinationId) => ReadonlyArray<Connection>
+  readonly hasLog: (workspace: Ids.WorkspaceId, route: Ids.Route) => boolean
+  /** Whom the last change of this entity concerned: source and destination ids. */
+  readonly targets: (entity: Entity) => ReadonlyArray<string>
+  /** What sources and destinations have to be told: logs first, of each its config first, then the newest. */
+  readonly outbox: () => ReadonlyArray<Outbox>
+  readonly acknowledged: (sent: Outbox) => void
+  readonly logConfig: (source: Ids.SourceId) => LogConfig
+  readonly destinationConfig: (destination: Ids.DestinationId) => DestinationConfig
+}
+
+/** A destination keeps its configuration, with its connections, in one row of 2 MB. */
+const CONFIG_BYTES_MAX = 1_000_000
+/** Live connections of a source, and of a destination. */
+const CONNECTIONS_MAX = 1000
+
+const encoder = new TextEncoder()
+const bytesOf = (entity: Entity): number => encoder.encode(JSON.stringify(entity)).length
+
+const MIGRATIONS = [
+  [
+    `CREATE TABLE workspace (id TEXT NOT NULL)`,
+    `CREATE TABLE api_keys (hash TEXT PRIMARY KEY, id TEXT NOT NULL, created_at INTEGER NOT NULL, key TEXT NOT NULL) WITHOUT ROWID`,
+    `CREATE TABLE changes (version INTEGER PRIMARY KEY, at INTEGER NOT NULL, type TEXT NOT NULL, entity_id TEXT NOT NULL, entity TEXT NOT NULL)`,
+    `CREATE TABLE entities (
+       id TEXT PRIMARY KEY, kind TEXT NOT NULL, n INTEGER NOT NULL, slug TEXT, source_id TEXT, destination_id TEXT,
+       deleted INTEGER NOT NULL, entity TEXT NOT NULL) WITHOUT ROWID`,
+    `CREATE INDEX entities_by_kind ON entities (kind, n)`,
+    `CREATE TABLE outbox (target TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID`,
+    `CREATE TABLE idempotency (key TEXT PRIMARY KEY, digest TEXT NOT NULL, entity_id TEXT NOT NULL) WITHOUT ROWID`
+  ],
+  // Replays are told one by one; once only the newest hundred were, so each is told again.
+  [
+    `CREATE TABLE replay_commands (replay TEXT PRIMARY KEY, target TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID`,
+    `INSERT INTO replay_commands SELECT id, destination_id, json_extract(entity, '$.version') FROM entities WHERE kind = 'replay'`
+  ]
+]
+
+/** Opens the registry in `sql`, making its tables when they are missing. */
+export const makeStore = (sql: Sql): RegistryStore => {
+  migrate(sql, "Registry", MIGRATIONS)
+
+  const toEntity = (row: SqlRow): Entity => {
+    const stored: Entity = JSON.parse(row["entity"] as string)
+    return stored.kind === "source" ? upcast(stored) : stored
+  }
+  // A source is also found by its id without tokens. Ids sort by their hex digits, of which "g" is past the last.
+  const row = (id: string): SqlRow | undefined =>
+    sql.exec("SELECT * FROM entities WHERE id = ?", id)[0] ??
+    (id.startsWith("src_") && id === Ids.withoutTokens(id)
+      ? sql.exec("SELECT * FROM entities WHERE id > ? AND id < ?", id, `${id.slice(0, 21)}g`)[0]
+      : undefined)
+  const live = (kind: Kind, id: string, withDeleted = false): Entity | undefined => {
+    const found = row(id)
+    if (found === undefined || found["kind"] !== kind) return undefined
+    return found["deleted"] === 1 && !withDeleted ? undefined : toEntity(found)
+  }
+  const connectionRows = (end: Ids.SourceId | Ids.DestinationId) =>
+    sql.exec("SELECT * FROM entities WHERE kind = 'connection' AND ? IN (source_id, destination_id) ORDER BY n", end)
+
+  const targets = (entity: Entity): ReadonlyArray<string> => {
+    if (entity.kind === "connection") return [entity.sourceId, entity.destinationId]
+    return [entity.kind === "replay" ? entity.destinationId : entity.id]
+  }
+
+  /** Stores an entity as the next version and puts those it concerns into the outbox. */
+  const write = (type: "created" | "updated" | "deleted", entity: Entity): Entity => {
+    const version = Number(sql.exec("SELECT coalesce(max(version), 0) AS v FROM changes")[0]!["v"]) + 1
+    const stored = { ...entity, version }
+    const json = JSON.stringify(stored)
+    const n = type === "created" ? version : Number(row(entity.id)!["n"])
+    sql.exec("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", version, entity.updatedAt, type, entity.id, json)
+    sql.exec(
+      "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      entity.id,
+      entity.kind,
+      n,
+      "slug" in entity ? entity.slug : null,
+      entity.kind === "connection" ? entity.sourceId : null,
+      "destinationId" in entity ? entity.destinationId : null,
+      type === "deleted" ? 1 : 0,
+      json
+    )
+    if (entity.kind === "replay") {
+      sql.exec("INSERT OR REPLACE INTO replay_commands VALUES (?, ?, ?)", entity.id, entity.destinationId, version)
+    } else {
+      for (const target of targets(entity)) sql.exec("INSERT OR REPLACE INTO outbox VALUES (?, ?)", target, version)
+    }
+    return stored
+  }
+
+  const slugTaken = (entity: NewEntity): boolean =>
+    "slug" in entity &&
+    sql.exec(
+      "SELECT 1 FROM entities WHERE kind = ? AND slug = ? AND deleted = 0 AND id <> ?",
+      entity.kind,
+      entity.slug,
+      entity.id
+    ).length > 0
+  /** With the slug that its user wrote, else one that is free. */
+  const named = (entity: NewEntity): Entity => {
+    if (!("slug" in entity)) return entity
+    if (entity.slug !== null) return { ...entity, slug: entity.slug }
+    const rows = sql.exec(
+      "SELECT slug FROM entities WHERE kind = ? AND deleted = 0 AND id <> ?",
+      entity.kind,
+      entity.id
+    )
+    const base = Slug.fromName(entity.name) || `${entity.kind}-${Ids.randomHex(8)}`
+    return { ...entity, slug: Slug.free(base, new Set(rows.map(({ slug }) => slug as string))) }
+  }
+  const conflict = (reason: ConflictError["reason"], message: string) =>
+    Result.fail(new ConflictError({ reason, message }))
+  const notFound = (message: string) => Result.fail(new NotFoundError({ message }))
+  const slugConflict = (entity: NewEntity) =>
+    conflict("slug", `slug: another ${entity.kind} has the slug "${"slug" in entity ? entity.slug : ""}"`)
+
+  /** What the live connections of a source or a destination come to, without one of them. */
+  const others = (column: "source_id" | "destination_id", id: string, without: string) => {
+    const found = sql.exec(
+      `SELECT count(*) AS count, coalesce(sum(octet_length(entity)), 0) AS bytes FROM entities
+       WHERE kind = 'connection' AND ${column} = ? AND deleted = 0 AND id <> ?`,
+      id,
+      without
+    )[0]!
+    return { count: Number(found["count"]), bytes: Number(found["bytes"]) }
+  }
+  /** Why there would be too much of it. A change that makes it less is taken, however much there is. */
+  const overLimit = (entity: Entity, before?: Entity) => {
+    if (entity.kind !== "connection" && entity.kind !== "destination") return undefined
+    const id = entity.kind === "connection" ? entity.destinationId : entity.id
+    const { bytes, count } = others("destination_id", id, entity.id)
+    if (entity.kind === "connection" && before === undefined) {
+      const ofSource = others("source_id", entity.sourceId, entity.id).count
+      if (Math.max(count, ofSource) >= CONNECTIONS_MAX) {
+        return conflict(
+          "limit",
+          `a source and a destination have at most ${CONNECTIONS_MAX} connections: delete some first`
+        )
+      }
+    }
+    const size = bytesOf(entity)
+    const grows = before === undefined || size > bytesOf(before)
+    const all = bytes + size + (entity.kind === "connection" ? bytesOf(live("destination", id)!) : 0)
+    return grows && all > CONFIG_BYTES_MAX
+      ? conflict(
+          "limit",
+          `destination ${id} with all its connections has ${all} bytes of configuration, at most are ${CONFIG_BYTES_MAX}: shorten filter_rules or config`
+        )
+      : undefined
+  }
+
+  return {
+    claim: (workspace) =>
+      sql.transaction(() => {
+        const owner = sql.exec("SELECT id FROM workspace")[0]?.["id"]
+        if (owner === undefined) sql.exec("INSERT INTO workspace VALUES (?)", workspace)
+        return owner === undefined
+      }),
+    addKey: ({ hash, ...key }) => {
+      sql.exec("INSERT OR REPLACE INTO api_keys VALUES (?, ?, ?, ?)", hash, key.id, key.createdAt, JSON.stringify(key))
+    },
+    keyByHash: (hash) => {
+      const found = sql.exec("SELECT key FROM api_keys WHERE hash = ?", hash)[0]
+      return found === undefined ? undefined : JSON.parse(found["key"] as string)
+    },
+    keys: () =>
+      sql.exec("SELECT key FROM api_keys ORDER BY created_at DESC, id").map(({ key }) => JSON.parse(key as string)),
+    removeKey: (id) =>
+      sql.transaction(() => {
+        const keys = sql.exec("SELECT id, hash, key FROM api_keys")
+        const found = keys.find((one) => one["id"] === id)
+        if (found === undefined) return notFound(`there is no API key ${id}`)
+        const all = keys.filter(({ key }) => (JSON.parse(key as string) as ApiKey).scopes.includes("*"))
+        if (all.length === 1 && all[0] === found) {
+          return conflict("last_key", "this is the last API key with scope *: make another before you delete it")
+        }
+        sql.exec("DELETE FROM api_keys WHERE hash = ?", found["hash"]!)
+        return Result.succeed(null)
+      }),
+    create: (entity, idempotency) =>
+      sql.transaction(() => {
+        if (idempotency !== undefined) {
+          const before = sql.exec("SELECT digest, entity_id FROM idempotency WHERE key = ?", idempotency.key)[0]
+          if (before !== undefined) {
+            return before["digest"] === idempotency.digest
+              ? Result.succeed(toEntity(row(before["entity_id"] as string)!))
+              : conflict("idempotency", "this Idempotency-Key was used for another request")
+          }
+        }
+        if (slugTaken(entity)) return slugConflict(entity)
+        const source = entity.kind === "connection" ? live("source", entity.sourceId) : undefined
+        if (entity.kind === "connection" && source === undefined) {
+          return notFound(`source_id: there is no source ${entity.sourceId}`)
+        }
+        if ("destinationId" in entity && live("destination", entity.destinationId) === undefined) {
+          return notFound(`destination_id: there is no destination ${entity.destinationId}`)
+        }
+        const complete = entity.kind === "connection" ? { ...entity, sourceId: source!.id } : named(entity)
+        const over = overLimit(complete)
+        if (over !== undefined) return over
+        const stored = write("created", complete)
+        if (idempotency !== undefined) {
+          sql.exec("INSERT INTO idempotency VALUES (?, ?, ?)", idempotency.key, idempotency.digest, entity.id)
+        }
+        return Result.succeed(stored)
+      }),
+    get: live,
+    list: (kind, { cursor, limit }) => {
+      const before = cursor === null ? Number.MAX_SAFE_INTEGER : Number(cursor)
+      const rows = sql.exec(
+        "SELECT n, entity FROM entities WHERE kind = ? AND deleted = 0 AND n < ? ORDER BY n DESC LIMIT ?",
+        kind,
+        before,
+        limit + 1
+      )
+      const shown = rows.slice(0, limit)
+      return { items: shown.map(toEntity), next: rows.length > limit ? String(shown.at(-1)!["n"]) : null }
+    },
+    update: (entity) =>
+      sql.transaction(() => {
+        const before = live(entity.kind, entity.id)
+        if (before === undefined) return notFound(`there is no ${entity.kind} ${entity.id}`)
+        if (before.version !== entity.version) {
+          // The answer of the first time was lost on its way.
+          const isRepeated = row(entity.id)!["entity"] === JSON.stringify({ ...entity, version: before.version })
+          return isRepeated
+            ? Result.succeed(before)
+            : conflict("stale", `the ${entity.kind} was changed meanwhile: try again`)
+        }
+        if (slugTaken(entity)) return slugConflict(entity)
+        return overLimit(entity, before) ?? Result.succeed(write("updated", entity))
+      }),
+    remove: (kind, id, now) =>
+      sql.transaction(() => {
+        const entity = live(kind, id)
+        if (entity === undefined) return notFound(`there is no ${kind} ${id}`)
+        for (const one of connectionRows(entity.id)) {
+          if (one["deleted"] === 0) write("deleted", { ...toEntity(one), updatedAt: now })
+        }
+        return Result.succeed(write("deleted", { ...entity, updatedAt: now }))
+      }),
+    hasLog: (workspace, route) =>
+      // A source id names its workspace and its route first.
+      sql.exec(
+        "SELECT 1 FROM entities WHERE id BETWEEN ? AND ?",
+        `src_${workspace}${route}`,
+        `src_${workspace}${route}g`
+      ).length > 0,
+    connectionsOf: (end) => connectionRows(end).map((one) => toEntity(one) as Connection),
+    targets: (entity) => {
+      // One that was deleted took its connections with it.
+      const ends = row(entity.id)?.["deleted"] === 1 ? connectionRows(entity.id) : []
+      return [...new Set([...targets(entity), ...ends.flatMap((one) => targets(toEntity(one)))])]
+    },
+    outbox: () =>
+      sql
+        .exec(
+          `SELECT * FROM (SELECT target, version, NULL AS replay FROM outbox
+           UNION ALL SELECT target, version, replay FROM replay_commands)
+           ORDER BY target DESC, replay IS NOT NULL, version DESC`
+        )
+        .map((one) => ({
+          target: one["target"] as string,
+          version: Number(one["version"]),
+          replay: one["replay"] as string | null
+        })),
+    acknowledged: ({ target, version, replay }) => {
+      if (replay === null) sql.exec("DELETE FROM outbox WHERE target = ? AND version = ?", target, version)
+      else sql.exec("DELETE FROM replay_commands WHERE replay = ? AND version = ?", replay, version)
+    },
+    logConfig: (source) => {
+      const found = row(source)!
+      const entity = toEntity(found) as Source
+      const connections = connectionRows(source)
+      const ends = connections.filter((one) => one["deleted"] === 0)
+      return {
+        // Deleted connections count: a version never goes back.
+        version: Math.max(entity.version, ...connections.map((one) => toEntity(one).version)),
+        source: entity,
+        deleted: found["deleted"] === 1,
+        destinations: [...new Set(ends.map((one) => one["destination_id"] as string))]
+      }
+    },
+    destinationConfig: (destination) => {
+      const found = row(destination)!
+      const entity = toEntity(found) as Destination
+      const connections = connectionRows(destination).map((one) => {
+        const connection = toEntity(one) as Connection
+        const deleted = one["deleted"] === 1
+        return {
+          // One that is deleted sends nothing more.
+          connection: deleted ? { ...connection, name: null, description: null, filterRules: [] } : connection,
+          deleted,
+          sourceDeleted: row(one["source_id"] as string)?.["deleted"] === 1
+        }
+      })
+      return {
+        // Deleted connections count: a version never goes back.
+        version: Math.max(entity.version, ...connections.map(({ connection }) => connection.version)),
+        destination: entity,
+        deleted: found["deleted"] === 1,
+        connections
+      }
+    }
+  }
+}

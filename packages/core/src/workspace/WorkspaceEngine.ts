@@ -1,0 +1,155 @@
+/**
+ * The engine of a workspace: everything that its object decides. It keeps the registry, and tells logs and destinations
+ * what changed: those that a change concerns before it is answered, those that could not be reached by its alarm.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { EnginePorts } from "../EnginePorts.ts"
+import { ConflictError, NotClaimed, NotFoundError, UnavailableError } from "../Errors.ts"
+import type { ApiKeyId, DestinationId, Route, SourceId, WorkspaceId } from "../Ids.ts"
+import { within } from "../internal/deadline.ts"
+import { line } from "../LogLine.ts"
+import { failure, ok, type Reply } from "../Reply.ts"
+import { isClaimed } from "../Sql.ts"
+import type { Connection } from "./Connection.ts"
+import * as Outbox from "./Outbox.ts"
+import * as Registry from "./Registry.ts"
+import type { ReplayJob } from "./ReplayJob.ts"
+
+/** The logs and destinations as their workspace asks them. Each call may be repeated. */
+export interface WorkspacePeers {
+  /** `false`: another source owns this log. */
+  readonly claimLog: (source: SourceId) => Promise<boolean>
+  readonly configureLog: (source: SourceId, config: Registry.LogConfig) => Promise<void>
+  readonly configureDestination: (destination: DestinationId, config: Registry.DestinationConfig) => Promise<void>
+  readonly commandDestination: (destination: DestinationId, jobs: ReadonlyArray<ReplayJob>) => Promise<void>
+}
+
+export interface WorkspacePorts extends EnginePorts {
+  readonly peers: WorkspacePeers
+  readonly run: <A>(effect: Effect.Effect<A>) => Promise<A>
+}
+
+/** Milliseconds until what could not be told of a change is told again; they double, up to the longest. */
+const TELL_AGAIN = 2000
+const TELL_AGAIN_MAX = 60_000
+
+type Changed = Reply<Registry.Change<Registry.Entity>>
+
+export interface WorkspaceEngine {
+  /** Claims this object for a new workspace, and stores its first key. */
+  readonly createWorkspace: (workspace: WorkspaceId, key: Registry.NewApiKey) => Reply<null>
+  readonly authenticate: (hash: string) => Registry.ApiKey | undefined
+  readonly createKey: (workspace: WorkspaceId, key: Registry.NewApiKey) => Reply<Registry.ApiKey>
+  readonly listKeys: () => ReadonlyArray<Registry.ApiKey>
+  readonly removeKey: (id: ApiKeyId) => Reply<null>
+  /**
+   * Answers once those it concerns work by the change, or could not be reached in time; so do `update` and `remove`.
+   */
+  readonly create: (entity: Registry.NewEntity, idempotency: Registry.Idempotency | undefined) => Promise<Changed>
+  readonly update: (entity: Registry.Entity) => Promise<Changed>
+  readonly remove: (kind: Registry.Kind, id: string) => Promise<Changed>
+  readonly get: (kind: Registry.Kind, id: string, withDeleted?: boolean) => Reply<Registry.Entity>
+  readonly list: (kind: Registry.Kind, page: Registry.PageRequest) => Registry.Page<Registry.Entity>
+  readonly connectionsOf: (end: SourceId | DestinationId) => ReadonlyArray<Connection>
+  readonly hasLog: (workspace: WorkspaceId, route: Route) => boolean
+  /** Call when the alarm fires. Never rejects. */
+  readonly alarm: () => Promise<void>
+}
+
+export const make = (ports: WorkspacePorts): WorkspaceEngine => {
+  const { sql, alarm, timer, peers } = ports
+  let store = isClaimed(sql) ? Registry.makeStore(sql) : undefined
+  let pause = TELL_AGAIN
+
+  const need = (): Registry.RegistryStore => {
+    if (store === undefined) throw new NotClaimed({ object: "Workspace" })
+    return store
+  }
+  // What an earlier instance did not tell.
+  if (store !== undefined && store.outbox().length > 0) alarm.atLatest(timer.now() + TELL_AGAIN)
+
+  const tell = async (target: string, entries: ReadonlyArray<Registry.Outbox>): Promise<void> => {
+    const registry = need()
+    if (target.startsWith("src_")) return await peers.configureLog(target, registry.logConfig(target))
+    if (entries.some(({ replay }) => replay === null)) {
+      await peers.configureDestination(target, registry.destinationConfig(target))
+    }
+    const jobs = entries.flatMap(({ replay }) => {
+      const job = replay === null ? undefined : registry.get("replay", replay)
+      return job?.kind === "replay" ? [job] : []
+    })
+    if (jobs.length > 0) await peers.commandDestination(target, jobs)
+  }
+  /** Tells these targets (`null`: all) what waits for them; answers those that could not be reached. */
+  const flush = (targets: ReadonlyArray<string> | null): Promise<ReadonlyArray<string>> =>
+    ports.run(
+      Outbox.flush(need(), targets, (target, entries) =>
+        Effect.tryPromise({ try: () => tell(target, entries), catch: (cause) => cause })
+      )
+    )
+  const answer = async (change: Result.Result<Registry.Entity, NotFoundError | ConflictError>): Promise<Changed> => {
+    if (Result.isFailure(change)) return failure(change.failure)
+    const value = change.success
+    pause = TELL_AGAIN
+    alarm.atLatest(timer.now() + TELL_AGAIN)
+    return ok({ value, untold: await flush(need().targets(value)) })
+  }
+  /** Why the log of a new source cannot be had, `undefined` when it is the source's. */
+  const claim = async (source: SourceId): Promise<ConflictError | UnavailableError | undefined> => {
+    try {
+      const isOwn = await within(timer, Outbox.TELL_DEADLINE, peers.claimLog(source))
+      if (isOwn === undefined) return new UnavailableError({ message: "the new log did not answer: try again" })
+      return isOwn ? undefined : new ConflictError({ reason: "route", message: "this log belongs to another source" })
+    } catch (cause) {
+      return new UnavailableError({ message: "the new log did not answer: try again", cause })
+    }
+  }
+
+  return {
+    createWorkspace: (workspace, key) => {
+      store ??= Registry.makeStore(sql)
+      if (!store.claim(workspace)) {
+        return failure(new ConflictError({ reason: "route", message: "this workspace id is taken" }))
+      }
+      store.addKey(key)
+      return ok(null)
+    },
+    authenticate: (hash) => store?.keyByHash(hash),
+    createKey: (workspace, { hash, ...key }) => {
+      if (store === undefined) return failure(new NotFoundError({ message: `there is no workspace ${workspace}` }))
+      store.addKey({ ...key, hash })
+      return ok(key)
+    },
+    listKeys: () => need().keys(),
+    removeKey: (id) => {
+      const removed = need().removeKey(id)
+      return Result.isFailure(removed) ? failure(removed.failure) : ok(null)
+    },
+    create: async (entity, idempotency) => {
+      const refused = entity.kind === "source" ? await claim(entity.id) : undefined
+      return refused === undefined ? await answer(need().create(entity, idempotency)) : failure(refused)
+    },
+    update: (entity) => answer(need().update(entity)),
+    remove: (kind, id) => answer(need().remove(kind, id, timer.now())),
+    get: (kind, id, withDeleted) => {
+      const entity = need().get(kind, id, withDeleted)
+      return entity === undefined ? failure(new NotFoundError({ message: `there is no ${kind} ${id}` })) : ok(entity)
+    },
+    list: (kind, page) => need().list(kind, page),
+    connectionsOf: (end) => need().connectionsOf(end),
+    hasLog: (workspace, route) => need().hasLog(workspace, route),
+    alarm: async () => {
+      alarm.fired()
+      if (store === undefined) return
+      try {
+        if ((await flush(null)).length === 0) return
+      } catch (error) {
+        // An alarm that fails six times is deleted for good: nothing is thrown out of here.
+        ports.log(line("error", "a workspace's alarm failed; it rings again", {}, error))
+      }
+      alarm.atLatest(timer.now() + pause)
+      pause = Math.min(pause * 2, TELL_AGAIN_MAX)
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** A log in memory. */
+import { type Event, readMeta } from "@hookstream/core/event/Event"
+import type { LogOwner } from "@hookstream/core/event/PackedEvents"
+import { makeEventId } from "@hookstream/core/Ids"
+import type { Append, Appended, EventLogStore } from "@hookstream/core/log/EventLogStore"
+import { takeBytes } from "../src/log/internal/takeBytes.ts"
+
+export const makeMemory = (log: LogOwner): EventLogStore => {
+  const rows: Array<{ readonly event: Event; readonly token: string }> = []
+  /** Events up to here are dropped. */
+  let dropped = 0
+  const firstAt = (at: number): number => {
+    const i = rows.findIndex(({ event }, i) => i >= dropped && event.receivedAt >= at)
+    return i === -1 ? rows.length + 1 : i + 1
+  }
+  const withoutBody = ({ event }: { readonly event: Event }): Event => ({ ...event, body: new Uint8Array() })
+  const append = ({ event, token, repeated, now }: Append): Appended => {
+    const known = repeated ? rows.find((row) => row.token === token) : undefined
+    if (known !== undefined) return known.event
+    const seq = rows.length + 1
+    const receivedAt = Math.max(rows.at(-1)?.event.receivedAt ?? 0, now)
+    const id = makeEventId({ receivedAt, seq, route: log.route })
+    const { kind, meta, body } = event
+    rows.push({
+      event: { ...readMeta(meta), id, sourceId: log.sourceId, seq, receivedAt, bodyKind: kind, body },
+      token
+    })
+    return { id, seq, receivedAt }
+  }
+  return {
+    head: () => rows.length,
+    append: (appends) => appends.map(append),
+    read: (after, { maxEvents, maxBytes }) => {
+      const events: Array<Event> = []
+      let bytes = 0
+      const from = Math.max(after, dropped)
+      for (const { event } of rows.slice(from, from + maxEvents)) {
+        bytes += event.body.length
+        if (events.length > 0 && bytes > maxBytes) break
+        events.push(event)
+      }
+      return { events, head: rows.length }
+    },
+    get: (seqs, maxBytes) => takeBytes(seqs, maxBytes, (seq) => (seq > dropped ? rows[seq - 1]?.event : undefined)),
+    ids: (seqs) => seqs.flatMap((seq) => (seq > dropped ? (rows[seq - 1]?.event.id ?? []) : [])),
+    list: (before, limit) =>
+      rows
+        .slice(dropped, Math.max(dropped, before - 1))
+        .reverse()
+        .slice(0, limit)
+        .map(withoutBody),
+    stats: () => ({
+      sourceId: log.sourceId,
+      count: rows.length,
+      first: dropped + 1,
+      lastAt: rows.at(-1)?.event.receivedAt ?? null
+    }),
+    range: (from, to) => ({ after: firstAt(from) - 1, through: firstAt(to) - 1 }),
+    // Event by event, where SQL goes segment by segment.
+    drop: (before, through) => {
+      while (dropped < Math.min(through, rows.length) && rows[dropped]!.event.receivedAt < before) dropped++
+    },
+    oldest: () => rows[dropped]?.event.receivedAt ?? null
+  }
+}

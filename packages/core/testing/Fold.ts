@@ -1,0 +1,166 @@
+/** The fold of a journal's facts to the whole state: the oracle for the tables that SQL keeps. */
+import type { Fact, RunId } from "@hookstream/core/delivery/Facts"
+import {
+  countOf,
+  eventKey,
+  evolveControl,
+  isOutage,
+  newRun,
+  type Pending,
+  type Run,
+  replayRate,
+  runOf,
+  type State,
+  type WindowSettled
+} from "@hookstream/core/delivery/State"
+
+/** Changes the runs for which `which` holds. */
+const withRuns = (state: State, which: (run: Run) => boolean, change: (run: Run) => Partial<Run>): State => ({
+  ...state,
+  runs: new Map([...state.runs].map(([id, run]) => [id, which(run) ? { ...run, ...change(run) } : run]))
+})
+
+/** Of each key that has no pending event with a time, the first that waits behind it is due. */
+const release = (pending: Map<string, Pending>, run: RunId, at: number): void => {
+  const byKey = Map.groupBy(
+    [...pending.values()].filter((one) => one.run === run && one.key !== null),
+    ({ key }) => key
+  )
+  for (const waiting of byKey.values()) {
+    if (waiting.some(({ due }) => due !== null)) continue
+    const first = waiting.reduce((a, b) => (b.seq < a.seq ? b : a))
+    pending.set(eventKey(run, first.seq), { ...first, due: at })
+  }
+}
+
+/** What waits for its retry is due at `at`, all of it at once, so that it drains in the order of the log. */
+const hurried = (
+  pending: State["pending"],
+  at: number,
+  isMeant: (one: Pending) => boolean
+): ReadonlyMap<string, Pending> =>
+  new Map([...pending].map(([key, one]) => [key, one.due !== null && isMeant(one) ? { ...one, due: at } : one]))
+
+const settleEvents = (state: State, fact: WindowSettled): State => {
+  const { run } = fact
+  const pending = new Map(state.pending)
+  const dead = new Map(state.dead)
+  for (const one of fact.settled) {
+    const key = eventKey(run, one.seq)
+    if (one._tag === "Retry" || one._tag === "Waiting") {
+      const { seq, spent, due, restarts } = one
+      const before = pending.get(key)
+      const last =
+        one._tag === "Retry"
+          ? { reason: one.reason, detail: one.detail, since: one.since }
+          : { reason: before?.reason ?? null, detail: before?.detail ?? "", since: before?.since ?? null }
+      pending.set(key, { run, seq, key: one.key, spent, due, restarts, ...last })
+    } else {
+      if (fact.seqs !== null) pending.delete(key)
+      if (one._tag === "Dead") {
+        const { seq, attempt, reason, detail } = one
+        dead.set(key, { run, seq, key: one.key, attempt, reason, detail })
+      }
+    }
+  }
+  release(pending, run, fact.at)
+  return withRuns(
+    { ...state, pending, dead },
+    ({ id }) => id === run,
+    (before) => ({
+      delivered: before.delivered + countOf(fact, "Delivered"),
+      filtered: before.filtered + countOf(fact, "Filtered"),
+      ...(fact.seqs === null
+        ? { cursor: fact.hi, rateFullAt: replayRate(before, fact.settled.length - countOf(fact, "Filtered"), fact.at) }
+        : {})
+    })
+  )
+}
+
+/** The fold of the journal. `DeliveryJournal`'s SQL does the same in tables; a test compares the two. */
+export const evolve = (before: State, fact: Fact): State => {
+  const state = { ...before, control: evolveControl(before.control, fact) }
+  switch (fact._tag) {
+    case "ConnectionStarted": {
+      const { connection, sourceId, route, after } = fact
+      const started = newRun({ id: connection, connection, replay: null, sourceId, route, after, head: after })
+      return { ...state, runs: new Map(state.runs).set(connection, started) }
+    }
+    case "ConnectionChanged": {
+      const { enabled, deleted } = fact
+      // A replay that was cancelled stays so.
+      return withRuns(
+        state,
+        ({ connection }) => connection === fact.connection,
+        (run) => ({ enabled, deleted: deleted || (run.replay !== null && run.deleted) })
+      )
+    }
+    case "ReplayRequested": {
+      const { connection, replay, after, through } = fact
+      const live = state.runs.get(connection)
+      if (live === undefined) return state
+      const { sourceId, route, enabled, deleted } = live
+      const id = runOf(connection, replay.id)
+      const run = newRun({ id, connection, replay, sourceId, route, after, head: through })
+      return { ...state, runs: new Map(state.runs).set(id, { ...run, enabled, deleted }) }
+    }
+    case "ReplayFinished":
+      return withRuns(
+        state,
+        ({ id }) => id === fact.run,
+        () => ({ finishedAt: fact.at })
+      )
+    case "ReplayCancelled":
+      return withRuns(
+        state,
+        ({ replay }) => replay?.id === fact.replay,
+        () => ({ deleted: true })
+      )
+    case "RunCancelled":
+      return withRuns(
+        state,
+        ({ id }) => id === fact.run,
+        (run) => ({ deleted: true, head: Math.max(run.cursor, fact.through) })
+      )
+    case "WindowSettled":
+      return settleEvents(state, fact)
+    case "BreakerOpened": {
+      // What failed so far was the outage's fault: its tries are given back.
+      const refund = (one: Pending) => (one.reason !== null && isOutage(one.reason) ? { ...one, spent: 0 } : one)
+      return before.control.breaker.state === "closed"
+        ? { ...state, pending: new Map([...state.pending].map(([key, one]) => [key, refund(one)])) }
+        : state
+    }
+    case "BreakerClosed":
+      return { ...state, pending: hurried(state.pending, fact.at, () => true) }
+    case "RetriesDue": {
+      const { connection, at } = fact
+      const isMeant = ({ run }: Pending) => connection === null || state.runs.get(run)?.connection === connection
+      return { ...state, pending: hurried(state.pending, at, isMeant) }
+    }
+    case "Redriven": {
+      const pending = new Map(state.pending)
+      const dead = new Map(state.dead)
+      for (const seq of fact.seqs) {
+        const key = eventKey(fact.run, seq)
+        const letter = dead.get(key)
+        const waiting = pending.get(key)
+        if (letter !== undefined) {
+          dead.delete(key)
+          const again = {
+            spent: 0,
+            due: fact.at,
+            restarts: 0,
+            since: null,
+            reason: letter.reason,
+            detail: letter.detail
+          }
+          pending.set(key, { run: fact.run, seq, key: letter.key, ...again })
+        } else if (waiting?.due != null && waiting.due > fact.at) pending.set(key, { ...waiting, due: fact.at })
+      }
+      return { ...state, pending, dead }
+    }
+    default:
+      return state
+  }
+}
