@@ -96,7 +96,13 @@ const start = () =>
           },
           stats: (route) => {
             asked.push(route)
-            return Effect.succeed({ sourceId: `src_${"0".repeat(32)}`, count: 0, first: 1, lastAt: null })
+            return Effect.succeed({
+              sourceId: `src_${"0".repeat(32)}`,
+              count: 0,
+              first: 1,
+              firstAt: null,
+              lastAt: null
+            })
           }
         }),
         Layer.mock(Deliveries)({

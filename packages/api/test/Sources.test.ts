@@ -24,6 +24,7 @@ describe("a source", () => {
       previous_ingest_urls: [],
       retention_days: 7,
       redact: [],
+      retained_since: null,
       event_count: 0,
       last_event_at: null,
       created_at: "2026-11-24T10:00:00.000Z",

@@ -54,11 +54,11 @@ const setUp = (
 ) => {
   const object = fakeObject()
   const woken: Array<readonly [destination: string, head: number]> = []
-  let size = 0
+  let size = () => 0
   const open = () =>
     LogEngine.make({
       ...object.ports(),
-      databaseSize: () => size,
+      databaseSize: () => size(),
       maxBytes: () => 1000,
       peers: {
         wake: (destination, source, head) => {
@@ -77,8 +77,8 @@ const setUp = (
     engine,
     woken,
     open,
-    setSize: (bytes: number) => {
-      size = bytes
+    setSize: (bytes: number | (() => number)) => {
+      size = typeof bytes === "number" ? () => bytes : bytes
     }
   }
 }
@@ -97,7 +97,7 @@ describe("an append", () => {
   it("of a group that cannot be written fails with it, and none of the group is stored", async () => {
     const { engine, object } = setUp([])
     engine.append(request())
-    const bad = { ...request(), token: null as never }
+    const bad = { ...request(), event: { ...request().event, meta: null as never } }
     const replies = Promise.allSettled([engine.append(request()), engine.append(bad)])
     await object.pass(0)
     expect((await replies).map(({ status }) => status)).toEqual(["rejected", "rejected"])
@@ -370,6 +370,79 @@ describe("retention", () => {
     await rung
     expect(engine.stats().first).toBe(1)
     expect(object.alarmAt()).toBe(object.now() - 30_000 + 3_600_000)
+  })
+})
+
+describe("a log that is nearly full", () => {
+  /** Each event takes a tenth of its room, and is a segment. */
+  const filling = (lowWatermark: LogEngine.LogPeers["lowWatermark"], destinations = ["dst_1"]) => {
+    const rig = setUp(destinations, async () => 0, lowWatermark)
+    rig.setSize(() => {
+      const { count, first } = rig.engine.stats()
+      return 100 * (count - first + 1)
+    })
+    /** Appends these many, each by itself; answers how many were taken. */
+    const send = async (count: number): Promise<number> => {
+      let taken = 0
+      for (let i = 0; i < count; i++) {
+        const reply = await rig.engine.append(request(1024 * 1024))
+        if (reply._tag === "Accepted") taken++
+        await rig.object.pass(0)
+      }
+      return taken
+    }
+    return { ...rig, send, held: () => rig.engine.stats().count - rig.engine.stats().first + 1 }
+  }
+  it("gives up its oldest events that nobody needs, down to four fifths of its room, and takes on", async () => {
+    const { engine, object, send, held } = filling(async () => null)
+    expect(await send(9)).toBe(9)
+    await object.ring(engine.alarm)
+    expect(held(), "no pressure yet").toBe(9)
+    expect(await send(1)).toBe(1)
+    expect(object.alarmAt()! - object.now()).toBeLessThanOrEqual(10_000)
+    await object.ring(engine.alarm)
+    expect(engine.stats()).toMatchObject({ first: 3, count: 10 })
+    expect(await send(2)).toBe(2)
+    expect(object.lines).toEqual([])
+  })
+  it("keeps what a destination needs: senders are refused, until it needs it no more", async () => {
+    let mark = 3
+    const { engine, object, send, held } = filling(async () => mark)
+    expect(await send(12)).toBe(10)
+    await object.ring(engine.alarm)
+    expect(engine.stats().first).toBe(3)
+    expect(await send(9)).toBe(2)
+    await object.pass(10_000)
+    await object.ring(engine.alarm)
+    expect(engine.stats().first).toBe(4)
+    await send(2)
+    await object.pass(10_000)
+    await object.ring(engine.alarm)
+    expect([engine.stats().first, await send(1)]).toEqual([4, 0])
+    expect(object.lines.at(-1)).toMatchObject({
+      level: "warn",
+      message: "a log is nearly full, and its destinations still need what it holds",
+      fields: { needed_from: 4 }
+    })
+    mark = 99
+    await object.pass(10_000)
+    await object.ring(engine.alarm)
+    expect([held(), await send(1)]).toEqual([8, 1])
+  })
+  it("looks no oftener than every ten seconds at what it can give up", async () => {
+    let asked = 0
+    const { engine, object, send } = filling(async () => {
+      asked++
+      return 0
+    })
+    await send(10)
+    for (let second = 0; second < 30; second++) {
+      await send(5)
+      if (object.alarmAt()! <= object.now()) await object.ring(engine.alarm)
+      await object.pass(1000)
+    }
+    expect(asked).toBeGreaterThan(1)
+    expect(asked).toBeLessThanOrEqual(4)
   })
 })
 

@@ -6,7 +6,7 @@ import type { Append, Appended, EventLogStore } from "@hookstream/core/log/Event
 import { takeBytes } from "../src/log/internal/takeBytes.ts"
 
 export const makeMemory = (log: LogOwner): EventLogStore => {
-  const rows: Array<{ readonly event: Event; readonly token: string }> = []
+  const rows: Array<{ readonly event: Event; readonly token: string; readonly size: number }> = []
   /** Events up to here are dropped. */
   let dropped = 0
   const firstAt = (at: number): number => {
@@ -23,7 +23,8 @@ export const makeMemory = (log: LogOwner): EventLogStore => {
     const { kind, meta, body } = event
     rows.push({
       event: { ...readMeta(meta), id, sourceId: log.sourceId, seq, receivedAt, bodyKind: kind, body },
-      token
+      token,
+      size: new TextEncoder().encode(meta).length + body.length
     })
     return { id, seq, receivedAt }
   }
@@ -34,14 +35,18 @@ export const makeMemory = (log: LogOwner): EventLogStore => {
       const events: Array<Event> = []
       let bytes = 0
       const from = Math.max(after, dropped)
-      for (const { event } of rows.slice(from, from + maxEvents)) {
-        bytes += event.body.length
+      for (const { event, size } of rows.slice(from, from + maxEvents)) {
+        bytes += size
         if (events.length > 0 && bytes > maxBytes) break
         events.push(event)
       }
       return { events, head: rows.length }
     },
-    get: (seqs, maxBytes) => takeBytes(seqs, maxBytes, (seq) => (seq > dropped ? rows[seq - 1]?.event : undefined)),
+    get: (seqs, maxBytes) => {
+      const find = (seq: number) => (seq > dropped ? rows[seq - 1] : undefined)
+      const { events, through } = takeBytes(seqs, maxBytes, find, ({ size }) => size)
+      return { events: events.map(({ event }) => event), through }
+    },
     ids: (seqs) => seqs.flatMap((seq) => (seq > dropped ? (rows[seq - 1]?.event.id ?? []) : [])),
     list: (before, limit) =>
       rows
@@ -53,12 +58,18 @@ export const makeMemory = (log: LogOwner): EventLogStore => {
       sourceId: log.sourceId,
       count: rows.length,
       first: dropped + 1,
+      firstAt: rows[dropped]?.event.receivedAt ?? null,
       lastAt: rows.at(-1)?.event.receivedAt ?? null
     }),
     range: (from, to) => ({ after: firstAt(from) - 1, through: firstAt(to) - 1 }),
     // Event by event, where SQL goes segment by segment.
     drop: (before, through) => {
       while (dropped < Math.min(through, rows.length) && rows[dropped]!.event.receivedAt < before) dropped++
+    },
+    dropOldest: (through) => {
+      const isGone = dropped < Math.min(through, rows.length)
+      if (isGone) dropped++
+      return isGone
     },
     oldest: () => rows[dropped]?.event.receivedAt ?? null
   }

@@ -15,6 +15,10 @@ const META: EventMeta = {
 }
 const eventOf = (body: string | Uint8Array) =>
   newEvent(META, typeof body === "string" ? new TextEncoder().encode(body) : body)
+/** Bytes of each event beside its body. */
+const META_BYTES = eventOf("").meta.length
+/** Bytes of so many events with bodies of so many bytes. */
+const bytesOf = (events: number, body: number) => events * (META_BYTES + body)
 let tokens = 0
 export const append = (
   store: EventLogStore,
@@ -32,6 +36,12 @@ export const append = (
 const DAY = 24 * 3_600_000
 const ALL = { maxEvents: 1000, maxBytes: 1e9 }
 const seqs = (events: ReadonlyArray<{ readonly seq: number }>) => events.map(({ seq }) => seq)
+
+/** From `from` down, at most `count` of them, to 1. */
+const countdown = (from: number, count: number) => Array.from({ length: Math.min(count, from) }, (_, i) => from - i)
+/** From `from` up, at most `count` of them, to `end`. */
+const countup = (from: number, count: number, end: number) =>
+  Array.from({ length: Math.min(count, end - from + 1) }, (_, i) => from + i)
 
 const keepsBody = (size: number) => (store: EventLogStore) => {
   const body = new Uint8Array(size).map((_, i) => (i * 31) % 256)
@@ -61,7 +71,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
       [3000, 3000, 4000]
     )
     equal(store.head(), 3)
-    equal(store.stats(), { sourceId: log.sourceId, count: 3, first: 1, lastAt: 4000 })
+    equal(store.stats(), { sourceId: log.sourceId, count: 3, first: 1, firstAt: 3000, lastAt: 4000 })
   },
   "an append asked for again with its token makes no second event": (store) => {
     const first = append(store, "x", { token: "t" })
@@ -98,7 +108,8 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
   "reads after a sequence, bounded by count and bytes, but never nothing": (store) => {
     for (const body of ["aaaa", "bbbb", "cccc", "dddd"]) append(store, body)
     equal(seqs(store.read(1, { maxEvents: 2, maxBytes: 1e9 }).events), [2, 3])
-    equal(seqs(store.read(0, { maxEvents: 9, maxBytes: 8 }).events), [1, 2])
+    equal(seqs(store.read(0, { maxEvents: 9, maxBytes: bytesOf(2, 4) }).events), [1, 2])
+    equal(seqs(store.read(0, { maxEvents: 9, maxBytes: bytesOf(2, 4) - 1 }).events), [1])
     equal(seqs(store.read(0, { maxEvents: 9, maxBytes: 1 }).events), [1])
     equal(store.read(4, ALL), { events: [], head: 4 })
   },
@@ -138,7 +149,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
   },
   "gets no more bytes at once than asked for, but never nothing": (store) => {
     for (const body of ["aaaa", "bbbb", "cccc"]) append(store, body)
-    const found = store.get([1, 2, 3], 8)
+    const found = store.get([1, 2, 3], bytesOf(2, 4))
     equal([seqs(found.events), found.through], [[1, 2], 2])
     equal(seqs(store.get([2, 3], 1).events), [2])
   },
@@ -174,6 +185,57 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(seqs(store.list(12, 100)), [11, 10, 9])
     equal(store.range(0, 6 * DAY), { after: 8, through: 10 })
   },
+  "counts what an event carries beside its body": (store) => {
+    const header = ["x-long", "h".repeat(12_000)] as const
+    const large = newEvent({ ...META, headers: [header] }, new Uint8Array())
+    store.append([1, 2, 3].map((n) => ({ event: large, token: `${n}`, now: 1 })))
+    equal(seqs(store.read(0, { maxEvents: 9, maxBytes: 30_000 }).events), [1, 2])
+    const found = store.get([1, 2, 3], 30_000)
+    equal([seqs(found.events), found.through], [[1, 2], 2])
+  },
+  "drops the oldest of what is no longer needed, whatever its age, when room is needed": (store) => {
+    for (let day = 1; day <= 3; day++) append(store, "x", { now: day * DAY })
+    equal([store.dropOldest(0), store.stats().first], [false, 1])
+    equal([store.dropOldest(1), store.stats().first, store.stats().firstAt], [true, 2, 2 * DAY])
+    equal(
+      [store.dropOldest(1), store.dropOldest(99), store.dropOldest(99), store.dropOldest(99)],
+      [false, true, true, false]
+    )
+    equal([store.oldest(), store.stats().firstAt, append(store, "y", { now: 1 }).seq], [null, null, 4])
+    equal(seqs(store.read(0, ALL).events), [4])
+  },
+  "reads, finds and lists events of one group one by one": (store) => {
+    const bodies = Array.from({ length: 9 }, (_, i) => `{"n":${i + 1}}`)
+    const events = bodies.map((body, i) => ({ event: eventOf(body), token: `g${i}`, now: 1000 + i }))
+    store.append(events.slice(0, 5))
+    store.append(events.slice(5))
+    const text = ({ body }: { readonly body: Uint8Array }) => new TextDecoder().decode(body)
+    for (let from = 0; from < 9; from++) {
+      for (let count = 1; count <= 9; count++) {
+        const read = store.read(from, { maxEvents: count, maxBytes: 1e9 }).events
+        equal(read.map(text), bodies.slice(from, from + count))
+        equal(seqs(store.list(from + 2, count)), countdown(from + 1, count))
+      }
+      equal(seqs(store.read(from, { maxEvents: 9, maxBytes: bytesOf(3, 7) }).events), countup(from + 1, 3, 9))
+      equal(store.get([from + 1], 1e9).events.map(text), [bodies[from]])
+      equal(store.range(1000 + from, 1009), { after: from, through: 9 })
+    }
+    equal(store.get([9, 2, 7, 1], 1e9).events.map(text), [bodies[0], bodies[1], bodies[6], bodies[8]])
+    equal(store.ids([6, 5]).length, 2)
+    equal(append(store, "again", { token: "g3", repeated: true }).seq, 4)
+  },
+  "cuts a group that no row holds": (store) => {
+    const sizes = [600_000, 600_000, 5, 400_000, CHUNK_BYTES + 1, 1, 1]
+    const events = sizes.map((size, i) => ({ event: eventOf(new Uint8Array(size).fill(i)), token: `${i}`, now: 1 }))
+    equal(seqs(store.append(events)), [1, 2, 3, 4, 5, 6, 7])
+    const { events: read } = store.read(0, ALL)
+    equal(
+      read.map(({ body }) => body.length),
+      sizes
+    )
+    ok(read.every(({ body }, i) => body.every((byte) => byte === i)))
+    equal(append(store, "x", { token: "5", repeated: true }).seq, 6)
+  },
   "names the events that it holds, over the days, and no others": (store) => {
     const events = [1, 2, 3, 4].map((day) => append(store, "x", { now: day * DAY }))
     const idsOf = (...all: ReadonlyArray<number>) => all.map((seq) => events[seq - 1]!.id)
@@ -182,7 +244,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal([store.ids([1, 2, 3, 4]), store.ids([]), store.ids([0, 5])], [idsOf(3, 4), [], []])
   },
   "is empty at first": (store) => {
-    equal(store.stats(), { sourceId: log.sourceId, count: 0, first: 1, lastAt: null })
+    equal(store.stats(), { sourceId: log.sourceId, count: 0, first: 1, firstAt: null, lastAt: null })
     equal([store.head(), store.oldest(), store.list(99, 9)], [0, null, []])
     equal(
       [store.read(0, ALL), store.range(0, 9999)],
@@ -215,7 +277,10 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     const read = (after: number, maxEvents: number, maxBytes = 1e9) =>
       seqs(store.read(after, { maxEvents, maxBytes }).events)
     equal([read(0, 2), read(0, 3), read(1, 1), read(1, 3), read(2, 2)], [[1, 2], [1, 2, 3], [2], [2, 3, 4], [3, 4]])
-    equal([read(0, 9, 8), read(0, 9, 12), read(0, 9, 11), read(3, 9, 1)], [[1, 2], [1, 2, 3], [1, 2], [4]])
+    equal(
+      [read(0, 9, bytesOf(2, 4)), read(0, 9, bytesOf(3, 4)), read(0, 9, bytesOf(3, 4) - 1), read(3, 9, 1)],
+      [[1, 2], [1, 2, 3], [1, 2], [4]]
+    )
     equal(
       [seqs(store.list(5, 3)), seqs(store.list(4, 2)), seqs(store.list(3, 9))],
       [
@@ -231,16 +296,16 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     for (const size of [half, half, half, 2 * CHUNK_BYTES, 1]) append(store, new Uint8Array(size).fill(size % 251))
     const read = (maxBytes: number) => store.read(0, { maxEvents: 9, maxBytes }).events.map(({ body }) => body.length)
     equal(read(1), [half])
-    equal(read(CHUNK_BYTES), [half, half])
-    equal(read(CHUNK_BYTES + half), [half, half, half])
-    equal(read(4 * CHUNK_BYTES), [half, half, half, 2 * CHUNK_BYTES, 1])
+    equal(read(bytesOf(2, half)), [half, half])
+    equal(read(bytesOf(3, half)), [half, half, half])
+    equal(read(5 * CHUNK_BYTES), [half, half, half, 2 * CHUNK_BYTES, 1])
   },
   "goes on with its sequence and its time after everything is dropped": (store) => {
     append(store, "x", { now: 5 * DAY })
     append(store, "y", { now: 5 * DAY })
     store.drop(99 * DAY, 2)
     equal([store.oldest(), store.read(0, ALL).events, store.head()], [null, [], 2])
-    equal(store.stats(), { sourceId: log.sourceId, count: 2, first: 3, lastAt: 5 * DAY })
+    equal(store.stats(), { sourceId: log.sourceId, count: 2, first: 3, firstAt: null, lastAt: 5 * DAY })
     const { seq, receivedAt } = append(store, "z", { now: 1000 })
     equal([seq, receivedAt, store.oldest()], [3, 5 * DAY, 5 * DAY])
     equal(seqs(store.read(0, ALL).events), [3])
@@ -248,7 +313,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
   "reads over the days without a gap, bounded all the same": (store) => {
     for (let day = 1; day <= 6; day++) append(store, "xxxx", { now: day * DAY })
     equal(seqs(store.read(1, { maxEvents: 3, maxBytes: 1e9 }).events), [2, 3, 4])
-    equal(seqs(store.read(0, { maxEvents: 9, maxBytes: 10 }).events), [1, 2])
+    equal(seqs(store.read(0, { maxEvents: 9, maxBytes: bytesOf(2, 4) }).events), [1, 2])
     equal(seqs(store.list(99, 4)), [6, 5, 4, 3])
     equal(
       append(store, "again", { token: "t", now: 7 * DAY }).id,

@@ -28,6 +28,9 @@ const RETRY_AFTER = 5
 const TRIES = 3
 const PAUSE_MS = 50
 
+/** Headers and query, which are stored with the event; the platform allows no more than twice as many. */
+const MAX_META_BYTES = 64 * 1024
+
 const NO_SOURCE = "there is no such source, or this URL of it has ended: check the ingest URL"
 
 /** What an ingest URL says. */
@@ -120,12 +123,16 @@ export const ingest = async (request: Request, { token, query }: Target, edge: E
   }
   const target = await edge.deployment.idKeys.parseIngestToken(token)
   if (target === undefined) return await unknown()
+  const headers = [...request.headers]
+  if (headers.reduce((sum, [name, value]) => sum + name.length + value.length, query.length) > MAX_META_BYTES) {
+    return refuse(431, `the headers and the query string are larger than ${MAX_META_BYTES / 1024} KiB`)
+  }
 
   const body = await RequestBody.read(request, MAX_BODY_BYTES)
   if (body === undefined) return refuse(413, `the body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB`)
   const meta = {
     method: request.method,
-    headers: [...request.headers],
+    headers,
     query,
     contentType: request.headers.get("content-type"),
     sourceIp

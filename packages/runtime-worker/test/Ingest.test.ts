@@ -37,9 +37,9 @@ const edge = (reply: AppendReply | Error) => {
     vault: SecretVault.make(`1:${Buffer.alloc(32, 2).toString("base64")}`),
     failures: { take: () => Effect.succeed(true) }
   }
-  const post = async (token: string, method = "POST", body: string | null = null) => {
+  const post = async (token: string, method = "POST", body: string | null = null, headers: HeadersInit = {}) => {
     const url = `http://gateway.test/v1/ingest/${token}?a=1`
-    const response = await ingest(new Request(url, { method, body }), targetOf(url)!, gateway)
+    const response = await ingest(new Request(url, { method, body, headers }), targetOf(url)!, gateway)
     return { status: response.status, headers: response.headers, text: await response.text() }
   }
   return { woken, post }
@@ -87,6 +87,16 @@ describe("the edge of ingest", () => {
     const answer = await post(token, "POST", `[${"0,".repeat(MAX_PAYLOAD_VALUES)}0]`)
     expect(answer.status).toBe(413)
     expect(answer.text).toContain(`more than ${MAX_PAYLOAD_VALUES} JSON values`)
+  })
+  it("refuses headers that are larger than what is stored of them may be", async () => {
+    const { woken, post } = edge({ _tag: "Accepted", id: "evt_1" })
+    const token = await idKeys.ingestToken(sourceId, 1)
+    const room = 64 * 1024 - "x-long".length - "a=1".length
+    expect((await post(token, "POST", null, { "X-Long": "h".repeat(room) })).status).toBe(200)
+    const answer = await post(token, "POST", null, { "X-Long": "h".repeat(room + 1) })
+    expect(answer.status).toBe(431)
+    expect(answer.text).toContain("larger than 64 KiB")
+    expect(woken).toHaveLength(1)
   })
   it("says which methods it takes", async () => {
     const { woken, post } = edge({ _tag: "Accepted", id: "evt_1" })

@@ -88,6 +88,11 @@ export const SourceView = Schema.Struct({
   }),
   retention_days: Schema.Int,
   redact: Schema.Array(Schema.String),
+  retained_since: Schema.NullOr(Time).annotate({
+    description:
+      "When the oldest event that is still stored was accepted. Under pressure (90 % of HOOKSTREAM_LOG_MAX_BYTES) " +
+      "the oldest events that no destination needs go before their retention_days are over"
+  }),
   event_count: Schema.NullOr(Schema.Int).annotate({ description: "`null` while the source's log does not answer" }),
   last_event_at: Schema.NullOr(Time),
   created_at: Time,

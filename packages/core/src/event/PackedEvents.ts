@@ -27,7 +27,7 @@ export interface Piece {
 export type PackedEvents = ReadonlyArray<Piece>
 
 /** Numbers of each event in the index. */
-const NUMBERS = 5
+export const NUMBERS = 5
 
 const decoder = new TextDecoder()
 

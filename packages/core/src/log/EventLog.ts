@@ -51,8 +51,8 @@ export class EventLog extends Context.Service<
   }
 >()("@hookstream/core/EventLog") {}
 
-/** Opens the log in `sql`, making its tables when they are missing. */
-export const makeStore: (sql: Sql, log: LogOwner) => SqlEventLogStore = makeSqlStore
+/** Opens the log in `sql`, making its tables when they are missing. A segment ends after `segmentBytes`. */
+export const makeStore: (sql: Sql, log: LogOwner, segmentBytes?: () => number) => SqlEventLogStore = makeSqlStore
 
 const service = (storeOf: (route: Route) => EventLogStore | undefined): EventLog["Service"] => {
   const use = <A>(route: Route, f: (store: EventLogStore) => A) =>

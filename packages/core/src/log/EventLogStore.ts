@@ -10,7 +10,10 @@ import type { EventId, SourceId } from "../Ids.ts"
 /** A row of a Durable Object holds 2 MB; larger bodies are cut into pieces of this size. */
 export const CHUNK_BYTES = 1024 * 1024
 
-/** What may be read at once: the first event is always included, whatever its size. */
+/**
+ * What may be read at once: the first event is always included, whatever its size. An event's bytes are those of its
+ * body and of its meta, of which there may be more.
+ */
 export interface ReadLimits {
   readonly maxEvents: number
   readonly maxBytes: number
@@ -40,6 +43,8 @@ export interface LogStats {
   readonly count: number
   /** The first sequence that is not dropped; `count + 1` when none is left. */
   readonly first: number
+  /** When that one was accepted, in milliseconds since 1970; `null` when none is left. */
+  readonly firstAt: number | null
   /** When the last one was, in milliseconds since 1970. */
   readonly lastAt: number | null
 }
@@ -73,6 +78,11 @@ export interface EventLogStore {
   readonly range: (from: number, to: number) => LogRange
   /** Drops what was accepted before `before`, segment by segment, up to sequence `through`. */
   readonly drop: (before: number, through: number) => void
+  /**
+   * Drops the oldest segment, whatever its age, if all of it is up to sequence `through`; whether it was. It gives room
+   * to a log that is nearly full.
+   */
+  readonly dropOldest: (through: number) => boolean
   /** When the newest event of the oldest segment was accepted; `null` when there is none. */
   readonly oldest: () => number | null
 }

@@ -75,6 +75,14 @@ const DAY = 24 * 3_600_000
 const EXPIRE_AGAIN = 3_600_000
 /** Milliseconds in which the destinations must say what they still need. */
 const ASK_DEADLINE = 30_000
+/** Above this part of its room a log gives up its oldest events that nobody needs, down to that part of it. */
+const PRESSED = 0.9
+const RELIEVED = 0.8
+/** Milliseconds until a log that is under pressure looks again at what it can give up. */
+const RELIEVE_AGAIN = 10_000
+/** What is given up goes by whole segments, so a log has many, of so many bytes at least. */
+const SEGMENTS = 64
+const SEGMENT_BYTES_MIN = 1024 * 1024
 
 interface Stores {
   readonly events: EventLog.SqlEventLogStore
@@ -108,7 +116,9 @@ export const make = (ports: LogPorts): LogEngine => {
 
   const open = (): Stores => {
     const sourceId = ownerOf(sql)
-    const events = EventLog.makeStore(sql, { sourceId, route: routeOf(sourceId) })
+    const events = EventLog.makeStore(sql, { sourceId, route: routeOf(sourceId) }, () =>
+      Math.max(ports.maxBytes() / SEGMENTS, SEGMENT_BYTES_MIN)
+    )
     return {
       events,
       config: LogConfigStore.makeStore(sql),
@@ -126,6 +136,8 @@ export const make = (ports: LogPorts): LogEngine => {
   let pause = WAKE_AGAIN
   /** This instance has set the alarm by its oldest event: one that has just begun knows of no alarm, and would put it off. */
   let isExpirySet = false
+  /** When this instance last looked at what it can give up. */
+  let relievedAt = Number.NEGATIVE_INFINITY
 
   const need = (): Stores => {
     if (stores === undefined) throw new NotClaimed({ object: "SourceLog" })
@@ -134,10 +146,12 @@ export const make = (ports: LogPorts): LogEngine => {
   const behind = ({ config, events }: Stores): ReadonlyArray<DestinationId> => config.behind(events.head())
   if (stores !== undefined && behind(stores).length > 0) alarm.atLatest(timer.now() + WAKE_AGAIN)
 
+  const isAbove = (part: number): boolean => ports.databaseSize() > part * ports.maxBytes()
   /** Whether there is no room left. Asking for the size costs as much as an append: once for each half of the room. */
-  const isFull = (): boolean => {
+  const isFull = (now: number): boolean => {
     if (room > 0) return false
     room = (ports.maxBytes() - ports.databaseSize()) / 2
+    if (isAbove(PRESSED)) alarm.atLatest(Math.max(now, relievedAt + RELIEVE_AGAIN))
     return room <= 0
   }
   /** Why an event is not accepted, `undefined` when it is. */
@@ -168,7 +182,7 @@ export const make = (ports: LogPorts): LogEngine => {
   }
   const write = (requests: ReadonlyArray<AppendRequest>): ReadonlyArray<AppendReply> => {
     const now = timer.now()
-    const full = isFull()
+    const full = isFull(now)
     const refusals = requests.map((request) => refusal(request, now, full))
     const accepted = requests.filter((_, i) => refusals[i] === undefined)
     if (accepted.length === 0) return refusals.flatMap((reply) => reply ?? [])
@@ -191,11 +205,27 @@ export const make = (ports: LogPorts): LogEngine => {
     bytesOf: ({ event }: AppendRequest) => event.body.length
   })
 
-  /** Drops what is past its retention and what no destination needs. Answers when to look again. */
+  /** Gives up the oldest events that nobody needs, until there is room again. */
+  const relieve = (events: EventLog.EventLogStore, through: number): void => {
+    while (isAbove(RELIEVED)) {
+      if (events.dropOldest(through)) continue
+      if (isAbove(PRESSED)) {
+        const fields = { source: shown(ownerOf(sql)), needed_from: through + 1 }
+        ports.log(line("warn", "a log is nearly full, and its destinations still need what it holds", fields))
+      }
+      return
+    }
+  }
+  /**
+   * Drops what is past its retention, under pressure the oldest, and nothing that a destination still needs. Answers
+   * when to look again.
+   */
   const expire = async (): Promise<number | null> => {
     const due = expiry()
     const now = timer.now()
-    if (due === null || due > now) return due
+    const isPressed = isAbove(PRESSED)
+    if (isPressed) relievedAt = now
+    if (due === null || (due > now && !isPressed)) return due
     const { events, config } = need()
     const { source, destinations } = config.config()!
     const asked = Promise.all(destinations.map((id) => peers.lowWatermark(id, source.id)))
@@ -204,6 +234,7 @@ export const make = (ports: LogPorts): LogEngine => {
     // Events that came meanwhile are newer than the retention, whatever the marks say of them.
     const through = Math.min(...marks.map((mark) => mark ?? Number.POSITIVE_INFINITY))
     events.drop(now - source.retentionDays * DAY, through)
+    if (isPressed) relieve(events, through)
     const next = expiry()
     return next === null ? null : Math.max(next, now + EXPIRE_AGAIN)
   }

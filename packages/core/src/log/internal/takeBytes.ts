@@ -1,18 +1,19 @@
 /**
- * The events of the named sequences in order, until their bodies together exceed `maxBytes`; the first whatever its
+ * The events of the named sequences in order, until they together exceed `maxBytes`; the first whatever its
  * size.
  */
-export const takeBytes = <A extends { readonly body: Uint8Array }>(
+export const takeBytes = <A>(
   seqs: ReadonlyArray<number>,
   maxBytes: number,
-  find: (seq: number) => A | undefined
+  find: (seq: number) => A | undefined,
+  sizeOf: (event: A) => number
 ): { readonly events: ReadonlyArray<A>; readonly through: number } => {
   const events: Array<A> = []
   let bytes = 0
   let through = 0
   for (const seq of [...seqs].sort((a, b) => a - b)) {
     const event = find(seq)
-    bytes += event?.body.length ?? 0
+    bytes += event === undefined ? 0 : sizeOf(event)
     if (events.length > 0 && bytes > maxBytes) break
     if (event !== undefined) events.push(event)
     through = seq
