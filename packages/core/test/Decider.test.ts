@@ -67,23 +67,24 @@ describe("plan", () => {
   it("reads on where the cursor is behind", () => {
     const behind = connection("conn_2", { cursor: 5, head: 9 })
     expect(plan(view({ runs: [connection("conn_1"), behind] }))).toEqual({
-      _tag: "Read",
-      run: behind,
-      maxEvents: Policy.WINDOW_EVENTS,
+      _tag: "Send",
+      parts: [{ run: behind, records: ALL.records, maxEvents: Policy.WINDOW_EVENTS }],
       allowed: ALL,
       probe: false
     })
   })
   it("settles what a stopped process left open before anything else", () => {
-    expect(plan(view({ control: control({ window, throttledUntil: NOW + 1 }) }))).toEqual({ _tag: "Recover", window })
+    expect(plan(view({ control: control({ windows: [window, { ...window, run: "conn_2" }], throttledUntil: NOW + 1 }) }))).toEqual({
+      _tag: "Recover",
+      window
+    })
   })
   it("retries what is due before it reads on", () => {
     const one = connection("conn_1", { cursor: 5, head: 9 })
     expect(plan(view({ runs: [one], due: [pending(4), pending(2)], pendingCount: 2 }))).toEqual({
-      _tag: "Retry",
-      run: one,
+      _tag: "Send",
+      parts: [{ run: one, records: 2, items: [pending(2), pending(4)] }],
       allowed: ALL,
-      items: [pending(2), pending(4)],
       probe: false
     })
   })
@@ -92,7 +93,7 @@ describe("plan", () => {
   })
   it("reads no further than max_pending leaves room for", () => {
     const connections = [connection("conn_1", { head: 500 })]
-    expect(plan(view({ runs: connections, pendingCount: 990 }))).toMatchObject({ _tag: "Read", maxEvents: 10 })
+    expect(plan(view({ runs: connections, pendingCount: 990 }))).toMatchObject({ parts: [{ maxEvents: 10 }] })
     expect(plan(view({ runs: connections, pendingCount: 1000, nextDue: NOW + 5 }))).toMatchObject({
       _tag: "Wait",
       until: NOW + 5
@@ -118,7 +119,35 @@ describe("plan", () => {
       plan(view({ runs: connections, control: control({ pause: { reason: "Unauthorized", detail: "", probeAt } }) }))
     expect(paused(null)).toEqual({ _tag: "Wait", until: null, because: "paused" })
     expect(paused(NOW + 1)).toEqual({ _tag: "Wait", until: NOW + 1, because: "paused" })
-    expect(paused(NOW)).toMatchObject({ _tag: "Read", maxEvents: 1 })
+    expect(paused(NOW)).toMatchObject({ parts: [{ maxEvents: 1 }] })
+  })
+})
+
+describe("plan of what several logs have", () => {
+  const share = (heads: ReadonlyArray<number>, events: number, policy: Partial<Policy.Policy> = {}) => {
+    const runs = heads.map((head, i) => connection(`conn_${i}`, { head }))
+    const step = plan(view({ runs }), { window: { events, bytes: 1e6 }, ...policy })
+    if (step._tag !== "Send") throw new TypeError(`a window, not ${step._tag}`)
+    return step.parts.map((part) => ("maxEvents" in part ? [part.run.id, part.maxEvents] : []))
+  }
+  const counts = (...args: Parameters<typeof share>) => share(...args).map(([, count]) => count)
+  it("is one window, in which each has an equal share, as far as it is so far behind", () => {
+    expect(counts([1, 1, 1], 3)).toEqual([1, 1, 1])
+    expect(counts([900, 1, 900], 101)).toEqual([50, 1, 50])
+    expect(counts([900, 30, 900], 100)).toEqual([35, 30, 35])
+  })
+  it("takes more of each than was said where there is room, and never more than a window holds", () => {
+    expect(counts([1, 1], 100)).toEqual([50, 50])
+    expect(counts([1, 1, 2], 9)).toEqual([2, 2, 3])
+  })
+  it("goes round where there are more logs than a window has events", () => {
+    expect(share([9, 9, 9, 9], 2)).toEqual([
+      ["conn_0", 1],
+      ["conn_1", 1]
+    ])
+  })
+  it("has no more events than max_pending leaves room for", () => {
+    expect(counts([900, 900], 100, { maxPending: 10 })).toEqual([5, 5])
   })
 })
 
@@ -126,13 +155,28 @@ describe("plan of what is due", () => {
   const one = connection("conn_1", { cursor: 9, head: 9 })
   const items = (...due: ReadonlyArray<State.Pending>) => {
     const step = plan(view({ runs: [one], due, pendingCount: due.length }), { window: { events: 3, bytes: 1e6 } })
-    if (step._tag !== "Retry") throw new TypeError(`a retry, not ${step._tag}`)
-    return step.items.map(({ seq }) => seq)
+    if (step._tag !== "Send") throw new TypeError(`a retry, not ${step._tag}`)
+    return step.parts.flatMap((part) => ("items" in part ? part.items.map(({ seq }) => seq) : []))
   }
   const suspect = (seq: number, change: Partial<State.Pending> = {}) => pending(seq, { restarts: 2, ...change })
-  it("is as much as a window holds, in order of the log, of one run only", () => {
+  it("is as much as a window holds, in order of the log, of runs that are there", () => {
     expect(items(pending(5), pending(2), pending(4), pending(3))).toEqual([2, 3, 4])
     expect(items(pending(5), pending(1, { run: "conn_2" }))).toEqual([5])
+  })
+  it("is taken of several runs, of the one that waits longest first; a suspect only when nothing else is due", () => {
+    const runs = [one, connection("conn_2", { cursor: 9, head: 9 }), connection("conn_3", { cursor: 9, head: 9 })]
+    const of = (...due: ReadonlyArray<State.Pending>) => {
+      const step = plan(view({ runs, due, pendingCount: due.length }), { window: { events: 3, bytes: 1e6 } })
+      if (step._tag !== "Send") throw new TypeError(`a retry, not ${step._tag}`)
+      return step.parts.map((part) => [part.run.id, "items" in part ? part.items.map(({ seq }) => seq) : []])
+    }
+    const [second, third] = [{ run: "conn_2" }, { run: "conn_3" }]
+    expect(of(pending(4, second), pending(5), pending(3, second), pending(6, third))).toEqual([
+      ["conn_2", [3, 4]],
+      ["conn_1", [5]]
+    ])
+    expect(of(suspect(1), pending(6, third))).toEqual([["conn_3", [6]]])
+    expect(of(suspect(6, third), suspect(1))).toEqual([["conn_3", [6]]])
   })
   it("sends what may end the process alone, after the others", () => {
     expect(items(suspect(1), pending(2), pending(3, { restarts: 1 }))).toEqual([2, 3])
@@ -150,7 +194,7 @@ describe("plan of what is due", () => {
   it("is asked for by one event while the destination is paused for its credentials", () => {
     const pause = { reason: "Unauthorized", detail: "", probeAt: NOW } as const
     const step = plan(view({ runs: [one], due: [pending(2), pending(1)], control: control({ pause }) }))
-    expect(step).toMatchObject({ _tag: "Retry", items: [{ seq: 1 }] })
+    expect(step).toMatchObject({ _tag: "Send", parts: [{ items: [{ seq: 1 }] }] })
   })
   it("is waited for, or for the rate of a replay, whichever comes first", () => {
     const spent = replay({ rateFullAt: NOW + 1000 })
@@ -160,10 +204,10 @@ describe("plan of what is due", () => {
   })
   it("holds nothing up that needs no order, and with strict everything of its run", () => {
     const behind = connection("conn_1", { head: 9, pending: 1 })
-    expect(plan(view({ runs: [behind], nextDue: NOW + 5, pendingCount: 1 }))).toMatchObject({ _tag: "Read" })
+    expect(plan(view({ runs: [behind], nextDue: NOW + 5, pendingCount: 1 }))).toMatchObject({ _tag: "Send" })
     const strict = { ordering: "strict" } as const
     expect(plan(view({ runs: [behind], nextDue: NOW + 5, pendingCount: 1 }), strict)).toMatchObject({ _tag: "Wait" })
-    expect(plan(view({ runs: [{ ...behind, pending: 0 }] }), strict)).toMatchObject({ _tag: "Read" })
+    expect(plan(view({ runs: [{ ...behind, pending: 0 }] }), strict)).toMatchObject({ _tag: "Send" })
   })
 })
 
@@ -202,9 +246,9 @@ describe("plan of a probe", () => {
     const asked = [0, 1, 2, 3, 4, 5].map((probes) => plan(view({ ...candidates, control: open(probes) })))
     const one = { allowed: { requests: 1, records: 1 }, probe: true }
     const run = { id: "conn_1" }
-    const first = { _tag: "Retry", run, items: [pending(1)], ...one }
-    const second = { _tag: "Retry", run, items: [pending(2)], ...one }
-    const next = { _tag: "Read", run: behind, maxEvents: 1, ...one }
+    const first = { _tag: "Send", parts: [{ run, items: [pending(1)] }], ...one }
+    const second = { _tag: "Send", parts: [{ run, items: [pending(2)] }], ...one }
+    const next = { _tag: "Send", parts: [{ run: behind, maxEvents: 1 }], ...one }
     expect(asked).toMatchObject([first, second, next, first, second, next])
     // Nothing is behind: the pending ones alone, in turn; nothing is pending: the log alone.
     const alone = { runs: [connection("conn_1")], oldest: candidates.oldest }
@@ -244,16 +288,18 @@ describe("plan of a replay", () => {
   it("takes its turn with the live run, at its own rate", () => {
     const live = connection("conn_1", { head: 9 })
     expect(plan(view({ runs: [replay(), live] }))).toMatchObject({
-      run: { id: "conn_1:rpl_1" },
-      allowed: { records: 10 }
+      parts: [
+        { run: { id: "conn_1:rpl_1" }, records: 10 },
+        { run: { id: "conn_1" }, records: ALL.records }
+      ]
     })
     const spent = replay({ rateFullAt: NOW + 1000 })
-    expect(plan(view({ runs: [spent, live] }))).toMatchObject({ _tag: "Read", run: { id: "conn_1" } })
+    expect(plan(view({ runs: [spent, live] }))).toMatchObject({ parts: [{ run: { id: "conn_1" } }] })
     expect(plan(view({ runs: [spent] }))).toEqual({ _tag: "Wait", until: NOW + 100, because: "rate limit" })
   })
   it("sends no more than it may, and is finished then", () => {
     expect(plan(view({ runs: [replay({ delivered: 3, pending: 1, dead: 1 }, 7)] }))).toMatchObject({
-      allowed: { records: 2 }
+      parts: [{ records: 2 }]
     })
     expect(plan(view({ runs: [replay({ delivered: 6, pending: 1 }, 7)] }))).toMatchObject({ _tag: "Wait" })
     expect(plan(view({ runs: [replay({ delivered: 7 }, 7)] }))).toMatchObject({ _tag: "Finish" })
@@ -296,14 +342,26 @@ const settle = (
   context: Partial<Settle.SettleContext> = {}
 ) =>
   Settle.settle(
-    window,
-    outcomes.map((outcome, i) => ({ key: null, restarts: 0, since: null, request: i, ...outcome, latency: 3 })),
+    [
+      {
+        window,
+        handled: outcomes.map((outcome, i) => ({
+          run: window.run,
+          key: null,
+          restarts: 0,
+          since: null,
+          request: i,
+          ...outcome,
+          latency: 3
+        })),
+        rest: null
+      }
+    ],
     {
       now: NOW,
       policy: { retry: { ...defaultPolicy, jitter: false }, breaker: defaultSettings },
       control: State.initialControl,
       rates: null,
-      rest: null,
       configVersion: 0,
       random: () => 0.5,
       ...context
@@ -569,12 +627,13 @@ describe("settle", () => {
   it("no further send is started when the circuit will open, or the destination pauses or waits", () => {
     const stops = (result: Settle.Disposition, failures = 0) =>
       Settle.mustStop(
-        [{ seq: 1, spent: 0, restarts: 0, since: null, key: null, request: 1, latency: 1, result }],
+        [{ run: "conn_1", seq: 1, spent: 0, restarts: 0, since: null, key: null, request: 1, latency: 1, result }],
         { state: "closed", failures, events: ["a", "b"] },
         defaultSettings
       )
     const beside = Settle.mustStop(
       [failed("Unauthorized", ""), delivered({})].map((result, i) => ({
+        run: "conn_1",
         seq: i,
         spent: 0,
         restarts: 0,
@@ -593,6 +652,55 @@ describe("settle", () => {
     expect(yes.map((result) => stops(result))).toEqual([true, true, true])
     expect(no.map((result) => stops(result))).toEqual([false, false, false, false])
     expect([stops(delivered({}), 5), stops(delivered({}), 4)]).toEqual([true, false])
+  })
+  it("of several runs is a fact for each, and the breaker sees each request once, in the order of the requests", () => {
+    const down = failed("Unavailable", "")
+    const one = (run: string, seq: number, request: number, result: Settle.Disposition): Settle.Handled => ({
+      run,
+      seq,
+      spent: 0,
+      restarts: 0,
+      since: null,
+      key: null,
+      request,
+      latency: 1,
+      result
+    })
+    const of = (run: string, lo: number, hi: number): Facts.Window => ({ run, lo, hi, seqs: null })
+    const rest = of("conn_2", 8, 9)
+    const facts = Settle.settle(
+      [
+        { window: of("conn_1", 1, 2), handled: [one("conn_1", 1, 1, delivered({})), one("conn_1", 2, 3, down)], rest: null },
+        { window: of("conn_2", 6, 7), handled: [one("conn_2", 6, 1, down), one("conn_2", 7, 2, down)], rest }
+      ],
+      {
+        now: NOW,
+        policy: { retry: defaultPolicy, breaker: defaultSettings },
+        control: control({ windows: [of("conn_1", 1, 2), of("conn_2", 6, 9)] }),
+        rates: { requests: 1, records: 2, bytes: 3 },
+        configVersion: 0,
+        random: () => 0.5
+      }
+    )
+    expect(facts).toMatchObject([
+      { _tag: "WindowSettled", run: "conn_1", rest: null, seen: [], rates: { requests: 1 } },
+      {
+        _tag: "WindowSettled",
+        run: "conn_2",
+        rest,
+        rates: null,
+        seen: [
+          { event: "conn_1/1-conn_2/6", ok: true },
+          { event: "conn_2/7", ok: false },
+          { event: "conn_1/2", ok: false }
+        ]
+      }
+    ])
+    expect(facts.reduce(State.evolveControl, control({ windows: [of("conn_1", 1, 2), of("conn_2", 6, 9)] }))).toMatchObject({
+      windows: [rest],
+      rates: { requests: 1, records: 2, bytes: 3 },
+      breaker: { failures: 2 }
+    })
   })
   it("an outcome of an older configuration pauses nothing", () => {
     expect(settle([{ seq: 1, spent: 0, result: failed("Unauthorized", "") }], { configVersion: 7 })).toHaveLength(1)

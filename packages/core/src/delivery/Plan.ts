@@ -23,20 +23,25 @@ export interface View {
   readonly pendingCount: number
 }
 
+type ViewedRun = View["runs"][number]
+
+/**
+ * What one run has of a window. `records`: so many of its events may be sent, which for a replay are fewer than are
+ * read.
+ */
+export type Part =
+  /** What is pending and due, in order of sequence. */
+  | { readonly run: ViewedRun; readonly records: number; readonly items: ReadonlyArray<Pending> }
+  /** What comes next in its log. */
+  | { readonly run: ViewedRun; readonly records: number; readonly maxEvents: number }
+
 export type Plan =
-  /** A process ended between planning and settling this window. */
+  /** A process ended between planning and settling this. */
   | { readonly _tag: "Recover"; readonly window: Window }
   | {
-      readonly _tag: "Retry"
-      readonly run: Run
-      readonly items: ReadonlyArray<Pending>
-      readonly allowed: Allowance
-      readonly probe: boolean
-    }
-  | {
-      readonly _tag: "Read"
-      readonly run: Run
-      readonly maxEvents: number
+      readonly _tag: "Send"
+      /** Of each run one, never none. */
+      readonly parts: ReadonlyArray<Part>
       readonly allowed: Allowance
       readonly probe: boolean
     }
@@ -54,8 +59,6 @@ const wait = (until: number | null, because: Extract<Plan, { readonly _tag: "Wai
   until,
   because
 })
-
-type ViewedRun = View["runs"][number]
 
 /** Events that a replay may still send for the first time. */
 export const remaining = ({ replay, delivered, pending, dead }: ViewedRun): number =>
@@ -90,17 +93,18 @@ const probe = (view: View, ordering: Ordering, turn: number): Plan => {
   if (candidates === 0) return wait(null, "idle")
   const item = view.oldest[turn % candidates]
   const run = view.runs.find(({ id }) => id === item?.run)
-  if (item !== undefined && run !== undefined) return { _tag: "Retry", run, items: [item], allowed: ONE, probe: true }
-  return behind === undefined
-    ? wait(null, "idle")
-    : { _tag: "Read", run: behind, maxEvents: 1, allowed: ONE, probe: true }
+  const part =
+    item !== undefined && run !== undefined
+      ? { run, records: 1, items: [item] }
+      : behind && { run: behind, records: 1, maxEvents: 1 }
+  return part === undefined ? wait(null, "idle") : { _tag: "Send", parts: [part], allowed: ONE, probe: true }
 }
 
 /**
- * What is due of one run, in order of sequence. An event that may be what ends the process goes alone, after the others
- * are done with; those of its key stay behind it.
+ * What is due of one run, in order of sequence: what may be sent with others, and the first event that may be what ends
+ * the process. That one goes alone, after all others are done with; those of its key stay behind it.
  */
-const retryItems = (view: View, run: Run, size: number): ReadonlyArray<Pending> => {
+const dueOf = (view: View, run: ViewedRun) => {
   const items = view.due.filter((one) => one.run === run.id).sort((a, b) => a.seq - b.seq)
   const safe: Array<Pending> = []
   let suspect: Pending | undefined
@@ -114,7 +118,53 @@ const retryItems = (view: View, run: Run, size: number): ReadonlyArray<Pending> 
     if (item.key !== null) held.add(item.key)
     suspect ??= item
   }
-  return safe.length === 0 && suspect !== undefined ? [suspect] : safe.slice(0, size)
+  return { run, safe, suspect }
+}
+
+/** What is due, at most `size` events, of the run that waits longest first. */
+const retries = (view: View, size: number): ReadonlyArray<Part> => {
+  const order = [...new Set(view.due.map(({ run }) => run))]
+  const due = order.flatMap((id) => {
+    const run = view.runs.find((one) => one.id === id)
+    return run === undefined ? [] : [dueOf(view, run)]
+  })
+  const parts: Array<Part> = []
+  let left = size
+  for (const { run, safe } of due) {
+    const items = safe.slice(0, left)
+    left -= items.length
+    if (items.length > 0) parts.push({ run, records: items.length, items })
+  }
+  if (parts.length > 0) return parts
+  const suspected = due.find(({ suspect }) => suspect !== undefined)
+  return suspected === undefined ? [] : [{ run: suspected.run, records: 1, items: [suspected.suspect!] }]
+}
+
+/**
+ * `total` events shared out among runs that are so far behind: equally, as far as each has so many. What is left over
+ * is shared out too, for a log may have more than it has said.
+ */
+const shares = (behind: ReadonlyArray<number>, total: number): ReadonlyArray<number> => {
+  const out = behind.map(() => 0)
+  const order = behind.map((_, i) => i).sort((a, b) => behind[a]! - behind[b]!)
+  let left = total
+  order.forEach((i, n) => {
+    out[i] = Math.min(behind[i]!, Math.floor(left / (order.length - n)))
+    left -= out[i]
+  })
+  const more = Math.floor(left / out.length)
+  return out.map((share) => share + more)
+}
+
+/** What comes next in the logs of these runs, at most `size` events; the first runs have their turn where it is few. */
+const reads = (runs: ReadonlyArray<ViewedRun>, size: number, now: number): ReadonlyArray<Part> => {
+  const turn = runs.slice(0, size)
+  const behind = turn.map(({ head, cursor }) => head - cursor)
+  return shares(behind, size).map((maxEvents, i) => ({
+    run: turn[i]!,
+    records: recordsOf(turn[i]!, now),
+    maxEvents
+  }))
 }
 
 /** Chooses the next step: recover, wait, probe, retry what is due, read on, finish a replay. */
@@ -125,7 +175,8 @@ export const plan = (
 ): Plan => {
   const { control } = view
   const { pause, breaker } = control
-  if (control.window !== null) return { _tag: "Recover", window: control.window }
+  const [left] = control.windows
+  if (left !== undefined) return { _tag: "Recover", window: left }
   const over = view.runs.find(
     (run) => run.replay !== null && run.finishedAt === null && run.pending === 0 && !isBehind(run)
   )
@@ -145,17 +196,13 @@ export const plan = (
 
   // A paused destination that may probe sends one event only.
   const size = pause === null ? policy.window.events : 1
-  const retrying = view.runs.find(({ id }) => id === view.due[0]?.run)
-  if (retrying !== undefined) {
-    return { _tag: "Retry", run: retrying, items: retryItems(view, retrying, size), allowed, probe: false }
-  }
+  const due = retries(view, size)
+  if (due.length > 0) return { _tag: "Send", parts: due, allowed, probe: false }
   const room = policy.maxPending - view.pendingCount
   const behind = room > 0 ? view.runs.filter((run) => mayRead(run, policy.ordering)) : []
-  const next = behind.find((run) => replayAt(run, now) <= now)
-  if (next !== undefined) {
-    const records = Math.min(allowed.records, recordsOf(next, now))
-    const maxEvents = Math.min(size, room)
-    return { _tag: "Read", run: next, maxEvents, allowed: { ...allowed, records }, probe: false }
+  const next = behind.filter((run) => replayAt(run, now) <= now)
+  if (next.length > 0) {
+    return { _tag: "Send", parts: reads(next, Math.min(size, room), now), allowed, probe: false }
   }
   const times = [...behind.map((run) => replayAt(run, now)), ...(view.nextDue === null ? [] : [view.nextDue])]
   if (times.length === 0) return wait(null, "idle")

@@ -66,15 +66,18 @@ const answered = (result: Disposition): boolean | undefined => {
  * What the breaker sees: each request once, good when the sink answered for any of its events. A request of several
  * events that failed says nothing of one of them.
  */
-const observations = (run: RunId, all: ReadonlyArray<Handled>): ReadonlyArray<CircuitBreaker.Observation> => {
+const observations = (all: ReadonlyArray<Handled>): ReadonlyArray<CircuitBreaker.Observation> => {
   const requests = Map.groupBy(
     all.filter(({ request }) => request !== null),
     ({ request }) => request
   )
-  return [...requests.values()].flatMap((events) => {
+  const inOrder = [...requests].sort(([a], [b]) => a! - b!)
+  return inOrder.flatMap(([, events]) => {
     const seen = events.flatMap(({ result }) => answered(result) ?? [])
-    const event = `${eventKey(run, events[0]!.seq)}${events.length > 1 ? `-${events.at(-1)!.seq}` : ""}`
-    return seen.length === 0 ? [] : [{ event, ok: seen.includes(true) }]
+    const [first, last] = [events[0]!, events.at(-1)!]
+    const event = eventKey(first.run, first.seq)
+    const through = first.run === last.run ? `${last.seq}` : eventKey(last.run, last.seq)
+    return seen.length === 0 ? [] : [{ event: first === last ? event : `${event}-${through}`, ok: seen.includes(true) }]
   })
 }
 
@@ -90,9 +93,8 @@ const sinceLastGood = (seen: ReadonlyArray<CircuitBreaker.Observation>): Readonl
 /** The breaker after a request of a window has come to its end. */
 export const observe = (
   breaker: CircuitBreaker.Breaker,
-  run: RunId,
   request: ReadonlyArray<Handled>
-): CircuitBreaker.Breaker => CircuitBreaker.observe(breaker, observations(run, request))
+): CircuitBreaker.Breaker => CircuitBreaker.observe(breaker, observations(request))
 
 /** Whether to start no further send of this window: the breaker will open, or the destination waits or pauses. */
 export const mustStop = (
@@ -106,6 +108,7 @@ export const mustStop = (
   )
 
 export interface Handled {
+  readonly run: RunId
   readonly seq: number
   /** Tries spent before this one. */
   readonly spent: number
@@ -124,14 +127,20 @@ export interface Handled {
   readonly besideRefusal?: boolean
 }
 
+/** What of a window has come to its end, of one run. */
+export interface Ended {
+  readonly window: Window
+  readonly handled: ReadonlyArray<Handled>
+  /** What of the run is still on its way. */
+  readonly rest: Window | null
+}
+
 export interface SettleContext {
   readonly now: number
   readonly policy: Pick<Policy, "retry" | "breaker">
   readonly control: Control
   /** The token buckets after what was sent; `null`: as planned. */
   readonly rates: Rates | null
-  /** What of the window is still on its way. */
-  readonly rest: Window | null
   /** The config that the sends used. An outcome of an older version neither pauses nor opens the breaker. */
   readonly configVersion: number
   /** Uniform in [0, 1); asked once for each retry. */
@@ -256,18 +265,29 @@ const pauseFacts = ({ pause }: Control, settled: ReadonlyArray<Handled>, now: nu
   return [fixed ? { _tag: "Resumed" } : { _tag: "Paused", ...pause, probeAt }]
 }
 
-/** The facts that follow from a window's outcomes: one `WindowSettled`, and what it means for the whole destination. */
-export const settle = (window: Window, all: ReadonlyArray<Handled>, context: SettleContext): ReadonlyArray<Fact> => {
-  const { now, control, rates, rest } = context
+/**
+ * The facts that follow from a window's outcomes: one `WindowSettled` for each run, and what they mean for the whole
+ * destination. What the breaker has seen stands in the last of them, for requests have events of several runs.
+ */
+export const settle = (parts: ReadonlyArray<Ended>, context: SettleContext): ReadonlyArray<Fact> => {
+  const { now, control, rates } = context
+  const all = parts.flatMap(({ handled }) => handled)
   const throttled = throttle(all, context)
   const answeredAt = all.some(({ result }) => answered(result) === true) ? now : control.lastAnswerAt
-  const settled = all.map((one) => settlement(one, context, throttled?.until ?? now, answeredAt))
-  const seen = observations(window.run, all)
-  const fact: Fact = { _tag: "WindowSettled", ...window, at: now, settled, seen: sinceLastGood(seen), rates, rest }
-  const facts: Array<Fact> = [fact]
+  const seen = observations(all)
+  const facts: Array<Fact> = parts.map(({ window, handled, rest }, i) => ({
+    _tag: "WindowSettled",
+    ...window,
+    at: now,
+    settled: handled.map((one) => settlement(one, context, throttled?.until ?? now, answeredAt)),
+    seen: i === parts.length - 1 ? sinceLastGood(seen) : [],
+    rates: i === 0 ? rates : null,
+    rest
+  }))
+  const after = facts.reduce(evolveControl, control)
   if (throttled !== undefined) facts.push({ _tag: "ThrottledUntil", ...throttled })
   if (context.configVersion !== control.configVersion) return facts
-  facts.push(...breakerFacts(evolveControl(control, fact), seen, context))
+  facts.push(...breakerFacts(after, seen, context))
   if (control.pause?.reason !== "user") facts.push(...pauseFacts(control, all, now))
   return facts
 }

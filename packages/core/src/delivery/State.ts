@@ -92,8 +92,8 @@ export interface Control {
   /** Throttlings in a row for which the sink asked no time. */
   readonly throttleStreak: number
   readonly rates: Rates
-  /** The window whose sends have started and whose outcomes are not yet known. */
-  readonly window: Window | null
+  /** What was planned and is not settled: its sends have started, and nobody knows their outcomes. One of each run. */
+  readonly windows: ReadonlyArray<Window>
 }
 
 export const initialControl: Control = {
@@ -106,7 +106,7 @@ export const initialControl: Control = {
   throttledUntil: 0,
   throttleStreak: 0,
   rates: { requests: 0, records: 0, bytes: 0 },
-  window: null
+  windows: []
 }
 
 /** The whole state of a destination. */
@@ -131,19 +131,25 @@ export const eventKey = (run: RunId, seq: number): string => `${run}/${seq}`
 const OUTAGE: ReadonlyArray<Reason> = ["Unavailable", "TimedOut", "Unknown"]
 export const isOutage = (reason: Reason): boolean => OUTAGE.includes(reason)
 
+const othersThan = (run: RunId, { windows }: Control): ReadonlyArray<Window> => windows.filter((one) => one.run !== run)
+
 /** The fold of a control's facts; facts about single events leave it as it is. */
 export const evolveControl = (control: Control, fact: Fact): Control => {
   switch (fact._tag) {
     case "WindowPlanned": {
       const { run, lo, hi, seqs, rates } = fact
-      return { ...control, window: { run, lo, hi, seqs }, rates: rates ?? control.rates }
+      return {
+        ...control,
+        windows: [...othersThan(run, control), { run, lo, hi, seqs }],
+        rates: rates ?? control.rates
+      }
     }
     case "WindowSettled": {
       const delivered = fact.settled.some(({ _tag }) => _tag === "Delivered")
       const { seen, rates, rest } = fact
       return {
         ...control,
-        window: rest,
+        windows: [...othersThan(fact.run, control), ...(rest === null ? [] : [rest])],
         rates: rates ?? control.rates,
         breaker: CircuitBreaker.observe(control.breaker, seen),
         lastAnswerAt: seen.some(({ ok }) => ok) ? fact.at : control.lastAnswerAt,

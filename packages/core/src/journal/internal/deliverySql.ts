@@ -62,6 +62,13 @@ const MIGRATIONS = [
     ...JournalSql.segmentIndexes(1),
     `CREATE TABLE journal_segments (n INTEGER PRIMARY KEY, first INTEGER NOT NULL, since INTEGER)`,
     `INSERT INTO journal_segments VALUES (1, 1, (SELECT min(at) FROM journal_1))`
+  ],
+  // Several open windows, one of each run, instead of one.
+  [
+    `UPDATE control SET state = json_remove(
+       json_set(state, '$.windows', CASE WHEN json_extract(state, '$.window') IS NULL THEN json_array()
+         ELSE json_array(json_extract(state, '$.window')) END),
+       '$.window')`
   ]
 ]
 
