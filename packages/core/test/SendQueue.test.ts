@@ -1,9 +1,9 @@
 /** The queue of a window by itself: which events each request takes, and what is said of those that were not sent. */
 import type * as Allowance from "@hookstream/core/delivery/Allowance"
 import type { Event } from "@hookstream/core/event/Event"
-import { delivered, failed } from "@hookstream/core/sink/Sink"
+import { delivered, failed, type Outcome } from "@hookstream/core/sink/Sink"
 import { describe, expect, it } from "vitest"
-import { type Answer, type Item, makeQueue } from "../src/delivery/internal/sendQueue.ts"
+import { type Item, makeQueue, type Request } from "../src/delivery/internal/sendQueue.ts"
 
 const event = (seq: number, size: number): Event => ({
   method: "POST",
@@ -42,20 +42,19 @@ const given = (all: ReadonlyArray<Item>, { maxEvents = 10, maxBytes = 1000, ...a
   const everything = { requests: Number.POSITIVE_INFINITY, records: Number.POSITIVE_INFINITY }
   const batch = { maxEvents, maxBytes }
   const queue = makeQueue(batch, all, { ...everything, bytes: Number.POSITIVE_INFINITY, ...allowed })
-  const taken: Array<ReadonlyArray<Item>> = []
+  const taken: Array<Request> = []
   return {
     queue,
     /** The sequence numbers of the next request. */
     take: () => {
       const request = queue.take()
       if (request !== undefined) taken.push(request)
-      return request?.map(({ seq }) => seq)
+      return request?.items.map(({ seq }) => seq)
     },
-    /** Ends the request that begins with `seq`: one answer for each of its events, or one for all. */
-    end: (seq: number, ...answers: ReadonlyArray<Answer>) => {
-      const request = taken.findLast(([first]) => first?.seq === seq)!
-      const all = answers.length === 1 ? request.map(() => answers[0]!) : answers
-      return queue.done(request, all, taken.indexOf(request) + 1, 7)
+    /** Ends the request that begins with `seq`: one result for each of its events, or one for all. */
+    end: (seq: number, ...results: ReadonlyArray<Outcome | "split">) => {
+      const request = taken.findLast(({ items: [first] }) => first?.seq === seq)!
+      return queue.done(request, results.length === 1 ? request.items.map(() => results[0]!) : results, 7)
     },
     /** What came of each event that has come to its end. */
     results: () => queue.settled.map(({ seq, result }) => [seq, result._tag] as const)
@@ -248,6 +247,19 @@ describe("a request that has ended", () => {
       [2, true],
       [3, true]
     ])
+  })
+})
+
+describe("a queue that gives nothing more", () => {
+  it("may still, as long as a request is on its way", () => {
+    const { queue, take, end } = given(keyed("a", "a"), { maxEvents: 1 })
+    expect(queue.isIdle()).toBe(true)
+    take()
+    expect([take(), queue.isIdle()]).toEqual([undefined, false])
+    end(1, ok)
+    expect([take(), queue.isIdle()]).toEqual([[2], false])
+    end(2, ok)
+    expect([take(), queue.isIdle()]).toEqual([undefined, true])
   })
 })
 

@@ -19,8 +19,12 @@ export interface Item {
   readonly decided: Settle.Disposition | undefined
 }
 
-/** What one request brought for an event; `split`: those of which this is said are sent again in two halves. */
-export type Answer = Outcome | "split"
+export interface Request {
+  /** 1 is the first of its window. */
+  readonly number: number
+  /** In order of sequence. */
+  readonly items: ReadonlyArray<Item>
+}
 
 /** Which events of a window go next: each request in order of sequence, and of a key one event at a time. */
 export const makeQueue = (
@@ -36,6 +40,7 @@ export const makeQueue = (
   /** Events of a request that was too large: how many may go together. */
   const share = new Map<number, number>()
   const used = { requests: 0, records: 0, bytes: 0 }
+  let inFlight = 0
   const settled: Array<Settle.Handled> = []
 
   const finish = (
@@ -57,7 +62,7 @@ export const makeQueue = (
     (used.requests >= allowed.requests || used.records >= allowed.records || used.bytes >= allowed.bytes)
 
   /** The next request; `undefined` while none can start. */
-  const take = (): ReadonlyArray<Item> | undefined => {
+  const take = (): Request | undefined => {
     if (isSpent()) return undefined
     const picked: Array<Item> = []
     const later: Array<Item> = []
@@ -87,7 +92,8 @@ export const makeQueue = (
     used.requests++
     used.records += picked.length
     used.bytes += bytes
-    return picked
+    inFlight++
+    return { number: used.requests, items: picked }
   }
 
   return {
@@ -95,16 +101,22 @@ export const makeQueue = (
     settled,
     take,
     isSplit,
-    /** A request came to an end; answers the outcomes that it brought. */
-    done: (request: ReadonlyArray<Item>, answers: ReadonlyArray<Answer>, number: number, latency: number) => {
-      for (const { key } of request) if (key !== null) busy.delete(key)
+    /** No request is on its way. */
+    isIdle: () => inFlight === 0,
+    /**
+     * A request came to an end with a result for each of its events; those of which it says `split` are sent again in
+     * two halves. Answers what is settled by it.
+     */
+    done: ({ number, items }: Request, results: ReadonlyArray<Outcome | "split">, latency: number) => {
+      inFlight--
+      for (const { key } of items) if (key !== null) busy.delete(key)
       const before = settled.length
-      const refused = answers.some((answer) => answer !== "split" && Settle.pauses(answer))
+      const refused = results.some((result) => result !== "split" && Settle.pauses(result))
       const again: Array<Item> = []
-      for (const [i, item] of request.entries()) {
-        const answer = answers[i]!
-        if (answer === "split") again.push(item)
-        else finish(item, answer, number, latency, refused)
+      for (const [i, item] of items.entries()) {
+        const result = results[i]!
+        if (result === "split") again.push(item)
+        else finish(item, result, number, latency, refused)
       }
       if (again.length > 0) {
         for (const { seq } of again) share.set(seq, Math.ceil(again.length / 2))
@@ -122,3 +134,5 @@ export const makeQueue = (
     }
   }
 }
+
+export type SendQueue = ReturnType<typeof makeQueue>
