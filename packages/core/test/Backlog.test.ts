@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "@effect/vitest"
 import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
+import type { Settings } from "@hookstream/core/delivery/DestinationSettings"
 import * as Policy from "@hookstream/core/delivery/Policy"
 import * as Pump from "@hookstream/core/delivery/Pump"
 import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
@@ -56,7 +57,7 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
         let last = 0
         let outOfOrder = 0
         let arrived = 0
-        const settings: Pump.Settings = {
+        const settings: Settings = {
           open: (_, events) => Effect.succeed(events),
           destinationId: "dst_1",
           configVersion: 0,
@@ -89,7 +90,7 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
           DeliveryJournal.layer(journal),
           EventLog.layerStores(new Map([[log.route, events]]))
         )
-        const run = Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer))
+        const run = Pump.pass(Effect.succeed(settings)).pipe(Effect.provide(layer))
         const heaps: Array<number> = []
         const measure = Effect.map(Effect.promise(reachable), (bytes) => void heaps.push(bytes))
 

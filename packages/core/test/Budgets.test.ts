@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
+import type { Settings } from "@hookstream/core/delivery/DestinationSettings"
 import * as Policy from "@hookstream/core/delivery/Policy"
 import * as Pump from "@hookstream/core/delivery/Pump"
 import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
@@ -30,7 +31,7 @@ const rowsPerEvent = Effect.fnUntraced(function* (maxEvents: number, window: num
   const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
   for (let i = 0; i < EVENTS; i++) events.append([{ event: newEvent(meta, new Uint8Array(9)), token: "", now: 0 }])
   journal.raiseHead(log.sourceId, EVENTS)
-  const settings: Pump.Settings = {
+  const settings: Settings = {
     open: (_, events) => Effect.succeed(events),
     destinationId: "dst_1",
     configVersion: 0,
@@ -52,7 +53,7 @@ const rowsPerEvent = Effect.fnUntraced(function* (maxEvents: number, window: num
     }
   }
   const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, events]])))
-  yield* Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer))
+  yield* Pump.pass(Effect.succeed(settings)).pipe(Effect.provide(layer))
   expect(journal.summary()).toMatchObject({ pending: 0, connections: [{ delivered: EVENTS }] })
   return (rowsOf(logSql) + rowsOf(journalSql) - before) / EVENTS
 })

@@ -74,7 +74,9 @@ describe("plan", () => {
     })
   })
   it("settles what a stopped process left open before anything else", () => {
-    expect(plan(view({ control: control({ windows: [window, { ...window, run: "conn_2" }], throttledUntil: NOW + 1 }) }))).toEqual({
+    expect(
+      plan(view({ control: control({ windows: [window, { ...window, run: "conn_2" }], throttledUntil: NOW + 1 }) }))
+    ).toEqual({
       _tag: "Recover",
       window
     })
@@ -670,7 +672,11 @@ describe("settle", () => {
     const rest = of("conn_2", 8, 9)
     const facts = Settle.settle(
       [
-        { window: of("conn_1", 1, 2), handled: [one("conn_1", 1, 1, delivered({})), one("conn_1", 2, 3, down)], rest: null },
+        {
+          window: of("conn_1", 1, 2),
+          handled: [one("conn_1", 1, 1, delivered({})), one("conn_1", 2, 3, down)],
+          rest: null
+        },
         { window: of("conn_2", 6, 7), handled: [one("conn_2", 6, 1, down), one("conn_2", 7, 2, down)], rest }
       ],
       {
@@ -696,7 +702,9 @@ describe("settle", () => {
         ]
       }
     ])
-    expect(facts.reduce(State.evolveControl, control({ windows: [of("conn_1", 1, 2), of("conn_2", 6, 9)] }))).toMatchObject({
+    expect(
+      facts.reduce(State.evolveControl, control({ windows: [of("conn_1", 1, 2), of("conn_2", 6, 9)] }))
+    ).toMatchObject({
       windows: [rest],
       rates: { requests: 1, records: 2, bytes: 3 },
       breaker: { failures: 2 }

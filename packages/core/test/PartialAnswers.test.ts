@@ -1,6 +1,7 @@
 /** Requests of which the sink has answered a part: what is known stands, whatever comes of the rest. */
 import { describe, expect, it } from "@effect/vitest"
 import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
+import type { Settings } from "@hookstream/core/delivery/DestinationSettings"
 import * as Policy from "@hookstream/core/delivery/Policy"
 import * as Pump from "@hookstream/core/delivery/Pump"
 import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
@@ -24,7 +25,7 @@ const given = (events: number, send: SinkDriver["send"]) => {
   for (let i = 0; i < events; i++) store.append([{ event: newEvent(meta, new Uint8Array(1)), token: "", now: 0 }])
   journal.raiseHead(log.sourceId, store.head())
   const sent: Array<ReadonlyArray<string>> = []
-  const settings: Pump.Settings = {
+  const settings: Settings = {
     open: (_, events) => Effect.succeed(events),
     destinationId: "dst_1",
     configVersion: 0,
@@ -50,7 +51,7 @@ const given = (events: number, send: SinkDriver["send"]) => {
   }
   const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, store]])))
   const run = Effect.gen(function* () {
-    const fiber = yield* Effect.forkChild(Pump.run(Effect.succeed(settings)).pipe(Effect.provide(layer)))
+    const fiber = yield* Effect.forkChild(Pump.pass(Effect.succeed(settings)).pipe(Effect.provide(layer)))
     yield* TestClock.adjust("6 seconds")
     return yield* Fiber.join(fiber)
   })

@@ -1,47 +1,26 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as RetryPolicy from "@hookstream/core/delivery/RetryPolicy"
-import { Duration, Effect, Random, Result, Schedule } from "effect"
+import { Clock, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 
-/** The delays that stepping the Schedule gives, until it ends. */
-const stepped = (policy: RetryPolicy.RetryPolicy, random01: number) =>
-  Effect.gen(function* () {
-    const step = yield* Schedule.toStep(RetryPolicy.schedule(policy))
-    const delays: Array<number> = []
-    for (let i = 0; i < 200; i++) {
-      const next = yield* Effect.result(step(i, undefined))
-      if (Result.isFailure(next)) return delays
-      delays.push(Duration.toMillis(next.success[1]))
-    }
-    return delays
-  }).pipe(Effect.provideService(Random.Random, { nextDoubleUnsafe: () => random01, nextIntUnsafe: () => 0 }))
-
-/** The delays that the pure function gives, until it ends. */
-const computed = (policy: RetryPolicy.RetryPolicy, random01: number) => {
+/** Seconds after each failed try, until no try is left. */
+const seconds = (changes: Partial<RetryPolicy.RetryPolicy>, random01 = 0.5) => {
+  const policy = { ...RetryPolicy.defaultPolicy, jitter: false, ...changes }
   const delays: Array<number> = []
   for (let attempt = 1; ; attempt++) {
     const delay = RetryPolicy.delayAfter(policy, attempt, random01)
     if (delay === undefined) return delays
-    delays.push(delay)
+    delays.push(delay / 1000)
   }
 }
 
 describe("the retry policy", () => {
-  it.effect.prop("the Schedule and the pure function wait alike", [RetryPolicy.RetryPolicy], ([policy]) =>
-    Effect.gen(function* () {
-      for (const random01 of [0, 0.5, 0.999]) {
-        expect(yield* stepped(policy, random01)).toEqual(computed(policy, random01))
-      }
-    })
-  )
-
-  const seconds = (policy: Partial<RetryPolicy.RetryPolicy>) =>
-    computed({ ...RetryPolicy.defaultPolicy, jitter: false, ...policy }, 0.5).map((millis) => millis / 1000)
-
   it("by default makes six tries over a good day", () => {
     expect(seconds({})).toEqual([30, 300, 1800, 7200, 86_400])
   })
-  it("exponential repeats the last interval", () => {
+  it("exponential repeats the last interval, and leaves out those that it has no tries for", () => {
     expect(seconds({ maxRetries: 4, intervals: [1, 5] })).toEqual([1, 5, 5, 5])
+    expect(seconds({ maxRetries: 2, intervals: [1, 5, 9] })).toEqual([1, 5])
   })
   it("linear multiplies the first interval, fixed repeats it", () => {
     expect(seconds({ backoff: "linear", maxRetries: 3, intervals: [10, 99] })).toEqual([10, 20, 30])
@@ -51,8 +30,32 @@ describe("the retry policy", () => {
     expect(seconds({ enabled: false })).toEqual([])
     expect(seconds({ maxRetries: 0 })).toEqual([])
   })
-  it("jitter stays within ±10 %", () => {
-    const at = (random01: number) => RetryPolicy.delayAfter(RetryPolicy.defaultPolicy, 1, random01)
-    expect([at(0), at(0.5), at(1)]).toEqual([27_000, 30_000, 33_000])
+  it("jitter stays within ±10 %, to the millisecond", () => {
+    const jittered = (random01: number) => seconds({ jitter: true, maxRetries: 2, intervals: [1, 300] }, random01)
+    expect([0, 0.5, 0.25, 1].map(jittered)).toEqual([
+      [0.9, 270],
+      [1, 300],
+      [0.95, 285],
+      [1.1, 330]
+    ])
+    expect(seconds({ jitter: true, maxRetries: 1, intervals: [1] }, 0.1234)).toEqual([0.925])
   })
+  it("may be asked for any try, in any order, by a process that saw none before", () => {
+    const at = (attempt: number) => RetryPolicy.delayAfter(RetryPolicy.defaultPolicy, attempt, 0.5)
+    expect([at(5), at(1), at(6), at(5)]).toEqual([86_400_000, 30_000, undefined, 86_400_000])
+  })
+  it.effect("is a Schedule that Effect waits by", () =>
+    Effect.gen(function* () {
+      const policy = { ...RetryPolicy.defaultPolicy, backoff: "linear", maxRetries: 3, jitter: false } as const
+      const tries: Array<number> = []
+      const failing = Effect.map(Clock.currentTimeMillis, (now) => {
+        tries.push(now / 1000)
+        return { policy, attempt: tries.length, random01: 0.5 }
+      })
+      const fiber = yield* Effect.forkChild(Effect.repeat(failing, RetryPolicy.schedule))
+      yield* TestClock.adjust("1 hour")
+      expect(yield* Fiber.join(fiber)).toBe(4)
+      expect(tries).toEqual([0, 30, 90, 180])
+    })
+  )
 })

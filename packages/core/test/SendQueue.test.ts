@@ -1,9 +1,10 @@
 /** The queue of a window by itself: which events each request takes, and what is said of those that were not sent. */
 import type * as Allowance from "@hookstream/core/delivery/Allowance"
+import * as State from "@hookstream/core/delivery/State"
 import type { Event } from "@hookstream/core/event/Event"
-import { delivered, failed } from "@hookstream/core/sink/Sink"
+import { delivered, failed, type Outcome } from "@hookstream/core/sink/Sink"
 import { describe, expect, it } from "vitest"
-import { type Answer, type Item, makeQueue } from "../src/delivery/internal/sendQueue.ts"
+import { type Item, keyInRun, makeQueue, type Request } from "../src/delivery/internal/sendQueue.ts"
 
 const event = (seq: number, size: number): Event => ({
   method: "POST",
@@ -18,11 +19,16 @@ const event = (seq: number, size: number): Event => ({
   receivedAt: 0,
   bodyKind: "binary"
 })
+const runNamed = (id: string): State.Run =>
+  State.newRun({ id, connection: id, replay: null, sourceId: "src_1", route: "0123abcde", after: 0, head: 0 })
+const run = runNamed("conn_1")
 /** An event of one byte without a key, unless said otherwise. */
 const item = (seq: number, change: Partial<Item> = {}, size = 1): Item => ({
+  run,
   seq,
   event: event(seq, size),
   key: null,
+  keyInRun: keyInRun(change.run ?? run, change.key ?? null),
   spent: 0,
   restarts: 0,
   since: null,
@@ -42,23 +48,22 @@ const given = (all: ReadonlyArray<Item>, { maxEvents = 10, maxBytes = 1000, ...a
   const everything = { requests: Number.POSITIVE_INFINITY, records: Number.POSITIVE_INFINITY }
   const batch = { maxEvents, maxBytes }
   const queue = makeQueue(batch, all, { ...everything, bytes: Number.POSITIVE_INFINITY, ...allowed })
-  const taken: Array<ReadonlyArray<Item>> = []
+  const taken: Array<Request> = []
   return {
     queue,
     /** The sequence numbers of the next request. */
     take: () => {
       const request = queue.take()
       if (request !== undefined) taken.push(request)
-      return request?.map(({ seq }) => seq)
+      return request?.items.map(({ seq }) => seq)
     },
-    /** Ends the request that begins with `seq`: one answer for each of its events, or one for all. */
-    end: (seq: number, ...answers: ReadonlyArray<Answer>) => {
-      const request = taken.findLast(([first]) => first?.seq === seq)!
-      const all = answers.length === 1 ? request.map(() => answers[0]!) : answers
-      return queue.done(request, all, taken.indexOf(request) + 1, 7)
+    /** Ends the request that begins with `seq`: one result for each of its events, or one for all. */
+    end: (seq: number, ...results: ReadonlyArray<Outcome | "split">) => {
+      const request = taken.findLast(({ items: [first] }) => first?.seq === seq)!
+      return queue.done(request, results.length === 1 ? request.items.map(() => results[0]!) : results, 7)
     },
     /** What came of each event that has come to its end. */
-    results: () => queue.settled.map(({ seq, result }) => [seq, result._tag] as const)
+    results: () => [...queue.settled.values()].map(({ seq, result }) => [seq, result._tag] as const)
   }
 }
 /** All requests of a queue whose sink takes everything. */
@@ -82,7 +87,7 @@ describe("a request", () => {
     expect(take()).toBeUndefined()
     queue.close()
     expect(queue.used).toEqual({ requests: 0, records: 0, bytes: 0 })
-    expect(queue.settled).toEqual([])
+    expect(queue.settled.size).toBe(0)
   })
   it("takes exactly as many bytes as the sink does, and not one more", () => {
     expect(drain(given(items(4, {}, 50), { maxBytes: 100 }))).toEqual([
@@ -121,8 +126,9 @@ describe("an event that is decided before it is sent", () => {
     const all = [item(1), item(2, { decided: { _tag: "Filtered", rule: 3 } }), item(3)]
     const { queue, take } = given(all)
     expect(take()).toEqual([1, 3])
-    expect(queue.settled).toEqual([
+    expect([...queue.settled.values()]).toEqual([
       {
+        run: "conn_1",
         seq: 2,
         key: null,
         spent: 0,
@@ -227,9 +233,11 @@ describe("a request that has ended", () => {
     take()
     take()
     const told = { request: 2, latency: 7, besideRefusal: false }
-    expect(end(2, ok)).toEqual([{ seq: 2, key: null, spent: 0, restarts: 0, since: null, ...told, result: ok }])
+    expect(end(2, ok)).toEqual([
+      { run: "conn_1", seq: 2, key: null, spent: 0, restarts: 0, since: null, ...told, result: ok }
+    ])
     expect(end(1, down)).toEqual([
-      { seq: 1, key: "a", spent: 2, restarts: 1, since: 99, ...told, request: 1, result: down }
+      { run: "conn_1", seq: 1, key: "a", spent: 2, restarts: 1, since: 99, ...told, request: 1, result: down }
     ])
   })
   it("marks all of its events when one outcome pauses the destination, and those of no other request", () => {
@@ -248,6 +256,19 @@ describe("a request that has ended", () => {
       [2, true],
       [3, true]
     ])
+  })
+})
+
+describe("a queue that gives nothing more", () => {
+  it("may still, as long as a request is on its way", () => {
+    const { queue, take, end } = given(keyed("a", "a"), { maxEvents: 1 })
+    expect(queue.isIdle()).toBe(true)
+    take()
+    expect([take(), queue.isIdle()]).toEqual([undefined, false])
+    end(1, ok)
+    expect([take(), queue.isIdle()]).toEqual([[2], false])
+    end(2, ok)
+    expect([take(), queue.isIdle()]).toEqual([undefined, true])
   })
 })
 
@@ -378,6 +399,54 @@ describe("a queue that is closed", () => {
       [4, "Delivered"],
       [1, "NotStarted"],
       [2, "NotStarted"]
+    ])
+  })
+})
+
+describe("a window of several runs", () => {
+  const other = runNamed("conn_2")
+  it("goes out in requests that they share, each run in order of sequence", () => {
+    const { take } = given([item(7), item(8), item(1, { run: other }), item(2, { run: other })], { maxEvents: 3 })
+    expect([take(), take(), take()]).toEqual([[7, 8, 1], [2], undefined])
+  })
+  it("keeps the order of a key within each, and a key of one holds up none of the other", () => {
+    const all = [item(7, { key: "k" }), item(8, { key: "k" }), item(1, { run: other, key: "k" })]
+    const { take, end, results } = given(all)
+    expect([take(), take()]).toEqual([[7, 1], undefined])
+    end(7, down, ok)
+    expect([take(), results()]).toEqual([
+      undefined,
+      [
+        [7, "Failed"],
+        [1, "Delivered"],
+        [8, "Held"]
+      ]
+    ])
+  })
+  it("sends the halves of a request again in the order of the window, whatever their sequences", () => {
+    const { take, end } = given([item(7), item(8), item(1, { run: other }), item(2, { run: other })])
+    expect(take()).toEqual([7, 8, 1, 2])
+    end(7, "split")
+    expect([take(), take()]).toEqual([
+      [7, 8],
+      [1, 2]
+    ])
+  })
+  it("leaves of each run what comes after the last that was sent, and says why the others wait", () => {
+    const all = [
+      item(7),
+      item(8, { key: "k" }),
+      item(9, { key: "k" }),
+      item(1, { run: other }),
+      item(2, { run: other })
+    ]
+    const { queue, take, end, results } = given(all, { maxEvents: 2, requests: 1 })
+    take()
+    end(7, ok)
+    queue.close()
+    expect(results()).toEqual([
+      [7, "Delivered"],
+      [8, "Delivered"]
     ])
   })
 })

@@ -658,7 +658,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
       100
     )
     store.commit([part], 100)
-    equal([store.control().window, store.view(100).runs[0]!.cursor], [left, 3])
+    equal([store.control().windows, store.view(100).runs[0]!.cursor], [[left], 3])
   },
   "pages through tries, newest first, and knows the run of each": (store) => {
     store.commit([started("conn_1"), settled(1, 3, done(1), retry(2, 500), dead(3))], 100)

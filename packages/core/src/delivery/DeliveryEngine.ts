@@ -25,7 +25,7 @@ import type { ReplayJob } from "../workspace/ReplayJob.ts"
 import * as Commands from "./Commands.ts"
 import type { RedriveFilter } from "./Deliveries.ts"
 import * as DeliveryLoop from "./DeliveryLoop.ts"
-import { policyOf, settingsOf } from "./DestinationSettings.ts"
+import { policyOf, type Settings, settingsOf } from "./DestinationSettings.ts"
 import * as FactLines from "./FactLines.ts"
 import type { Fact } from "./Facts.ts"
 import * as Plan from "./Plan.ts"
@@ -67,7 +67,7 @@ interface Stores {
 /** A driver for one version of the config. */
 interface Driven {
   readonly version: number
-  readonly settings: Pump.Settings
+  readonly settings: Settings
   readonly scope: Scope.Closeable
 }
 
@@ -225,7 +225,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   const runOnce = async (all: Stores): Promise<DeliveryLoop.Ended> => {
     try {
       const hasAnswers = await refreshHeads(all)
-      const pump = Pump.run(current)
+      const pump = Pump.pass(current)
       const journal = DeliveryJournal.make(all.journal)
       const next = await ports.run(Effect.provideService(pump, DeliveryJournal.DeliveryJournal, journal))
       const now = timer.now()

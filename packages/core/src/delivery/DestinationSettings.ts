@@ -1,5 +1,7 @@
 /** What a destination is delivered by: its own settings, its connections, and what its sink asks for. Pure. */
 import * as Effect from "effect/Effect"
+import type { UnavailableError } from "../Errors.ts"
+import type { Event } from "../event/Event.ts"
 import * as EventPath from "../event/EventPath.ts"
 import * as EventSecrets from "../event/EventSecrets.ts"
 import * as Filter from "../event/Filter.ts"
@@ -10,7 +12,33 @@ import type { Connection } from "../workspace/Connection.ts"
 import type { Destination } from "../workspace/Destination.ts"
 import type { DestinationConfig } from "../workspace/Registry.ts"
 import * as Policy from "./Policy.ts"
-import type * as Pump from "./Pump.ts"
+import type * as State from "./State.ts"
+
+/** What a connection does with an event before it is sent, compiled once for each version of the config. */
+export interface ConnectionSettings {
+  readonly filter: Filter.Filter
+  /** How many rules the filter has. */
+  readonly rules: number
+  /**
+   * What the ordering key is read from; without it the sink's own key, without that all events of the connection share
+   * one.
+   */
+  readonly orderingKey: EventPath.Read | undefined
+}
+
+/** What the pump needs to know of its destination, read anew before each window. */
+export interface Settings {
+  readonly destinationId: string
+  readonly configVersion: number
+  readonly driver: SinkDriver
+  readonly policy: Policy.Policy
+  readonly timeoutMs: number
+  /** Requests at once. */
+  readonly maxInFlight: number
+  readonly connections: ReadonlyMap<string, ConnectionSettings>
+  /** The events as the run must see them: with what they hide where anything reads it (see `EventSecrets.ts`). */
+  readonly open: (run: State.Run, events: ReadonlyArray<Event>) => Effect.Effect<ReadonlyArray<Event>, UnavailableError>
+}
 
 /** Requests of one connection that a window has: reading and settling cost the same for few as for many. */
 const WINDOW_REQUESTS = 4
@@ -18,10 +46,10 @@ const WINDOW_REQUESTS = 4
 const WINDOW_EVENTS_MAX = 3000
 const WINDOW_BYTES_MAX = 8 * 1024 * 1024
 
-type Settings = Pick<Destination, "ordering" | "retry" | "breaker" | "ratePerSecond" | "maxPending" | "maxInFlight">
+type Configured = Pick<Destination, "ordering" | "retry" | "breaker" | "ratePerSecond" | "maxPending" | "maxInFlight">
 
 /** By its own settings, for a sink that asks for nothing. */
-export const policyOf = ({ ordering, retry, breaker, ratePerSecond, maxPending }: Settings): Policy.Policy => ({
+export const policyOf = ({ ordering, retry, breaker, ratePerSecond, maxPending }: Configured): Policy.Policy => ({
   ordering,
   retry,
   breaker,
@@ -37,7 +65,7 @@ const smaller = (a: number | null, b: number | undefined): number | null =>
  * With what the sink asks for: of two rates the smaller one counts, and a window has several requests for each that may
  * be on its way, but is bounded (3000 events, 8 MiB).
  */
-const policyFor = (settings: Settings, { batch, limits }: Pick<SinkDriver, "batch" | "limits">): Policy.Policy => {
+const policyFor = (settings: Configured, { batch, limits }: Pick<SinkDriver, "batch" | "limits">): Policy.Policy => {
   const policy = policyOf(settings)
   const requests = settings.maxInFlight * WINDOW_REQUESTS
   const between = (least: number, wanted: number, most: number) => Math.min(Math.max(least, wanted), most)
@@ -58,7 +86,7 @@ const policyFor = (settings: Settings, { batch, limits }: Pick<SinkDriver, "batc
   }
 }
 
-const connectionSettings = ({ filterRules, orderingKey }: Connection): Pump.ConnectionSettings => ({
+const connectionSettings = ({ filterRules, orderingKey }: Connection): ConnectionSettings => ({
   filter: Filter.compile(filterRules),
   rules: filterRules.length,
   orderingKey: orderingKey === null ? undefined : EventPath.compile(orderingKey)
@@ -69,7 +97,7 @@ const opener = (
   { connections }: DestinationConfig,
   { reads = [] }: SinkDriver,
   vault: SecretVault["Service"]
-): Pump.Settings["open"] => {
+): Settings["open"] => {
   const open = EventSecrets.open(vault)
   const isRead = (rules: Connection["filterRules"]) => rules.some(({ field }) => Redaction.readsMasked(field))
   const reading = new Set(
@@ -82,11 +110,7 @@ const opener = (
 }
 
 /** What the pump of a destination works by, with the driver of its sink. */
-export const settingsOf = (
-  config: DestinationConfig,
-  driver: SinkDriver,
-  vault: SecretVault["Service"]
-): Pump.Settings => {
+export const settingsOf = (config: DestinationConfig, driver: SinkDriver, vault: SecretVault["Service"]): Settings => {
   const { version, destination, connections } = config
   return {
     destinationId: destination.id,

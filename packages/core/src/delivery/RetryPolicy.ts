@@ -1,11 +1,11 @@
 /**
- * When a failed delivery is tried again. The policy is an Effect `Schedule`; `delayAfter` is the same rule as a pure
- * function, for the durable pump, which cannot hold a schedule in memory over days. A law test proves that both agree.
+ * When a failed delivery is tried again. The rule is an Effect `Schedule` without a state of its own: what the journal
+ * keeps of a failed try is its input, so that it is stepped over days, by whichever process. `delayAfter` is one step.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Random from "effect/Random"
+import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 
@@ -38,41 +38,44 @@ export const defaultPolicy: RetryPolicy = {
 
 const JITTER = 0.1
 
-/** Milliseconds after failed try number `attempt` (from 1) without jitter, or `undefined` when it was the last. */
-const baseDelay = (policy: RetryPolicy, attempt: number): number | undefined => {
-  if (!policy.enabled || attempt > policy.maxRetries) return undefined
-  const first = policy.intervals[0]
-  const seconds = {
-    exponential: policy.intervals[Math.min(attempt, policy.intervals.length) - 1] ?? first,
-    linear: first * attempt,
-    fixed: first
-  }[policy.backoff]
-  return seconds * 1000
+export interface FailedTry {
+  readonly policy: RetryPolicy
+  /** 1 is the first try. */
+  readonly attempt: number
+  /** Uniform in [0, 1). */
+  readonly random01: number
 }
 
-const jittered = (policy: RetryPolicy, millis: number, random01: number): number =>
-  policy.jitter ? Math.round(millis * (1 - JITTER + 2 * JITTER * random01)) : millis
+/** Seconds after a failed try, without jitter. */
+const interval = ({ backoff, intervals }: RetryPolicy, attempt: number): number => {
+  const first = intervals[0]
+  switch (backoff) {
+    case "exponential":
+      return intervals[Math.min(attempt, intervals.length) - 1] ?? first
+    case "linear":
+      return first * attempt
+    case "fixed":
+      return first
+  }
+}
+
+/** Ends when no try is left. Its output is the number of the failed try. */
+export const schedule: Schedule.Schedule<number, FailedTry> = Schedule.fromStep(
+  Effect.succeed((_now: number, { policy, attempt, random01 }: FailedTry) => {
+    if (!policy.enabled || attempt > policy.maxRetries) return Cause.done(attempt)
+    const spread = policy.jitter ? 1 - JITTER + 2 * JITTER * random01 : 1
+    const delay = Duration.millis(Math.round(interval(policy, attempt) * 1000 * spread))
+    return Effect.succeed<[number, Duration.Duration]>([attempt, delay])
+  })
+)
+const step = Effect.runSync(Schedule.toStep(schedule))
 
 /**
  * Milliseconds to wait after failed try number `attempt` (1 is the first try), or `undefined` when no try is left.
- * `random01` is uniform in [0, 1).
+ * `random01` is uniform in [0, 1). A step has its result at once, so no fiber is made for it: a window of failures asks
+ * once for each of its events.
  */
 export const delayAfter = (policy: RetryPolicy, attempt: number, random01: number): number | undefined => {
-  const millis = baseDelay(policy, attempt)
-  return millis === undefined ? undefined : jittered(policy, millis, random01)
+  const next = Effect.runSyncExit(step(0, { policy, attempt, random01 }))
+  return Exit.isSuccess(next) ? Duration.toMillis(next.value[1]) : undefined
 }
-
-/** The policy as a Schedule, whose output is the number of the failed try. */
-export const schedule = (policy: RetryPolicy): Schedule.Schedule<number> =>
-  Schedule.fromStepWithMetadata(
-    Effect.succeed(({ attempt }: Schedule.InputMetadata<unknown>) => {
-      const millis = baseDelay(policy, attempt)
-      return millis === undefined
-        ? Cause.done(attempt)
-        : Effect.succeed<[number, Duration.Duration]>([attempt, Duration.millis(millis)])
-    })
-  ).pipe(
-    Schedule.modifyDelay(({ duration }) =>
-      Effect.map(Random.next, (random01) => Duration.millis(jittered(policy, Duration.toMillis(duration), random01)))
-    )
-  )

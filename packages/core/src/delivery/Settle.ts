@@ -91,10 +91,8 @@ const sinceLastGood = (seen: ReadonlyArray<CircuitBreaker.Observation>): Readonl
   )
 
 /** The breaker after a request of a window has come to its end. */
-export const observe = (
-  breaker: CircuitBreaker.Breaker,
-  request: ReadonlyArray<Handled>
-): CircuitBreaker.Breaker => CircuitBreaker.observe(breaker, observations(request))
+export const observe = (breaker: CircuitBreaker.Breaker, request: ReadonlyArray<Handled>): CircuitBreaker.Breaker =>
+  CircuitBreaker.observe(breaker, observations(request))
 
 /** Whether to start no further send of this window: the breaker will open, or the destination waits or pauses. */
 export const mustStop = (

@@ -131,6 +131,13 @@ export const eventKey = (run: RunId, seq: number): string => `${run}/${seq}`
 const OUTAGE: ReadonlyArray<Reason> = ["Unavailable", "TimedOut", "Unknown"]
 export const isOutage = (reason: Reason): boolean => OUTAGE.includes(reason)
 
+/**
+ * Whether something came from outside between the two: each change (paused, disabled, reconfigured) has a new version,
+ * but for cancelled replays.
+ */
+export const isChanged = (before: Control, now: Control): boolean =>
+  before.configVersion !== now.configVersion || before.cancellations !== now.cancellations
+
 const othersThan = (run: RunId, { windows }: Control): ReadonlyArray<Window> => windows.filter((one) => one.run !== run)
 
 /** The fold of a control's facts; facts about single events leave it as it is. */

@@ -1,0 +1,172 @@
+/** A window of several runs: what each has to send goes out together, and nothing of one holds up another. */
+import { it } from "@effect/vitest"
+import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
+import type { Settings } from "@hookstream/core/delivery/DestinationSettings"
+import * as Policy from "@hookstream/core/delivery/Policy"
+import * as Pump from "@hookstream/core/delivery/Pump"
+import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
+import { newEvent } from "@hookstream/core/event/Event"
+import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
+import * as EventLog from "@hookstream/core/log/EventLog"
+import { delivered, failed, type OutboundEvent, type Outcome } from "@hookstream/core/sink/Sink"
+import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { describe, expect } from "vitest"
+import { nodeSql } from "./NodeSql.ts"
+
+const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+const routeOf = (n: number) => String(n).padStart(9, "0")
+
+interface Given {
+  /** Events of each log. */
+  readonly events: ReadonlyArray<number>
+  readonly answer?: (event: OutboundEvent) => Outcome
+  readonly policy?: Partial<Policy.Policy>
+  readonly size?: number
+  /** Logs that cannot be read, by their number from 0. */
+  readonly away?: ReadonlySet<number>
+}
+/** A destination that is connected to so many logs; a request takes 100 ms. */
+const given = ({ events, answer = () => delivered({}), policy, size = 1, away = new Set() }: Given) => {
+  const journal = DeliveryJournal.makeStore(nodeSql())
+  const requests: Array<ReadonlyArray<string>> = []
+  const stores = new Map<string, EventLog.EventLogStore>()
+  for (const [n, count] of events.entries()) {
+    const owner = { sourceId: `src_${n}`, route: routeOf(n) }
+    const store = EventLogMemory.makeMemory(owner)
+    const event = newEvent(meta, new Uint8Array(size))
+    store.append(Array.from({ length: count }, () => ({ event, token: "", now: 0 })))
+    if (!away.has(n)) stores.set(owner.route, store)
+    const connection = `conn_${String(n).padStart(3, "0")}`
+    journal.commit([{ _tag: "ConnectionStarted", connection, ...owner, after: 0 }], 0)
+    journal.raiseHead(owner.sourceId, count)
+  }
+  const settings: Settings = {
+    open: (_, events) => Effect.succeed(events),
+    destinationId: "dst_1",
+    configVersion: 0,
+    timeoutMs: 60_000,
+    maxInFlight: 2,
+    policy: {
+      ordering: "none",
+      retry: { ...defaultPolicy, jitter: false },
+      breaker: { ...defaultSettings, enabled: false },
+      limits: Policy.unlimited,
+      maxPending: 1000,
+      window: { events: 100, bytes: 1e6 },
+      ...policy
+    },
+    connections: new Map(),
+    driver: {
+      batch: { maxEvents: 100, maxBytes: 1e6 },
+      check: Effect.succeed([]),
+      send: (batch) =>
+        Effect.suspend(() => {
+          requests.push(batch.map(({ event, connectionId }) => `${connectionId.slice(-1)}/${event.seq}`))
+          return Effect.as(Effect.sleep(100), batch.map(answer))
+        })
+    }
+  }
+  const pump = Pump.pass(Effect.succeed(settings)).pipe(
+    Effect.provide(Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(stores)))
+  )
+  return {
+    journal,
+    requests,
+    stores,
+    /** One pass of the pump, with the time that it needs. */
+    pass: Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(pump)
+      yield* TestClock.adjust("20 seconds")
+      return yield* Fiber.join(fiber)
+    }),
+    /** A pass that ends with its process, after so many milliseconds. */
+    killedAfter: (ms: number) =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(pump)
+        yield* TestClock.adjust(ms)
+        yield* Fiber.interrupt(fiber)
+      })
+  }
+}
+
+describe("a window of several runs", () => {
+  it.effect("sends one event of each of sixty logs in one request", () =>
+    Effect.gen(function* () {
+      const { pass, requests, journal } = given({ events: Array.from({ length: 60 }, () => 1) })
+      expect(yield* pass).toBeNull()
+      expect(requests.map(({ length }) => length)).toEqual([60])
+      expect(journal.runs().map(({ cursor, delivered }) => [cursor, delivered])).toEqual(
+        Array.from({ length: 60 }, () => [1, 1])
+      )
+      const facts = journal.facts().filter(({ _tag }) => _tag === "WindowPlanned" || _tag === "WindowSettled")
+      expect(facts).toHaveLength(120)
+      expect(journal.control().windows).toEqual([])
+    })
+  )
+  it.effect("leaves every one of its runs open when the process ends, and each is sent again", () =>
+    Effect.gen(function* () {
+      const { pass, killedAfter, requests, journal } = given({ events: [2, 1, 3] })
+      yield* killedAfter(50)
+      expect(journal.control().windows.map(({ run, hi }) => [run, hi])).toEqual([
+        ["conn_000", 2],
+        ["conn_001", 1],
+        ["conn_002", 3]
+      ])
+      expect(yield* pass).toBeNull()
+      const all = ["0/1", "0/2", "1/1", "2/1", "2/2", "2/3"]
+      expect(requests[0]).toEqual(all)
+      // What may have ended the process is sent alone.
+      expect(requests.slice(1).flat().toSorted()).toEqual(all)
+      expect(journal.control().windows).toEqual([])
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
+    })
+  )
+  it.effect("goes without a log that cannot be read, which is asked again soon", () =>
+    Effect.gen(function* () {
+      const { pass, requests, journal } = given({ events: [1, 1, 1], away: new Set([1]) })
+      expect(yield* pass).toBe(1100)
+      expect(requests).toEqual([["0/1", "2/1"]])
+      expect(journal.runs().map(({ cursor }) => cursor)).toEqual([1, 0, 1])
+    })
+  )
+  it.effect("retries what is due of all of them together", () =>
+    Effect.gen(function* () {
+      let isDown = true
+      const answer = () => (isDown ? failed("Unavailable", "down") : delivered({}))
+      const { pass, requests, journal } = given({ events: [1, 2], answer })
+      expect(yield* pass).toBe(30_100)
+      isDown = false
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* pass).toBeNull()
+      // What failed with others is sent alone.
+      expect(requests.slice(1).flat().toSorted()).toEqual(["0/1", "1/1", "1/2"])
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
+    })
+  )
+  it.effect("has a reason for each event that failed, and delivers the others", () =>
+    Effect.gen(function* () {
+      const answer = ({ event, connectionId }: OutboundEvent) =>
+        connectionId === "conn_001" && event.seq === 2 ? failed("Rejected", "no") : delivered({})
+      const { pass, journal } = given({ events: [2, 3], answer })
+      expect(yield* pass).toBeNull()
+      expect(journal.runs().map(({ delivered }) => delivered)).toEqual([2, 2])
+      expect(journal.deadLetters(null, 9).letters).toMatchObject([{ connection: "conn_001", seq: 2 }])
+    })
+  )
+  it.effect("holds no more bytes than it may, and takes what it left next", () =>
+    Effect.gen(function* () {
+      const { pass, requests, journal } = given({
+        events: Array.from({ length: 20 }, () => 1),
+        size: 1000,
+        policy: { window: { events: 100, bytes: 4000 } }
+      })
+      expect(yield* pass).toBeNull()
+      // Four logs are read at once, so that the last of them may be too many.
+      expect(Math.max(...requests.map(({ length }) => length))).toBeLessThanOrEqual(7)
+      expect(requests.flat()).toHaveLength(20)
+      expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
+    })
+  )
+})
