@@ -71,7 +71,7 @@ const setUp = (head: DeliveryEngine.DeliveryPeers["head"] = async () => 0) => {
       }
     },
     peers: { head },
-    run: () => Promise.resolve(null as never)
+    execute: () => Promise.resolve(null as never)
   })
   return { object, engine, queries }
 }

@@ -378,7 +378,7 @@ describe("what is told of a try", () => {
 })
 
 describe("a destination", () => {
-  it.effect("that is gone sends nothing, and asks for no further run", () =>
+  it.effect("that is gone sends nothing, and asks for no further pass", () =>
     Effect.gen(function* () {
       const { layer, sent } = given(3, ok)
       expect(yield* Pump.pass(Effect.succeed(undefined)).pipe(Effect.provide(layer))).toBeNull()

@@ -31,15 +31,25 @@ interface Given {
   readonly filter?: ConnectionSettings["filter"]
   readonly orderingKey?: ConnectionSettings["orderingKey"]
   readonly maxEvents?: number
+  readonly maxInFlight?: number
   /** What the pump sees of the log. */
   readonly seen?: (store: EventLog.EventLogStore) => EventLog.EventLogStore
 }
 const META_BYTES = newEvent(meta, new Uint8Array()).meta.length
 
-/** A destination with a log of `events` events, which it sends one after the other. */
+/** A destination with a log of `events` events, which it sends one after the other, unless said otherwise. */
 const given = (
   events: number,
-  { send = ok, size = 1, policy, filter = () => undefined, orderingKey, maxEvents = 1, seen = (log) => log }: Given
+  {
+    send = ok,
+    size = 1,
+    policy,
+    filter = () => undefined,
+    orderingKey,
+    maxEvents = 1,
+    maxInFlight = 1,
+    seen = (log) => log
+  }: Given
 ) => {
   const store = EventLogMemory.makeMemory(log)
   const journal = DeliveryMemory.makeMemory()
@@ -53,7 +63,7 @@ const given = (
     destinationId: "dst_1",
     configVersion: 0,
     timeoutMs: 60_000,
-    maxInFlight: 1,
+    maxInFlight,
     policy: {
       ordering: "none",
       retry: { ...defaultPolicy, jitter: false },
@@ -367,7 +377,7 @@ describe("a log that does not answer", () => {
   )
 })
 
-describe("a window that was read when the time of the run was up", () => {
+describe("a window that was read when the time of the pass was up", () => {
   it.effect("is begun all the same, so that a slow log does not stop everything", () =>
     Effect.gen(function* () {
       const policy = { window: { events: 1, bytes: Policy.WINDOW_BYTES } }
@@ -377,6 +387,61 @@ describe("a window that was read when the time of the run was up", () => {
       yield* TestClock.adjust("2 minutes")
       expect(yield* Fiber.join(fiber)).toBe(58_000)
       expect(sent).toEqual([1, 2])
+    })
+  )
+})
+
+describe("a slot that has nothing to send", () => {
+  /** The most requests that were on their way at once, of those that `counts`. */
+  const counting = (send: SinkDriver["send"], counts: (size: number) => boolean) => {
+    const seen = { now: 0, most: 0 }
+    const counted: SinkDriver["send"] = (batch, tell) => {
+      if (!counts(batch.length)) return send(batch, tell)
+      seen.most = Math.max(seen.most, ++seen.now)
+      return Effect.ensuring(
+        send(batch, tell),
+        Effect.sync(() => seen.now--)
+      )
+    }
+    return { seen, counted }
+  }
+  it.effect("takes one of the halves of a request that was too large", () =>
+    Effect.gen(function* () {
+      const tooLarge = after(10, () => Effect.fail(new SinkError({ reason: "TooLarge", detail: "413" })))
+      const halving: SinkDriver["send"] = (batch, tell) => (batch.length > 2 ? tooLarge : after(10, ok))(batch, tell)
+      const { seen, counted } = counting(halving, (size) => size <= 2)
+      const { runFor, requests } = given(4, { send: counted, maxEvents: 4, maxInFlight: 3 })
+      yield* runFor(1)
+      expect(requests).toEqual([
+        [1, 2, 3, 4],
+        [1, 2],
+        [3, 4]
+      ])
+      expect(seen.most).toBe(2)
+    })
+  )
+  it.effect("takes the next of a key when the one before has ended", () =>
+    Effect.gen(function* () {
+      const { seen, counted } = counting(after(10, ok), () => true)
+      const orderingKey: ConnectionSettings["orderingKey"] = ({ event }) => event.seq % 2
+      const policy = { ordering: "key" } as const
+      const { runFor, sent } = given(6, { send: counted, maxInFlight: 3, policy, orderingKey })
+      yield* runFor(1)
+      expect([sent, seen.most]).toEqual([[1, 2, 3, 4, 5, 6], 2])
+    })
+  )
+})
+
+describe("a window whose time is up", () => {
+  it.effect("still sends the halves of what was on its way, and nothing else", () =>
+    Effect.gen(function* () {
+      const late: SinkDriver["send"] = (batch, tell) =>
+        batch.length > 1
+          ? after(31_000, () => Effect.fail(new SinkError({ reason: "TooLarge", detail: "413" })))(batch, tell)
+          : ok(batch, tell)
+      const { runFor, requests } = given(6, { send: late, maxEvents: 2, maxInFlight: 2 })
+      yield* runFor(60)
+      expect(requests).toEqual([[1, 2], [3, 4], [1], [2], [3], [4]])
     })
   )
 })

@@ -1,5 +1,5 @@
 /**
- * The whole pipeline in virtual time under generated commands and faults. A run of the pump may end at any send or
+ * The whole pipeline in virtual time under generated commands and faults. A pass of the pump may end at any send or
  * commit, as a killed process does; what is committed stays, what is in memory is gone. Afterwards the faults stop, and
  * the history is checked against the promises. A failure prints a replay token.
  *
@@ -47,7 +47,7 @@ const Mode = Schema.Literals([
   "no topic",
   "too large"
 ])
-/** A run of the pump, to its end or into a crash. */
+/** A pass of the pump, to its end or into a crash. */
 const Step = Schema.Union([
   Schema.Struct({ _tag: Schema.Literal("Run") }),
   Schema.Struct({
@@ -295,7 +295,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     EventLog.layerStores(new Map([[log.route, events]]))
   )
 
-  /** One run of the pump, in as much virtual time as it needs; a crash ends it as a killed process ends. */
+  /** One pass of the pump, in as much virtual time as it needs; a crash ends it as a killed process ends. */
   const run = Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(Pump.pass(current).pipe(Effect.provide(layer), Effect.exit))
     for (let i = 0; i < 100 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust(TIMEOUT)

@@ -35,7 +35,7 @@ const setUp = (peers: Partial<WorkspaceEngine.WorkspacePeers> = {}) => {
     }
     return WorkspaceEngine.make({
       ...ports,
-      run: (effect) =>
+      execute: (effect) =>
         Effect.runPromise(effect.pipe(Effect.provideService(Clock.Clock, clock), Effect.provide(Logger.layer([])))),
       peers: {
         claimLog: async () => true,
@@ -124,7 +124,7 @@ describe("a workspace that nobody has claimed", () => {
     const object = fakeObject()
     const engine = WorkspaceEngine.make({
       ...object.ports(),
-      run: Effect.runPromise,
+      execute: Effect.runPromise,
       peers: {
         claimLog: hangs,
         configureLog: hangs,

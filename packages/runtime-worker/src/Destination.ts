@@ -18,7 +18,7 @@ export class Destination extends DurableObject<Env> {
     this.#engine = DeliveryEngine.make({
       ...portsOf(ctx),
       peers: { head: async (source) => (await env.SOURCE_LOG.getByName(routeOf(source)).stats()).count },
-      run: (effect) => runtimeOf(env).runPromise(effect)
+      execute: (effect) => runtimeOf(env).runPromise(effect)
     })
   }
 

@@ -17,16 +17,15 @@ import type { IngestTarget } from "@hookstream/core/secret/IdKeys"
 import type { SecretVault } from "@hookstream/core/secret/SecretVault"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
-import { isRetryable } from "./internal/call.ts"
+import { patientlyAfter } from "./internal/call.ts"
 import { print } from "./internal/print.ts"
 
 const PREFIX = "/v1/ingest/"
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 /** Seconds after which a sender should repeat. */
 const RETRY_AFTER = 5
-/** A lost reply is asked for again with the same token, so that one request makes one event. */
-const TRIES = 3
-const PAUSE_MS = 50
+/** How often an event is made ready anew, because what its source leaves out was changed meanwhile. */
+const ROUNDS = 3
 
 /** Headers and query, which are stored with the event; the platform allows no more than twice as many. */
 const MAX_META_BYTES = 64 * 1024
@@ -49,23 +48,31 @@ export const targetOf = (url: string): Target | undefined => {
   return { token: url.slice(path + PREFIX.length, end), query: url.slice(end + 1) }
 }
 
-/** Appends to the log, again with the same token when its reply was lost. `undefined`: the log could not be reached. */
+/**
+ * Appends to the log. A lost reply is asked for again with the same token, so that one request makes one event.
+ * `undefined`: the log could not be reached.
+ */
 const append = async (
   env: Env,
   { route, ...target }: IngestTarget,
   what: Pick<AppendRequest, "event" | "redacted">
 ): Promise<AppendReply | undefined> => {
   const token = crypto.randomUUID()
-  for (let attempt = 1; attempt <= TRIES; attempt++) {
-    try {
-      return await env.SOURCE_LOG.getByName(route).append({ ...target, ...what, token, repeated: attempt > 1 })
-    } catch (error) {
-      print(line("warn", "the log did not answer an append", { source: shown(target.sourceId), attempt }, error))
-      if (!isRetryable(error)) return undefined
-      await scheduler.wait(PAUSE_MS * attempt)
-    }
+  let attempt = 0
+  const ask = (): Promise<AppendReply> =>
+    env.SOURCE_LOG.getByName(route).append({ ...target, ...what, token, repeated: ++attempt > 1 })
+  const tellLost = (error: unknown): void =>
+    print(line("warn", "the log did not answer an append", { source: shown(target.sourceId), attempt }, error))
+  try {
+    // Nearly always this is the only try: it costs no fiber.
+    return await ask()
+  } catch (lost) {
+    tellLost(lost)
+    const again = Effect.tryPromise({ try: ask, catch: (cause) => cause }).pipe(
+      Effect.tapError((error) => Effect.sync(() => tellLost(error)))
+    )
+    return await Effect.runPromise(patientlyAfter(lost, again).pipe(Effect.orElseSucceed(() => undefined)))
   }
-  return undefined
 }
 
 /** What sources leave out, as far as this isolate has been told: most leave out nothing. */
@@ -82,8 +89,7 @@ const store = async (
   came: { readonly meta: EventMeta; readonly body: Uint8Array }
 ): Promise<Exclude<AppendReply, { readonly _tag: "Redact" }> | undefined> => {
   const { sourceId } = target
-  // Each round has another list, which somebody changed meanwhile.
-  for (let round = 0; round < TRIES; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const redacted = redactions.get(sourceId) ?? []
     const { meta, body } = Redaction.redact(redacted, came.meta, came.body)
     const event = newEvent(await EventSecrets.seal(vault, sourceId, meta), body)

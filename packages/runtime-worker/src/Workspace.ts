@@ -20,7 +20,7 @@ export class Workspace extends DurableObject<Env> {
     const destination = (id: string) => env.DESTINATION.getByName(id)
     this.#engine = WorkspaceEngine.make({
       ...portsOf(ctx),
-      run: (effect) => runtimeOf(env).runPromise(effect),
+      execute: (effect) => runtimeOf(env).runPromise(effect),
       peers: {
         claimLog: (source) => log(source).claim(source),
         configureLog: (source, config) => log(source).configure(config),

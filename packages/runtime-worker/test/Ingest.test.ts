@@ -13,17 +13,26 @@ const idKeys = IdKeys.make(`1:${Buffer.alloc(32, 1).toString("base64")}`)
 const sourceId = Ids.makeSourceId("89abcdef", "0123abcde")
 const oldId = idOfVersion1("89abcdef", "0123abcde")
 
-/** The edge in front of logs that answer so; which were woken, and with what. */
-const edge = (reply: AppendReply | Error) => {
-  const woken: Array<{ readonly route: string; readonly request: AppendRequest }> = []
+/**
+ * The edge in front of logs that answer so, one reply after the other, the last one for ever; which were woken, when, and
+ * with what. As with Cloudflare's, a stub that has failed is broken.
+ */
+const edge = (...replies: ReadonlyArray<AppendReply | Error>) => {
+  const woken: Array<{ readonly route: string; readonly at: number; readonly request: AppendRequest }> = []
   const SOURCE_LOG = {
-    getByName: (route: string) => ({
-      append: async (request: AppendRequest) => {
-        woken.push({ route, request })
-        if (reply instanceof Error) throw reply
-        return reply
+    getByName: (route: string) => {
+      let isBroken = false
+      return {
+        append: async (request: AppendRequest) => {
+          if (isBroken) throw new Error("the stub is broken")
+          const reply = replies[Math.min(woken.length, replies.length - 1)]!
+          woken.push({ route, at: Date.now(), request })
+          if (!(reply instanceof Error)) return reply
+          isBroken = true
+          throw reply
+        }
       }
-    })
+    }
   }
   const gateway = {
     env: { SOURCE_LOG } as object as Env,
@@ -114,5 +123,62 @@ describe("the edge of ingest", () => {
     expect(logged).toHaveLength(2)
     expect(logged.join()).toContain(sourceId)
     expect(logged.join()).not.toMatch(new RegExp(`${oldId}|ing_`))
+  })
+})
+
+describe("a log that does not answer", () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ now: 0 })
+    vi.spyOn(console, "warn").mockImplementation(() => {})
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+    vi.restoreAllMocks()
+  })
+  const accepted: AppendReply = { _tag: "Accepted", id: "evt_1" }
+  const reset = () => Object.assign(new Error("the object was reset"), { retryable: true })
+  const overloaded = () => Object.assign(new Error("overloaded"), { retryable: true, overloaded: true })
+  const token = idKeys.ingestToken(sourceId, 1)
+  /** The answer, and what the log was asked, in as much virtual time as it needs. */
+  const posted = async (...replies: ReadonlyArray<AppendReply | Error>) => {
+    const { woken, post } = edge(...replies)
+    const answer = post(await token)
+    let isAnswered = false
+    void answer.then(() => {
+      isAnswered = true
+    })
+    while (!isAnswered) await vi.advanceTimersByTimeAsync(10)
+    return { ...(await answer), woken, tokens: new Set(woken.map(({ request }) => request.token)) }
+  }
+
+  it("because it resets is asked again for one event, until it has it", async () => {
+    const { status, text, woken, tokens } = await posted(reset(), reset(), reset(), reset(), accepted)
+    expect([status, JSON.parse(text).event_id]).toEqual([200, "evt_1"])
+    expect(tokens.size).toBe(1)
+    expect(woken.map(({ request }) => request.repeated)).toEqual([false, true, true, true, true])
+  })
+  it.each([
+    [0, 2700, 2900],
+    [0.5, 3400, 3600],
+    [0.999, 4100, 4300]
+  ])("is waited for with jitter (%d), within the sender's patience", async (random, least, most) => {
+    vi.spyOn(Math, "random").mockReturnValue(random)
+    const { status, headers, woken, tokens } = await posted(reset())
+    expect([status, headers.get("retry-after")]).toEqual([503, "5"])
+    expect([woken.length, tokens.size]).toEqual([7, 1])
+    expect(Date.now()).toBeGreaterThan(least)
+    expect(Date.now()).toBeLessThan(most)
+    const waits = woken.slice(1).map(({ at }, i) => at - woken[i]!.at)
+    expect(waits[0]).toBeGreaterThanOrEqual(44)
+    for (const [i, wait] of waits.slice(1).entries()) expect(wait).toBeGreaterThan(1.5 * waits[i]!)
+  })
+  it("because it is overloaded is left alone, and the sender repeats", async () => {
+    const { status, headers, woken } = await posted(overloaded(), accepted)
+    expect([status, headers.get("retry-after"), woken.length]).toEqual([503, "5", 1])
+    expect((await posted(reset(), overloaded(), accepted)).woken).toHaveLength(2)
+  })
+  it("for another reason is not asked again", async () => {
+    const { status, woken } = await posted(new Error("a defect"), accepted)
+    expect([status, woken.length]).toEqual([503, 1])
   })
 })

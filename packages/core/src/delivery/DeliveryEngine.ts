@@ -1,8 +1,8 @@
 /**
  * The engine of a destination: everything that its object decides. It takes its configuration and commands, hears
- * wake-ups, and runs the pump until nothing is due.
+ * wake-ups, and lets the pump work until nothing is due.
  *
- * No single trigger is trusted: an alarm stands behind every run, a new instance looks for work, and it asks the logs
+ * No single trigger is trusted: an alarm stands behind every pass, a new instance looks for work, and it asks the logs
  * how far they are, because a wake-up may have been lost with the instance before it.
  */
 import * as Effect from "effect/Effect"
@@ -44,16 +44,16 @@ export type PumpServices = EventLog | SinkRegistry | SecretVault | HttpClient
 export interface DeliveryPorts extends EnginePorts {
   readonly peers: DeliveryPeers
   /** Runs an effect with the services of the deployment. */
-  readonly run: <A>(effect: Effect.Effect<A, never, PumpServices>) => Promise<A>
+  readonly execute: <A>(effect: Effect.Effect<A, never, PumpServices>) => Promise<A>
 }
 
 /**
- * While a run goes on an alarm stands behind it, so that a killed process goes on after at most this many milliseconds.
+ * While a pass goes on an alarm stands behind it, so that a killed process goes on after at most this many milliseconds.
  */
 const SAFETY_NET = 5000
 /** How long a log withholds wake-ups from a destination that may not read, in milliseconds. */
 const REST = 2000
-/** Milliseconds after a run that failed unexpectedly, and until a log that did not answer is asked again. */
+/** Milliseconds after a pass that failed unexpectedly, and until a log that did not answer is asked again. */
 const AFTER_FAILURE = 5000
 /** Milliseconds in which a log says how far it is. */
 const HEAD_DEADLINE = 2000
@@ -79,7 +79,7 @@ export interface DeliveryEngine {
   /**
    * The log of this source has events up to `head`. Answers at once, with the milliseconds for which the destination
    * needs no further wake-up: while it may not read, a busy log is spared the calls, and the logs are asked before the
-   * next run.
+   * next pass.
    */
   readonly wake: (sourceId: SourceId, head: number) => number
   readonly timeline: (sourceId: SourceId, seq: number) => ReadonlyArray<DeliveryJournal.Entry>
@@ -188,7 +188,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   }
 
   // -------------------------------------------------------------------------------------------------------------------
-  // Running the pump
+  // Passes of the pump
 
   /** When there is something to do, in milliseconds since 1970: now or later, `null` when nothing is known of. */
   const nextDue = ({ journal, config }: Stores): number | null => {
@@ -221,13 +221,14 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     return driven.settings
   })
   const headsKnown = (all: Stores): boolean => sources(all).every((source) => known.has(source))
-  /** Runs the pump once. Never rejects. */
-  const runOnce = async (all: Stores): Promise<DeliveryLoop.Ended> => {
+  /** One pass of the pump. Never rejects. */
+  const pass = async (all: Stores): Promise<DeliveryLoop.Ended> => {
     try {
       const hasAnswers = await refreshHeads(all)
-      const pump = Pump.pass(current)
       const journal = DeliveryJournal.make(all.journal)
-      const next = await ports.run(Effect.provideService(pump, DeliveryJournal.DeliveryJournal, journal))
+      const next = await ports.execute(
+        Effect.provideService(Pump.pass(current), DeliveryJournal.DeliveryJournal, journal)
+      )
       const now = timer.now()
       const again = hasAnswers ? null : now + AFTER_FAILURE
       return {
@@ -245,19 +246,19 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       }
     }
   }
-  const runUntilRest = async (all: Stores): Promise<void> => {
+  const passUntilRest = async (all: Stores): Promise<void> => {
     for (;;) {
-      const step = DeliveryLoop.ended(loop, await runOnce(all))
+      const step = DeliveryLoop.ended(loop, await pass(all))
       loop = step.state
       if (step.alarmAt !== null) alarm.atLatest(step.alarmAt)
-      if (!step.run) return
+      if (!step.pass) return
     }
   }
-  /** There may be something to do: runs the pump, once more when it runs already. */
+  /** There may be something to do: a pass of the pump, or one more after that which goes on. */
   const start = (all: Stores): void => {
     const step = DeliveryLoop.requested(loop)
     loop = step.state
-    if (step.run) running = runUntilRest(all)
+    if (step.pass) running = passUntilRest(all)
   }
   /** There is something to do. It is done even when this process ends: the alarm stands behind it. */
   const request = (all: Stores): void => {
@@ -375,7 +376,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       if (stores === undefined) return
       try {
         const due = nextDue(stores)
-        // While the run goes on another alarm stands behind it. A new instance does not know yet what the logs have.
+        // While the pass goes on another alarm stands behind it. A new instance does not know yet what the logs have.
         if (!headsKnown(stores) || (due !== null && due <= timer.now())) alarm.atLatest(timer.now() + SAFETY_NET)
       } catch (error) {
         // An alarm that fails six times is deleted for good: nothing is thrown out of here.

@@ -1,6 +1,6 @@
 /**
- * The loop of a destination's object, as a state machine: when the pump runs, whether it runs once more, and when the
- * alarm fires next. Pure.
+ * The loop of a destination's object, as a state machine: when the pump works, whether another pass of it follows,
+ * and when the alarm fires next. Pure.
  *
  * ```
  * resting ──requested──▶ running ──ended──▶ running   (something came meanwhile, or logs must be asked)
@@ -9,12 +9,12 @@
  */
 
 export type State =
-  /** Nothing runs. The alarm, a wake-up or a change starts the next run. */
+  /** Nothing runs. The alarm, a wake-up or a change starts the next pass. */
   | { readonly _tag: "Resting" }
-  /** The pump runs. `requested`: something came that this run may not have seen. */
+  /** A pass goes on. `requested`: something came that it may not have seen. */
   | { readonly _tag: "Running"; readonly requested: boolean }
 
-/** How a run of the pump came to its end. */
+/** How a pass of the pump came to its end. */
 export interface Ended {
   /** When the pump has something to do, in milliseconds since 1970; `null` when it waits for a wake-up or a change. */
   readonly next: number | null
@@ -25,8 +25,8 @@ export interface Ended {
 
 export interface Step {
   readonly state: State
-  /** Start a run of the pump. */
-  readonly run: boolean
+  /** Start a pass of the pump. */
+  readonly pass: boolean
   /** Set the alarm to this time at the latest; `null`: it is not needed. */
   readonly alarmAt: number | null
 }
@@ -36,16 +36,16 @@ export const initial: State = { _tag: "Resting" }
 /** A wake-up, a change, a command or the alarm: there may be something to do. */
 export const requested = (state: State): Step => ({
   state: { _tag: "Running", requested: state._tag === "Running" },
-  run: state._tag === "Resting",
+  pass: state._tag === "Resting",
   alarmAt: null
 })
 
-const again: Step = { state: { _tag: "Running", requested: false }, run: true, alarmAt: null }
-const rest = (alarmAt: number | null): Step => ({ state: initial, run: false, alarmAt })
+const again: Step = { state: { _tag: "Running", requested: false }, pass: true, alarmAt: null }
+const rest = (alarmAt: number | null): Step => ({ state: initial, pass: false, alarmAt })
 
-/** A run of the pump has ended. */
+/** A pass of the pump has ended. */
 export const ended = (state: State, { next, now, headsKnown }: Ended): Step => {
-  // The pump has used up its time: the alarm begins the next run, so that the object is not held by one request for
+  // The pump has used up its time: the alarm begins the next pass, so that the object is not held by one request for
   // ever.
   if (next !== null && next <= now) return rest(next)
   if (state._tag === "Running" && state.requested) return again

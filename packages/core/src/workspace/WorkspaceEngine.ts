@@ -27,7 +27,7 @@ export interface WorkspacePeers {
 
 export interface WorkspacePorts extends EnginePorts {
   readonly peers: WorkspacePeers
-  readonly run: <A>(effect: Effect.Effect<A>) => Promise<A>
+  readonly execute: <A>(effect: Effect.Effect<A>) => Promise<A>
 }
 
 /** Milliseconds until what could not be told of a change is told again; they double, up to the longest. */
@@ -83,7 +83,7 @@ export const make = (ports: WorkspacePorts): WorkspaceEngine => {
   }
   /** Tells these targets (`null`: all) what waits for them; answers those that could not be reached. */
   const flush = (targets: ReadonlyArray<string> | null): Promise<ReadonlyArray<string>> =>
-    ports.run(
+    ports.execute(
       Outbox.flush(need(), targets, (target, entries) =>
         Effect.tryPromise({ try: () => tell(target, entries), catch: (cause) => cause })
       )

@@ -203,7 +203,7 @@ export const makeGateway = (
         peers: {
           head: async (source) => (await call(life, logOf(routeOf(source)), (log) => log.stats())).count
         },
-        run: (effect) => Effect.runPromiseWith(services)(effect)
+        execute: (effect) => Effect.runPromiseWith(services)(effect)
       })
     })
   )

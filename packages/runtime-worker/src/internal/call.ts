@@ -11,20 +11,42 @@ interface ObjectError {
   readonly overloaded?: boolean
 }
 
-/** Whether an idempotent call to an object may simply be made again. */
-export const isRetryable = (error: unknown): boolean => {
+/** Whether an idempotent call may be made again: an object that is overloaded is not asked again, it would get worse. */
+const isRetryable = (error: unknown): boolean => {
   const { retryable, overloaded } = (error ?? {}) as ObjectError
   return retryable === true && overloaded !== true
 }
 
-const backoff = Schedule.exponential("20 millis").pipe(Schedule.upTo({ times: 3 }))
+/**
+ * 55 ms, then twice as long each time, ±20 %: an object that resets or moves is back within seconds, and most senders
+ * of webhooks wait for five. Six repeats take 2.8 to 4.2 s.
+ */
+const pauses = Schedule.exponential("55 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 6 }))
 
 /**
- * Calls an object, again when it was merely reset. `attempt` must take a new stub each time (some errors break the old
- * one) and be idempotent. The result's type is the method's own: the platform's RPC types lose tuples on the way.
+ * Asks an object again while it resets or moves. `ask` must take a new stub each time (some errors break the old one)
+ * and be idempotent.
+ */
+const patiently = <A>(ask: Effect.Effect<A, unknown>): Effect.Effect<A, unknown> =>
+  Effect.retry(ask, { schedule: pauses, while: isRetryable })
+
+/** Goes on {@link patiently} after a first try that was made in plain code and failed with `lost`: after a pause. */
+export const patientlyAfter = <A>(lost: unknown, ask: Effect.Effect<A, unknown>): Effect.Effect<A, unknown> => {
+  let next: Effect.Effect<A, unknown> = Effect.fail(lost)
+  return patiently(
+    Effect.suspend(() => {
+      const now = next
+      next = ask
+      return now
+    })
+  )
+}
+
+/**
+ * Calls an object {@link patiently}. The result's type is the method's own: the platform's RPC types lose tuples on the
+ * way.
  */
 export const call = <A>(what: string, attempt: () => PromiseLike<unknown>): Effect.Effect<A, UnavailableError> =>
-  Effect.tryPromise({ try: () => attempt() as PromiseLike<A>, catch: (cause) => cause }).pipe(
-    Effect.retry({ schedule: backoff, while: isRetryable }),
+  patiently(Effect.tryPromise({ try: () => attempt() as PromiseLike<A>, catch: (cause) => cause })).pipe(
     Effect.mapError((cause) => new UnavailableError({ message: `${what} did not answer: try again`, cause }))
   )
