@@ -12,7 +12,7 @@ import { errorOf, fail, htmlPage, jettyError, jettyPage, json, refuse, tooManyRe
 import { FieldError } from "./internal/Fields.ts"
 import { metadataAnswer } from "./internal/metadata.ts"
 import { accepts, contentType } from "./internal/negotiate.ts"
-import { type Destination, produce } from "./internal/produce.ts"
+import { type ProduceTarget, produce } from "./internal/produce.ts"
 import { produceBatch } from "./internal/produceBatch.ts"
 import { RateLimiter } from "./internal/RateLimiter.ts"
 import { readFaults } from "./internal/readFaults.ts"
@@ -160,7 +160,7 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
     const active = faults.forProduce({ topic: name, body: body.toString("utf8") })
     if (await faultBefore(response, active)) return
     if (refuseMedia(request, response)) return
-    const to: Destination = {
+    const to: ProduceTarget = {
       cluster,
       name,
       topic: topics.get(name),

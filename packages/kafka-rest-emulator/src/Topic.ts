@@ -1,8 +1,9 @@
 /** A topic in memory: partitions with offsets, and every record in the order in which it arrived. */
 import { formatMillis } from "./internal/javaInstant.ts"
 import { partitionOf } from "./internal/murmur2.ts"
+import { RecordError } from "./internal/RecordError.ts"
 import { serializedSize } from "./internal/serializedSize.ts"
-import { type ProduceRecord, RecordError, type RecordSide } from "./ProduceRecord.ts"
+import type { ProduceRecord, RecordSide } from "./ProduceRecord.ts"
 
 /** A record as it is read back. Bytes are shown as text and as base64. */
 export interface StoredRecord {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { readRecord } from "@hookstream/kafka-rest-emulator/ProduceRecord"
+import { readRecord } from "@hookstream/kafka-rest-emulator/RecordReader"
 import * as RecordEncoder from "@hookstream/sink-kafka/RecordEncoder"
 import { Schema } from "effect"
 import { bytes, event, outbound, split, text } from "./support.ts"
