@@ -41,7 +41,15 @@ it("circles of imports are found, also those of types and through other files", 
     ["a", "b", "c", "a"],
     ["f", "f"]
   ])
-  expect(circles(new Map([["a", ["b", "c"]], ["b", ["c"]], ["c", []]] as const))).toEqual([])
+  expect(
+    circles(
+      new Map([
+        ["a", ["b", "c"]],
+        ["b", ["c"]],
+        ["c", []]
+      ] as const)
+    )
+  ).toEqual([])
 })
 
 it("no module of a package imports itself through others, not even for a type", () => {

@@ -2,8 +2,10 @@
 
 import * as Log from "@hookstream/core/LogLine"
 import { checkUrl } from "@hookstream/core/sink/HostGuard"
+import * as RetryAfter from "@hookstream/core/sink/RetryAfter"
 import * as Sink from "@hookstream/core/sink/Sink"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpBody from "effect/http/HttpBody"
@@ -14,7 +16,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as ErrorMapping from "./ErrorMapping.ts"
-import { jsonOf, messageOf, retryAfter } from "./internal/proxyAnswer.ts"
+import { jsonOf, messageOf } from "./internal/proxyAnswer.ts"
 import * as KafkaCheck from "./KafkaCheck.ts"
 import { BATCH_BYTES_DEFAULT, BATCH_RECORDS_DEFAULT, KafkaConfig, limitsOf, tidy } from "./KafkaConfig.ts"
 import { produceUrl, restBase } from "./ProduceUrl.ts"
@@ -96,7 +98,8 @@ const driver = Effect.fnUntraced(function* (
       "application/json"
     )
     const response = yield* client.execute(HttpClientRequest.setBody(request, body)).pipe(Effect.mapError(lost))
-    const wait = retryAfter(response)
+    // The proxy never sends it (kafka-rest-v3 §6b); a gateway in front of it may.
+    const wait = RetryAfter.parse(response.headers["retry-after"], yield* Clock.currentTimeMillis)
     if (response.status !== 200) {
       const meaning = ErrorMapping.ofStatus(response.status)
       const words = messageOf(yield* jsonOf(response))

@@ -1,3 +1,5 @@
+/** By hand, because the Node that `package.json` pins has no `Uint8Array.prototype.toBase64` and `toHex` (ES2026). */
+
 /** Standard base64 with padding. */
 export const toBase64 = (bytes: Uint8Array): string => {
   let binary = ""
