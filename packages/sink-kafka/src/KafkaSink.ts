@@ -40,7 +40,8 @@ const BROKE = "the connection broke before the receipt of this record"
  * that nobody reads its receipts: it goes on with the records that it has.
  */
 const LEFT =
-  "not waited for: an earlier record of the request was refused for a reason that holds for all; the proxy may still produce this one"
+  "not waited for: an earlier record of the request was refused for a reason that holds for all; the proxy may " +
+  "still produce this one"
 
 /** Reads until there is nothing more to read; why a record without a receipt has none. */
 const readReceipts = Effect.fnUntraced(
@@ -60,7 +61,8 @@ const readReceipts = Effect.fnUntraced(
 )
 
 const TOO_LONG =
-  "sent as STRING: the proxy's reader of JSON refuses numbers of more than 1000 digits and names of more than 50,000 bytes"
+  "sent as STRING: the proxy's reader of JSON refuses numbers of more than 1000 digits and names of more than " +
+  "50,000 bytes"
 
 /** A connection that failed may have carried the request: the outcome is unknown. */
 const unreachable = (host: string) => () =>
@@ -160,7 +162,9 @@ const validate = (config: KafkaConfig, use: Sink.SinkUse): ReadonlyArray<Sink.Is
   const issues: Array<Sink.Issue> = []
   const { key = RecordKey.DEFAULT, batch, rest_endpoint } = config
   if (use.ordering !== "none" && keepsNoOrder(key)) {
-    const message = `must be "source_id" or a path with ordering "${use.ordering}": with "${key}" records go to any partition, which keeps no order`
+    const message =
+      `must be "source_id" or a path with ordering "${use.ordering}": with "${key}" records go to any partition, ` +
+      "which keeps no order"
     issues.push({ path: "key", message })
   }
   if (use.ordering === "strict" && (batch?.max_records ?? BATCH_RECORDS_DEFAULT) > 1) {

@@ -1,7 +1,7 @@
 /**
- * What is said to a REST Proxy v3 when records are produced, and what it answers, as Schemas (kafka-rest-v3 §2, §3, §6):
- * for whoever builds a client, a proxy or a test. The sink itself writes and reads these forms by hand
- * (`RecordEncoder.ts`, `ReceiptReader.ts`), because it does so for every event; its tests hold both to the Schemas.
+ * The requests and answers of the REST Proxy v3 when records are produced, as Schemas (kafka-rest-v3 §2, §3, §6): for
+ * clients, proxies and tests. The sink itself writes and reads these forms by hand (`RecordEncoder.ts`,
+ * `ReceiptReader.ts`), because it does so for every event; its tests hold both to the Schemas.
  *
  * A request is one {@link ProduceRecord} or several, one after another; the answer has a {@link Receipt} for each, at
  * its place. A request that was refused as a whole is answered by an {@link ErrorReceipt} and its HTTP status.

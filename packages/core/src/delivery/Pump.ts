@@ -398,7 +398,7 @@ const runWindow = Effect.fnUntraced(function* (
   yield* record(true)
 })
 
-/** Settles a window whose outcomes nobody knows: its events are sent again. `false` when the log has less than was said. */
+/** Settles a window whose outcomes are unknown: its events are sent again. `false` when the log lacks some of them. */
 const recover = Effect.fnUntraced(function* (settings: Settings, view: Plan.View, window: Facts.Window) {
   const journal = yield* DeliveryJournal
   const { run: id, lo, hi, seqs } = window

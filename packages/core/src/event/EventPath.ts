@@ -21,7 +21,7 @@ export const MAX_PAYLOAD_VALUES = 200_000
 
 const decoder = new TextDecoder()
 
-/** Of a JSON body in UTF-8. Throws `PayloadTooLarge` above {@link MAX_PAYLOAD_VALUES}. `reviver` is that of `JSON.parse`. */
+/** Parses a body of JSON in UTF-8, as `JSON.parse` does. Throws `PayloadTooLarge` above {@link MAX_PAYLOAD_VALUES}. */
 export const parse = (body: Uint8Array, reviver?: (key: string, value: unknown) => unknown): unknown => {
   // A value takes a byte, and another to part it from the next.
   if (body.length >= 2 * MAX_PAYLOAD_VALUES && (scan(body)?.values ?? 0) > MAX_PAYLOAD_VALUES) {

@@ -13,15 +13,18 @@ const segmentTables = (n: number) => [
   `CREATE TABLE events_${n} (
      seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, token TEXT NOT NULL, kind INTEGER NOT NULL, size INTEGER NOT NULL,
      meta TEXT NOT NULL, body BLOB)`,
-  `CREATE TABLE chunks_${n} (seq INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (seq, part)) WITHOUT ROWID`
+  `CREATE TABLE chunks_${n} (
+     seq INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (seq, part)) WITHOUT ROWID`
 ]
 
 const MIGRATIONS = [
   [
     `CREATE TABLE events (
        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, token TEXT NOT NULL, kind TEXT NOT NULL, method TEXT NOT NULL,
-       content_type TEXT, source_ip TEXT, query TEXT NOT NULL, headers TEXT NOT NULL, size INTEGER NOT NULL, body BLOB)`,
-    `CREATE TABLE chunks (seq INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (seq, part)) WITHOUT ROWID`
+       content_type TEXT, source_ip TEXT, query TEXT NOT NULL, headers TEXT NOT NULL, size INTEGER NOT NULL,
+       body BLOB)`,
+    `CREATE TABLE chunks (
+       seq INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (seq, part)) WITHOUT ROWID`
   ],
   // Segments. `first` is the sequence that comes next when a segment is empty, `after_at` the time before which none is
   // accepted.
@@ -294,7 +297,8 @@ export const makeStore = (sql: Sql, log: LogOwner): SqlEventLogStore => {
     for (const { n, kind, meta } of [...segments].reverse()) {
       if (listed.length >= limit) break
       const rows = sql.exec(
-        `SELECT seq, at, ${kind} AS kind, CAST(${meta} AS BLOB) AS meta FROM events_${n} WHERE seq < ? ORDER BY seq DESC LIMIT ?`,
+        `SELECT seq, at, ${kind} AS kind, CAST(${meta} AS BLOB) AS meta FROM events_${n}
+         WHERE seq < ? ORDER BY seq DESC LIMIT ?`,
         Math.min(before, MAX_SEQUENCE),
         limit - listed.length
       )
