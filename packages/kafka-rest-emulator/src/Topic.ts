@@ -15,7 +15,7 @@ export interface StoredRecord {
   readonly timestamp: string
   readonly key: StoredSide | null
   readonly headers: ReadonlyArray<{ readonly name: string; readonly value: string | null }>
-  /** The values of `headers` in their order, for those that are no text. */
+  /** The values of `headers` in their order, for those that are not text. */
   readonly headers_base64: ReadonlyArray<string | null>
   readonly value: StoredSide | null
   /** `value.data` exactly as it stood in the request. */

@@ -20,7 +20,7 @@ const SIGNING_SECRETS_MAX = 5
 
 /** RFC 9110 §5.6.2: a token. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
-/** What every runtime sends as it stands (RFC 9110 §5.5): printable ASCII, so no line break. */
+/** What every runtime sends unchanged (RFC 9110 §5.5): printable ASCII, so no line break. */
 const PRINTABLE = /^[\t\x20-\x7e]*$/
 
 /**

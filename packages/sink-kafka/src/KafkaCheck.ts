@@ -15,7 +15,7 @@ export type Answer =
   | {
       readonly status: number
       readonly json: Json | undefined
-      /** The server's own, fit to be shown. */
+      /** The server's own words, safe to show. */
       readonly words: string
     }
   | undefined

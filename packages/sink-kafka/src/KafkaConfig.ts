@@ -14,7 +14,7 @@ import * as RecordKey from "./RecordKey.ts"
 
 type About = Schema.Annotations.Bottom<string, readonly []>
 
-/** A text of at most `max` characters, of which `holds`. */
+/** A text of at most `max` characters for which `holds` is true. */
 const text = (about: About, max: number, holds: (text: string) => boolean, message: string) =>
   Schema.String.annotate({ ...about, message }).check(
     Schema.isMaxLength(max, { message: `must be at most ${max} characters` }),
@@ -57,7 +57,7 @@ export const isName = (name: string): boolean => /^[a-zA-Z0-9._-]+$/.test(name) 
 /** Whether a base URL names more than a base: `/v3` is appended. */
 const isBase = (url: string): boolean => /\S/.test(url) && !/\/v3\//.test(url)
 
-/** The base URL of a proxy as it is stored: as it is called, but for the `/v3` that is appended. */
+/** The base URL of a proxy as it is stored: without the `/v3` that is appended for a call. */
 export const tidyEndpoint = (endpoint: string): string => {
   const url = Tidy.url(endpoint)
   return /[?]/.test(url) ? url : url.replace(/\/+$/, "").replace(/\/v3$/, "").replace(/\/+$/, "")

@@ -37,7 +37,7 @@ const ENDED = "the proxy answered without a receipt for this record"
 const BROKE = "the connection broke before the receipt of this record"
 /**
  * On a missing topic the proxy waits a minute for each record, one after another, before it says so. It does not notice
- * that nobody reads its receipts: it goes on with the records that it has.
+ * that its receipts are no longer read: it goes on with the records that it has.
  */
 const LEFT =
   "not waited for: an earlier record of the request was refused for a reason that holds for all; the proxy may " +

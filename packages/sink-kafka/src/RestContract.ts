@@ -18,7 +18,7 @@ const AsText = Schema.Struct({
   type: Schema.Literal("STRING"),
   data: Schema.NullOr(Schema.String)
 })
-/** Any JSON, which the proxy writes anew: white space goes, fractions pass through a double. */
+/** Any JSON, which the proxy parses and serializes again: white space goes, fractions pass through a double. */
 const AsJson = Schema.Struct({
   type: Schema.Literal("JSON"),
   data: Schema.Json

@@ -258,8 +258,8 @@ export class DestinationsApi extends HttpApiGroup.make("destinations")
     HttpApiEndpoint.post("retry", "/v1/destinations/:id/retry", {
       params,
       payload: which(
-        "What of all that waits for a retry is due now, with the tries that it has left; without a field all. " +
-          "`reason` is that of the last try. An open circuit is probed at once"
+        "Which of the waiting events are due now, with the attempts they have left; without a field all. " +
+          "`reason` is that of the last attempt. An open circuit is probed at once"
       ),
       success: Schema.Struct({ retried: Schema.Int }),
       error: readErrors

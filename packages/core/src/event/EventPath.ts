@@ -6,7 +6,7 @@ import { PayloadTooLarge } from "../Errors.ts"
 import { type Event, isJson } from "./Event.ts"
 import { scan } from "./internal/jsonText.ts"
 
-/** An event whose body is parsed at most once, and only when a path asks for it. */
+/** An event whose body is parsed at most once, and only when a path needs it. */
 export interface EventView {
   readonly event: Event
   /** `undefined` where the body is no JSON. Throws `PayloadTooLarge` above {@link MAX_PAYLOAD_VALUES}. */

@@ -19,7 +19,7 @@ export interface Item {
   readonly decided: Settle.Disposition | undefined
 }
 
-/** What one request brought for an event; `split`: those of which this is said are sent again in two halves. */
+/** What one request brought for an event; `split`: these events are sent again in two halves. */
 export type Answer = Outcome | "split"
 
 /** Which events of a window go next: each request in order of sequence, and of a key one event at a time. */
@@ -112,7 +112,7 @@ export const makeQueue = (
       }
       return settled.slice(before)
     },
-    /** Sending has stopped: what was not sent, among what was, waits. */
+    /** Sending has stopped: events that were not sent, up to the last one that was, wait. */
     close: () => {
       const last = settled.reduce((most, { seq }) => Math.max(most, seq), 0)
       for (const item of waiting) {
