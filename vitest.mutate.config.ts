@@ -18,8 +18,8 @@ class OwnTestsFirst extends BaseSequencer {
   }
 }
 
-// The unit tests that answer in milliseconds: one mutant runs dozens of them. The simulations and the large backlog would
-// take seconds for each mutant that the others let through.
+// The unit tests that answer in milliseconds: one mutant runs dozens of them. The simulations and the large backlog
+// would take seconds for each mutant that the others let through.
 export default defineConfig({
   test: {
     // A run is a process of its own, and loading Effect for each file would take most of it.

@@ -96,7 +96,7 @@ const destinationOf = async (client: Client, id: string | undefined, emulator: E
   return made.destination.id
 }
 
-/** The demo as an earlier start left it, with what is missing made anew. */
+/** The demo as an earlier start left it, with what is missing created again. */
 export const prepareDemo = async (file: string, gateway: Gateway, emulator: Emulator) => {
   const saved = read(file)
   const { key, client } = await workspace(gateway, saved.api_key)

@@ -1,8 +1,8 @@
 /**
- * `npm run mutate -- core delivery/Plan.ts journal/internal/deliverySql.ts:20-90`: puts one small fault after another into these
- * files, or lines of them, of a package's `src` (all of it when none is named), in a copy of the tree, and runs the
- * unit tests that reach it. What is listed as survived no test has noticed. `docs/proofs.md` has the figures, and why
- * each survivor there may live.
+ * `npm run mutate -- core delivery/Plan.ts journal/internal/deliverySql.ts:20-90`: puts one small fault after another
+ * into these files, or lines of them, of a package's `src` (all of it when none is named), in a copy of the tree, and
+ * runs the unit tests that reach it. Faults that no test noticed are listed as survivors. `docs/proofs.md` has the
+ * figures, and why each survivor there is accepted.
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"

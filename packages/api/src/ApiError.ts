@@ -98,7 +98,7 @@ const onUnavailable = Effect.fnUntraced(function* (error: UnavailableError) {
 const onNotFound = (error: NotFoundError) => notFound(error.message)
 const onConflict = (error: ConflictError) => conflict(error.message)
 
-/** Core's errors as the API's, for `Effect.catchTags`: of a list, of a read, of a change. */
+/** Core's errors as the API's, for `Effect.catchTags`: those of a list, of a read, of a change. */
 export const ofList = { UnavailableError: onUnavailable }
 export const ofRead = { ...ofList, NotFoundError: onNotFound }
 export const ofChange = { ...ofRead, ConflictError: onConflict }

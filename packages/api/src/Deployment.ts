@@ -12,7 +12,7 @@ export class Deployment extends Context.Service<
     readonly publicUrl: string | undefined
     /** Opens destinations on private networks and by plain http. */
     readonly allowPrivateNetworks: boolean
-    /** The header in which a trusted proxy names the sender; `undefined`: none is believed. */
+    /** The header in which a trusted proxy names the sender; `undefined`: none is trusted. */
     readonly trustedIpHeader: string | undefined
   }
 >()("@hookstream/api/Deployment") {}

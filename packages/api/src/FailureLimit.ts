@@ -44,10 +44,10 @@ export const makeMemory = (perMinute: number): Take => {
 
 /** Groups of an IPv6 address that name the network; the rest names an interface in it (RFC 4291 §2.5.1). */
 const NETWORK_GROUPS = 4
-/** What stands before an IPv4 address that is written as one of IPv6 (RFC 4291 §2.5.5.2), as servers with one socket for both do. */
+/** The prefix of an IPv4 address that is mapped to IPv6 (RFC 4291 §2.5.5.2), as dual-stack servers write it. */
 const MAPPED = /^::ffff:(?=\d+\.)/i
 
-/** By what an address is counted: of IPv6 its /64, for whoever has one address there has all. */
+/** What an address is counted by: of IPv6 its /64, because whoever has one address there has all. */
 const networkOf = (text: string): string => {
   const address = text.replace(MAPPED, "")
   if (!address.includes(":")) return address

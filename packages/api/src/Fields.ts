@@ -103,7 +103,8 @@ export const Removed = Schema.Struct({ success: Schema.Literal(true) })
 
 const pending_on = Schema.Array(Schema.String).annotate({
   description:
-    "The change is stored, but these sources and destinations could not be reached. They are told again until they work by it: do not repeat the request"
+    "The change is stored, but these sources and destinations could not be reached. It is sent to them again " +
+    "until they apply it: do not repeat the request"
 })
 
 /**
@@ -131,7 +132,8 @@ export const Deleted = {
   success: Schema.Literal(true),
   cancelled: Schema.NullOr(Schema.Int).annotate({
     description:
-      "Deliveries (an event on a connection) that waited, for a retry or in the log, and will not be made; `null` when a destination could not say"
+      "Deliveries (an event on a connection) that waited, for a retry or in the log, and will not be made; " +
+      "`null` when a destination could not say"
   })
 }
 

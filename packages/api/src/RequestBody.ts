@@ -4,7 +4,7 @@
 export const read = async (request: Request, max: number): Promise<Uint8Array<ArrayBuffer> | undefined> => {
   const length = request.headers.get("content-length")
   if (Number(length) > max) return undefined
-  // A stream costs much, and is only needed where nobody has said how long the body is.
+  // A stream is slow, and only needed when the length of the body is not known.
   if (length !== null) return new Uint8Array(await request.arrayBuffer())
   if (request.body === null) return new Uint8Array()
   const chunks: Array<Uint8Array> = []

@@ -278,7 +278,7 @@ describe("a key that may only read", () => {
     const found = (await call("GET", `/v1/events?source_id=${old.id}`)).text
     expect(found).toContain(old.id)
   })
-  it("sees no URL that a sender repeats in what it sends, or a proxy in a header; a key that may write does", async () => {
+  it("sees no URL that a sender repeats in a body, or a proxy in a header; a key that may write does", async () => {
     const api = startApi()
     const { id, call, read } = await api.workspace()
     const { source } = (await call("POST", "/v1/sources", { name: "GitHub" })).body

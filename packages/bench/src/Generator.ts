@@ -2,7 +2,7 @@
 import { start } from "./Child.ts"
 import type { Load, LoadOptions } from "./Load.ts"
 
-/** Throws when a request was not answered 200: what was measured then is something else. */
+/** Throws when a request was not answered 200: such a measurement means nothing. */
 export const load = async (options: LoadOptions): Promise<Load> => {
   const child = await start<Load>("Load.ts", options)
   await child.stop()

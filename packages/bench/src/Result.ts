@@ -72,7 +72,8 @@ export const svg = ({ title, x, y, lines }: Plot): string => {
     ]
   })
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}"`,
+    ` font-family="sans-serif" font-size="12">`,
     `<rect width="100%" height="100%" fill="white"/>`,
     label(WIDTH / 2, 24, title),
     label(WIDTH / 2, HEIGHT - 16, x),

@@ -16,7 +16,7 @@ export interface WorkerdOptions {
   readonly objects: Readonly<Record<string, string>>
   readonly vars?: Readonly<Record<string, string>>
   readonly inspectorPort?: number
-  /** Where its objects are kept, by whoever asks for it; without it they go with the process. */
+  /** The folder in which its objects are kept; without it they are lost with the process. */
   readonly dir?: string
   /** The request that it must answer to be ready. Default: `GET /v1/health`. */
   readonly first?: { readonly method: string; readonly path: string }

@@ -1,4 +1,7 @@
-/** The gateway, counting what the platform would bill. All objects share one isolate under `workerd serve`, so one count serves all. */
+/**
+ * The gateway, counting what the platform would bill. All objects share one isolate under `workerd serve`, so one count
+ * serves all.
+ */
 import { Destination as RealDestination } from "@hookstream/runtime-worker/Destination"
 import type { Env } from "@hookstream/runtime-worker/Env"
 import { SourceLog as RealSourceLog } from "@hookstream/runtime-worker/SourceLog"

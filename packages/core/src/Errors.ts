@@ -38,7 +38,7 @@ export class NotFoundError extends Schema.TaggedError<NotFoundError>()("NotFound
 export class ConflictError extends Schema.TaggedError<ConflictError>()("ConflictError", {
   /**
    * `route`: another source owns the log of the new id; make another id. `stale`: read again, then change again.
-   * `limit`: there would be more than a log or a destination holds. `last_key`: without this API key nobody could
+   * `limit`: more than a log or a destination may hold. `last_key`: without this API key nobody could
    * manage the workspace.
    */
   reason: Schema.Literals(["route", "slug", "stale", "idempotency", "limit", "last_key"]),

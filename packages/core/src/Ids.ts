@@ -92,7 +92,7 @@ export const parseEventId = (text: string): EventIdParts | undefined => {
   }
 }
 
-/** A try: which fact of which destination's journal tells of it, and of which event. */
+/** An attempt: the fact in its destination's journal that records it, and its event. */
 export interface AttemptIdParts {
   readonly destination: DestinationId
   readonly n: number
@@ -116,8 +116,8 @@ const SOURCE_TAIL = "0".repeat(15)
 export const makeSourceId = (workspace: WorkspaceId, route: Route): SourceId => `src_${workspace}${route}${SOURCE_TAIL}`
 
 /**
- * A text, such as an id, of which nothing can be sent to: ingest tokens are taken out of it, and source ids of version
- * 1 lose their checksum. What is left of such an id still names its source.
+ * A text, such as an id, without anything that webhooks could be sent to: ingest tokens are removed, and source ids of
+ * version 1 lose their checksum. What is left of such an id still names its source.
  */
 export const withoutTokens = (text: string): string =>
   text.replace(/ing_[0-9a-f]{56}|src_[0-9a-f]{32}/g, (token) =>

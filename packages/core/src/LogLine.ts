@@ -1,6 +1,6 @@
 /**
- * What the gateway logs: lines with a message that stays the same and fields that say of what. `docs/logs.md` lists
- * them. No line has a secret, nor what an ingest URL ends in: whoever knows one may write to the source.
+ * What the gateway logs: lines with a constant message and fields with the details. `docs/logs.md` lists them. No line
+ * has a secret, nor the end of an ingest URL: anyone who knows it may write to the source.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

@@ -36,6 +36,6 @@ export const migrate = (sql: Sql, store: string, steps: ReadonlyArray<ReadonlyAr
     }
   })
 
-/** Whether a store has made its tables here. An object that nobody claimed has none. */
+/** Whether a store has made its tables here. An unclaimed object has none. */
 export const isClaimed = (sql: Sql): boolean =>
   sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'schema_versions'").length > 0

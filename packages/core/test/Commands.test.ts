@@ -90,7 +90,7 @@ describe("a repair", () => {
   })
   const repair = (change: Commands.Change, paused = false) =>
     configure(open, [live()], wanted({}, { change, paused })).slice(1)
-  it("by other settings makes due what waits, probes an open circuit at once and forgets what the old sink asked for", () => {
+  it("by other settings makes due what waits, probes an open circuit at once and ends the old sink's wait", () => {
     const facts = repair("settings")
     expect(facts).toEqual([
       { _tag: "RetriesDue", connection: null, at: NOW },

@@ -244,7 +244,7 @@ describe("plan of a probe", () => {
   const open = (probes: number, until = NOW) => control({ breaker: { state: "open", since: 1, until, probes } })
   const behind = connection("conn_2", { cursor: 5, head: 9 })
   const candidates = { runs: [behind, connection("conn_1")], oldest: [pending(1), pending(2)] }
-  it("asks with each event in turn, the next of a log too, so that none that always fails keeps the circuit open", () => {
+  it("asks with each event in turn, the next of a log too: none that always fails keeps the circuit open", () => {
     const asked = [0, 1, 2, 3, 4, 5].map((probes) => plan(view({ ...candidates, control: open(probes) })))
     const one = { allowed: { requests: 1, records: 1 }, probe: true }
     const run = { id: "conn_1" }
@@ -268,7 +268,7 @@ describe("plan of a probe", () => {
     expect(plan(view({ control: open(0) }))).toEqual(idle)
     expect(plan(view({ control: open(0, NOW + 7) }))).toEqual(idle)
   })
-  it("that fails makes the next one ask with another event, a period later, and does not make the outage younger", () => {
+  it("that fails makes the next one ask with another event, a period later; the outage grows no younger", () => {
     const before = control({ breaker: { state: "half_open", since: 1, until: NOW, probes: 3 } })
     const facts = settle([{ seq: 1, spent: 0, result: failed("Unavailable", "") }], { control: before })
     expect(facts.slice(1)).toEqual([{ _tag: "BreakerOpened", at: NOW, until: NOW + 60_000, probes: 4 }])
@@ -574,7 +574,7 @@ describe("settle", () => {
         policy: { retry: { ...defaultPolicy, jitter: false, maxRetries: 1 }, breaker: { ...defaultSettings, enabled } }
       })
     )[0]
-  it("what nobody saw the end of is sent again at once or behind its key, twice for free, then at the expense of a try", () => {
+  it("what has no known end is sent again at once or behind its key, twice for free, then for a try", () => {
     const again = { _tag: "Retry", seq: 1, reason: "Unknown", since: 9, attempt: 1 }
     expect(lost(0, 0)).toMatchObject({ ...again, spent: 0, restarts: 1, due: NOW })
     expect(lost(1, 0)).toMatchObject({ ...again, spent: 0, restarts: 2, due: NOW })

@@ -1,4 +1,7 @@
-/** What the engine of a destination asks, counts and stores beside the runs of its pump. With logs: `EngineSimulation.test.ts`. */
+/**
+ * What the engine of a destination asks, counts and stores beside the runs of its pump. With logs:
+ * `EngineSimulation.test.ts`.
+ */
 import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
 import * as DeliveryEngine from "@hookstream/core/delivery/DeliveryEngine"
 import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"

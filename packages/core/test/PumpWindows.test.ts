@@ -1,4 +1,7 @@
-/** The windows of a pump, as its facts tell them: what is planned before a send, what is written down of it, and what is taken up. */
+/**
+ * The windows of a pump, as its facts tell them: what is planned before a send, what is recorded of it, and what is
+ * resumed.
+ */
 import { describe, expect, it } from "@effect/vitest"
 import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
 import type { ConnectionSettings, Settings } from "@hookstream/core/delivery/DestinationSettings"

@@ -16,7 +16,7 @@ describe("the registry, on SQLite", () => {
     expect(makeStore(restore(v1)).get("source", id)).toMatchObject(old)
     expect(LogKeeper.makeStore(restore(keeper)).config()?.source).toMatchObject(old)
   })
-  it("opens what version 1 wrote: replays that were told with a config are told as commands, and what waited still waits", () => {
+  it("opens what version 1 wrote: replays told with a config are told as commands, and what waited waits", () => {
     const hex = (n: number) => String(n).padStart(32, "0")
     const sql = restore(v1Replays)
     const store = makeStore(sql)

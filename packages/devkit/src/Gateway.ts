@@ -141,7 +141,7 @@ export default {
       }
       if (isWanted) await writer.close().catch(unwanted)
     }
-    // The sender went away: whoever reads the body is told.
+    // The sender went away: the reader of the body gets the error.
     const passed = passOn().catch((error) => writer.abort(error).catch(() => {}))
     const response = await worker.fetch(new Request(request, { body: readable }), env, ctx)
     await writer.abort().catch(() => {})

@@ -1,7 +1,7 @@
 /**
  * The process between a gateway's starter and its workerd. It holds the lock of the folder for as long as workerd runs,
- * and ends workerd when the starter is gone, however it went: workerd itself takes no lock, and outlives whoever
- * started it.
+ * and ends workerd when the starter is gone, however it ended: workerd itself takes no lock, and outlives its
+ * starter.
  *
  * Arguments: the folder. It writes one JSON line for each `KeeperEvent` to stdout, and takes one `KeeperCommand` from
  * stdin, whose end is the end of the starter.
@@ -122,7 +122,7 @@ const run = ({ binary, config, log }: KeeperCommand) => {
 }
 
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => void end())
-// The starter is gone: what is told to it goes nowhere.
+// The starter is gone: what is written to it is lost.
 process.stdout.on("error", () => {})
 
 const claimed = await claim()

@@ -12,7 +12,7 @@ import { errorOf, fail, htmlPage, jettyError, jettyPage, json, refuse, tooManyRe
 import { FieldError } from "./internal/Fields.ts"
 import { metadataAnswer } from "./internal/metadata.ts"
 import { accepts, contentType } from "./internal/negotiate.ts"
-import { type Destination, produce } from "./internal/produce.ts"
+import { type ProduceTarget, produce } from "./internal/produce.ts"
 import { produceBatch } from "./internal/produceBatch.ts"
 import { RateLimiter } from "./internal/RateLimiter.ts"
 import { readFaults } from "./internal/readFaults.ts"
@@ -55,7 +55,7 @@ export interface EmulatorOptions {
   readonly onRecord?: (record: StoredRecord) => void
 }
 
-/** A request as it came, for tests; of the credentials only the scheme. */
+/** A request as it came, for tests; without the credentials, only their scheme. */
 export interface SeenRequest {
   readonly method: string
   readonly url: string
@@ -160,7 +160,7 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
     const active = faults.forProduce({ topic: name, body: body.toString("utf8") })
     if (await faultBefore(response, active)) return
     if (refuseMedia(request, response)) return
-    const to: Destination = {
+    const to: ProduceTarget = {
       cluster,
       name,
       topic: topics.get(name),
@@ -275,7 +275,7 @@ export const startEmulator = async (options: EmulatorOptions): Promise<Emulator>
 
   const server = createServer((request, response) => {
     handle(request, response).catch(() => {
-      // A client that went away in mid-body, or a defect of ours: the proxy answers either with a bare 500.
+      // A client that went away before the end of its body, or a defect of ours: the proxy answers a bare 500 to both.
       if (response.headersSent) response.destroy()
       else if (!response.destroyed) fail(response, 500, 500, "Internal Server Error")
     })

@@ -1,8 +1,4 @@
 /** One record of a produce request, checked as the proxy checks it (kafka-rest-v3 §2). */
-import { RecordError } from "./internal/RecordError.ts"
-import { recordStream } from "./internal/recordStream.ts"
-
-export { RecordError }
 
 /** The key or value of a record: Kafka's bytes (`null`: a tombstone or no key), and how it was written. */
 export interface RecordSide {
@@ -25,12 +21,4 @@ export interface ProduceRecord {
   readonly value: RecordSide | null
   /** Milliseconds since 1970; `null`: the server's clock. */
   readonly timestamp: number | null
-}
-
-/** Reads the first record of a text. Throws {@link RecordError}. */
-export const readRecord = (text: string): ProduceRecord => {
-  const item = recordStream(Buffer.from(text)).next().value
-  if (item === undefined) throw new RecordError(400, "Bad Request: no record")
-  if (item._tag === "Record") return item.encode()
-  throw item.error
 }

@@ -1,8 +1,9 @@
 /** A topic in memory: partitions with offsets, and every record in the order in which it arrived. */
 import { formatMillis } from "./internal/javaInstant.ts"
 import { partitionOf } from "./internal/murmur2.ts"
+import { RecordError } from "./internal/RecordError.ts"
 import { serializedSize } from "./internal/serializedSize.ts"
-import { type ProduceRecord, RecordError, type RecordSide } from "./ProduceRecord.ts"
+import type { ProduceRecord, RecordSide } from "./ProduceRecord.ts"
 
 /** A record as it is read back. Bytes are shown as text and as base64. */
 export interface StoredRecord {
@@ -14,7 +15,7 @@ export interface StoredRecord {
   readonly timestamp: string
   readonly key: StoredSide | null
   readonly headers: ReadonlyArray<{ readonly name: string; readonly value: string | null }>
-  /** The values of `headers` in their order, for those that are no text. */
+  /** The values of `headers` in their order, for those that are not text. */
   readonly headers_base64: ReadonlyArray<string | null>
   readonly value: StoredSide | null
   /** `value.data` exactly as it stood in the request. */

@@ -58,7 +58,11 @@ describe("the command", () => {
     const topic = `${url}/kafka/v3/clusters/lkc-1/topics/orders`
     expect(await (await fetch(topic, { headers })).json()).toMatchObject({ partitions_count: 12 })
     expect((await fetch(topic)).status).toBe(401)
-    const body = `{"partition_id":3,"key":{"type":"STRING","data":"k1"},"value":{"type":"JSON","data":{"a":"${"x".repeat(300)}"}}}`
+    const body = JSON.stringify({
+      partition_id: 3,
+      key: { type: "STRING", data: "k1" },
+      value: { type: "JSON", data: { a: "x".repeat(300) } }
+    })
     await (await fetch(`${topic}/records`, { method: "POST", headers, body })).text()
     await expect.poll(() => output.out).toContain('orders-3@0 key=k1 {"a":"xxx')
     expect(output.out).toContain("(308 characters)")

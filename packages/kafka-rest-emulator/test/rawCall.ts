@@ -47,7 +47,12 @@ export const rawPost = (port: number, path: string, body: string): Promise<RawAn
     // A connection that was reset still ends in "close".
     socket.on("error", () => {})
     socket.on("close", () => resolve(parse(Buffer.concat(received))))
-    socket.write(
-      `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
-    )
+    const head = [
+      `POST ${path} HTTP/1.1`,
+      "Host: x",
+      "Connection: close",
+      "Content-Type: application/json",
+      `Content-Length: ${Buffer.byteLength(body)}`
+    ]
+    socket.write(`${head.join("\r\n")}\r\n\r\n${body}`)
   })

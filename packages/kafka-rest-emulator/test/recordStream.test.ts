@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
-import { RecordError, readRecord } from "@hookstream/kafka-rest-emulator/ProduceRecord"
+import { RecordError, readRecord } from "@hookstream/kafka-rest-emulator/RecordReader"
 import { Schema } from "effect"
 import { recordStream } from "../src/internal/recordStream.ts"
 

@@ -167,7 +167,7 @@ describe("when the sink fails", () => {
       ).attempts[0].reason
     ).toBe("Unknown")
   })
-  it("wrong credentials pause the destination with the reason; new ones start it again, and nothing is lost", async () => {
+  it("wrong credentials pause the destination with the reason; new ones resume it, and nothing is lost", async () => {
     const { source, destination } = await connect(rig, {}, { api_secret: "a-wrong-secret" })
     const ids = await Promise.all([1, 2, 3].map((n) => send(source, String(n))))
     const paused = await eventually(
@@ -599,7 +599,7 @@ describe("when the gateway is stopped and started again", () => {
       ).status
     ).toBe("delivered")
   })
-  it("what a destination was told and never wrote down is asked of the log: its lag at once, its records on resume", async () => {
+  it("what a destination was told and never stored is asked of the log: lag at once, records on resume", async () => {
     const { source, destination } = await connect(rig, { status: "paused" })
     const ids: Array<string> = []
     for (let n = 0; n < 3; n++) ids.push(await send(source, JSON.stringify({ n })))

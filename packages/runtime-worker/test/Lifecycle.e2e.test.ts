@@ -58,7 +58,7 @@ describe("what waits for its retry", () => {
     for (const id of ids) expect(await landed(id)).toHaveLength(1)
   }
 
-  it("goes out when the host that could not be reached is fixed by a PATCH, under the number of its next try", async () => {
+  it("goes out when a PATCH fixes the host that could not be reached, under the number of its next try", async () => {
     const { ids, path } = await failing(HOUR, { rest_endpoint: "http://127.0.0.1:9" })
     const { rest_endpoint, api_secret } = kafkaConfig(rig.emulator)
     await rig.client.need("PATCH", path, { config: { rest_endpoint, api_secret } })
@@ -169,7 +169,7 @@ describe("what waits when its way is deleted", () => {
     expect(told[0].what).toContain("source deleted")
     expect((await rig.client.call("DELETE", path)).status).toBe(404)
   })
-  it("of a destination is cancelled, its dead letters and tries can still be read, and none is brought back", async () => {
+  it("of a destination is cancelled; its dead letters and tries stay readable, and none is brought back", async () => {
     const { source, destination } = await connect(rig, HOUR)
     rig.emulator.setFault(({ body }) =>
       body.includes("bad")

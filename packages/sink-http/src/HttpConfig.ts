@@ -20,7 +20,7 @@ const SIGNING_SECRETS_MAX = 5
 
 /** RFC 9110 §5.6.2: a token. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
-/** What every runtime sends as it stands (RFC 9110 §5.5): printable ASCII, so no line break. */
+/** What every runtime sends unchanged (RFC 9110 §5.5): printable ASCII, so no line break. */
 const PRINTABLE = /^[\t\x20-\x7e]*$/
 
 /**
@@ -90,7 +90,10 @@ const headerIssue = (name: string, value: string): string | undefined => {
   const refused = refusal(name)
   if (refused !== undefined) return refused
   if (isCredential(name.toLowerCase())) {
-    return `must not be "${name}": these values are shown to all who can read the destination; put it in auth, with the type "header"`
+    return (
+      `must not be "${name}": these values are shown to all who can read the destination; ` +
+      'put it in auth, with the type "header"'
+    )
   }
   return isHeaderValue(value) ? undefined : HEADER_VALUE
 }
@@ -196,13 +199,16 @@ const Signing = Schema.Union([
       .annotate({
         title: "Secrets",
         description:
-          "Every request is signed with each of them, so that they can be rotated. Sealed at rest, masked in every answer"
+          "Every request is signed with each of them, so that they can be rotated. Sealed at rest, masked in " +
+          "every answer"
       })
       .check(
         Schema.makeFilter(
           (secrets: ReadonlyArray<unknown>) => secrets.length >= 1 && secrets.length <= SIGNING_SECRETS_MAX,
           {
-            message: `must be 1 to ${SIGNING_SECRETS_MAX} secrets: leave out those that no receiver verifies with any more`
+            message:
+              `must be 1 to ${SIGNING_SECRETS_MAX} secrets: ` +
+              "leave out those that no receiver verifies with any more"
           }
         )
       )
@@ -322,7 +328,8 @@ export const HttpConfig = Schema.Struct({
     Schema.Boolean.annotate({
       title: "Keep the response",
       description:
-        "Keep the first 200 characters of what the receiver says to a delivered event, for all who can read events. Default: only its status and size",
+        "Keep the first 200 characters of what the receiver says to a delivered event, for all who can read " +
+        "events. Default: only its status and size",
       default: false,
       examples: [true]
     })

@@ -1,6 +1,7 @@
 /** The HTTP sink: each event as one signed request to an endpoint. */
 import { MAX_BODY_BYTES } from "@hookstream/core/event/Event"
 import { checkUrl } from "@hookstream/core/sink/HostGuard"
+import * as RetryAfter from "@hookstream/core/sink/RetryAfter"
 import * as Sink from "@hookstream/core/sink/Sink"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -11,7 +12,6 @@ import * as ErrorMapping from "./ErrorMapping.ts"
 import { conflicts, HttpConfig, tidy } from "./HttpConfig.ts"
 import * as HttpRequest from "./HttpRequest.ts"
 import * as ResponseBody from "./ResponseBody.ts"
-import * as RetryAfter from "./RetryAfter.ts"
 
 const driver = Effect.fnUntraced(function* (config: HttpConfig) {
   const client = yield* HttpClient.HttpClient
@@ -28,8 +28,7 @@ const driver = Effect.fnUntraced(function* (config: HttpConfig) {
     const { status, headers } = answer.success
     const body = yield* ResponseBody.read(answer.success)
     if (status >= 200 && status < 300) return Sink.delivered(ErrorMapping.receipt(status, body, config))
-    const asked = headers["retry-after"]
-    const wait = asked === undefined ? undefined : RetryAfter.parse(asked, yield* Clock.currentTimeMillis)
+    const wait = RetryAfter.parse(headers["retry-after"], yield* Clock.currentTimeMillis)
     const meaning = ErrorMapping.ofStatus(status, config, wait !== undefined)
     return Sink.failed(
       meaning.reason,

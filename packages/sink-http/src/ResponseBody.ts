@@ -1,5 +1,5 @@
 /**
- * The receiver's words, for people alone: the status is the outcome, and what becomes of the body does not change it.
+ * The receiver's answer, for people only: the status is the outcome, and the body does not change it.
  */
 import * as Effect from "effect/Effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"

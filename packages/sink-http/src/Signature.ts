@@ -1,10 +1,10 @@
 /**
  * Signatures over the exact bytes of a body, by Web Crypto.
  *
- * | `signing.type` | signed | headers |
- * |---|---|---|
- * | `standard_webhooks` | `{id}.{seconds}.{body}`, HMAC-SHA256 with each secret | `webhook-id`, `webhook-timestamp`, `webhook-signature`: `v1,{base64}` for each, separated by spaces |
- * | `hmac` | the body, or `{seconds}.{body}` with `include_timestamp` | the signature header: prefix and hex; with `include_timestamp` the time header |
+ * - `standard_webhooks` signs `{id}.{seconds}.{body}` by HMAC-SHA256 with each secret. Headers: `webhook-id`,
+ *   `webhook-timestamp`, and `webhook-signature` with a `v1,{base64}` for each secret, separated by spaces.
+ * - `hmac` signs the body, or `{seconds}.{body}` with `include_timestamp`. Headers: the signature as prefix and hex,
+ *   and with `include_timestamp` the time.
  *
  * Source of the first: Standard Webhooks,
  * https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md

@@ -145,7 +145,9 @@ describe("an HTTP configuration", () => {
     "has no place for the secret header %s among those that are shown",
     (name) => {
       expect(issues({ ...config, headers: { [name]: "x" } })).toEqual({
-        [`headers.${name}`]: `must not be "${name}": these values are shown to all who can read the destination; put it in auth, with the type "header"`
+        [`headers.${name}`]:
+          `must not be "${name}": these values are shown to all who can read the destination; put it in auth, ` +
+          'with the type "header"'
       })
       expect(issues({ ...config, auth: { type: "header", name, value: "x" } })).toEqual({})
     }

@@ -46,7 +46,8 @@ pid ${dir}/nginx.pid;
 error_log ${dir}/error.log;
 events {}
 http {
-  log_format wire escape=json '{"method":"$request_method","uri":"$request_uri","status":$status,"length":"$content_length",'
+  log_format wire escape=json
+    '{"method":"$request_method","uri":"$request_uri","status":$status,"length":"$content_length",'
     '"type":"$content_type","body":"$request_body","event":"$http_x_hookstream_event_id",'
     '"attempt":"$http_x_hookstream_delivery_attempt","time":"$http_x_hookstream_timestamp",'
     '"signature":"$http_webhook_signature","auth":"$http_authorization"}';

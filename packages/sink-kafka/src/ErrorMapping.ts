@@ -82,7 +82,7 @@ export const ofCode = (code: number): Meaning => {
   return BY_CODE[status] ?? { reason: status >= 400 && status < 500 ? "Rejected" : "Unknown" }
 }
 
-/** A longer message says no more. */
+/** Characters of a message that are kept. */
 const MESSAGE_MAX = 500
 
 /** What a user reads: the code, the server's own words, and the fix. */

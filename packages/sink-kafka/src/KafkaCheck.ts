@@ -15,7 +15,7 @@ export type Answer =
   | {
       readonly status: number
       readonly json: Json | undefined
-      /** The server's own, fit to be shown. */
+      /** The server's own words, safe to show. */
       readonly words: string
     }
   | undefined
@@ -77,7 +77,9 @@ const cluster = (answer: NonNullable<Answer>, isChecked: boolean, only: string |
   if (answer.status === 200) return ok("found")
   if (answer.status !== 404 || !ofProxy(answer)) return cannotTell(answer)
   if (isChecked) return failed(said(answer), "check cluster_id")
-  const detail = `${said(answer)}; a stand-alone REST Proxy does not look at the cluster's id when it produces, so records may arrive all the same`
+  const detail =
+    `${said(answer)}; a stand-alone REST Proxy does not look at the cluster's id when it produces, so records ` +
+    "may arrive all the same"
   return unknown(detail, only === undefined ? "check cluster_id" : `set cluster_id to ${only}`)
 }
 
@@ -117,7 +119,9 @@ const size = (answer: Answer, batchBytes: number): Finding => {
   const request = batchBytes > most ? `, a request up to ${batchBytes} (batch.max_bytes)` : ""
   return {
     result: "ok",
-    detail: `${takes}; an event may have up to ${MAX_BODY_BYTES}${request}: one that is larger than the topic takes ends as a dead letter (413)`,
+    detail:
+      `${takes}; an event may have up to ${MAX_BODY_BYTES}${request}: one that is larger than the topic takes ` +
+      "ends as a dead letter (413)",
     fix: "if such events come, raise max.message.bytes of the topic, and max.request.size of a proxy of your own"
   }
 }

@@ -14,7 +14,7 @@ import * as RecordKey from "./RecordKey.ts"
 
 type About = Schema.Annotations.Bottom<string, readonly []>
 
-/** A text of at most `max` characters, of which `holds`. */
+/** A text of at most `max` characters for which `holds` is true. */
 const text = (about: About, max: number, holds: (text: string) => boolean, message: string) =>
   Schema.String.annotate({ ...about, message }).check(
     Schema.isMaxLength(max, { message: `must be at most ${max} characters` }),
@@ -57,7 +57,7 @@ export const isName = (name: string): boolean => /^[a-zA-Z0-9._-]+$/.test(name) 
 /** Whether a base URL names more than a base: `/v3` is appended. */
 const isBase = (url: string): boolean => /\S/.test(url) && !/\/v3\//.test(url)
 
-/** The base URL of a proxy as it is stored: as it is called, but for the `/v3` that is appended. */
+/** The base URL of a proxy as it is stored: without the `/v3` that is appended for a call. */
 export const tidyEndpoint = (endpoint: string): string => {
   const url = Tidy.url(endpoint)
   return /[?]/.test(url) ? url : url.replace(/\/+$/, "").replace(/\/v3$/, "").replace(/\/+$/, "")
@@ -184,7 +184,8 @@ export const KafkaConfig = Schema.Struct({
     },
     BOOTSTRAP_MAX,
     isBootstrap,
-    'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"; the URL of a REST Proxy goes to rest_endpoint'
+    'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"; the URL of a REST Proxy ' +
+      "goes to rest_endpoint"
   ),
   cluster_id: text(
     {
@@ -228,7 +229,8 @@ export const KafkaConfig = Schema.Struct({
       {
         title: "REST endpoint",
         description:
-          "Base URL of a stand-alone REST Proxy, to which /v3 is appended. Without it the endpoint is https://{host of bootstrap_servers}/kafka/v3",
+          "Base URL of a stand-alone REST Proxy, to which /v3 is appended. Without it the endpoint is " +
+          "https://{host of bootstrap_servers}/kafka/v3",
         examples: ["https://rest-proxy.example.com:8082"]
       },
       URL_MAX,
@@ -241,7 +243,8 @@ export const KafkaConfig = Schema.Struct({
       {
         title: "Record key",
         description:
-          "event_id, source_id, none, or a path into the event. Records of one key share a partition. An event without a value at the path is keyed by its id. Default: event_id",
+          "event_id, source_id, none, or a path into the event. Records of one key share a partition. An event " +
+          "without a value at the path is keyed by its id. Default: event_id",
         default: "event_id",
         examples: ["payload.customer.id", "headers.x-account", "source_id"]
       },
@@ -253,14 +256,16 @@ export const KafkaConfig = Schema.Struct({
   key_type: oneOf(["string", "binary"], {
     title: "Key type",
     description:
-      "How a request writes the key; its bytes in Kafka are the same. string needs REST Proxy 7.5, binary works from 7.0. Default: string",
+      "How a request writes the key; its bytes in Kafka are the same. string needs REST Proxy 7.5, binary works " +
+      "from 7.0. Default: string",
     default: "string",
     example: "binary"
   }),
   value_format: oneOf(["json", "string", "binary"], {
     title: "Value format",
     description:
-      "How a request writes the body. json: JSON as JSON, other text as a string, other bytes as binary. string: all UTF-8 text as a string, other bytes as binary. binary: always binary. Default: json",
+      "How a request writes the body. json: JSON as JSON, other text as a string, other bytes as binary. string: " +
+      "all UTF-8 text as a string, other bytes as binary. binary: always binary. Default: json",
     default: "json",
     example: "binary"
   }),
@@ -269,7 +274,8 @@ export const KafkaConfig = Schema.Struct({
       .annotate({
         title: "Record headers",
         description:
-          'Further headers of each record, by name. A text is the value itself; { "path": "payload.x" } is read from the event, and the header is left out where the path leads nowhere. Default: none',
+          'Further headers of each record, by name. A text is the value itself; { "path": "payload.x" } is read ' +
+          "from the event, and the header is left out where the path leads nowhere. Default: none",
         default: {},
         examples: [{ environment: "production", customer: { path: "payload.customer.id" } }]
       })
@@ -293,7 +299,9 @@ export const KafkaConfig = Schema.Struct({
     Schema.Union([Schema.Literal("confluent_cloud_shared"), Rates]).annotate({
       title: "Limits",
       description:
-        "Rates that this destination keeps to. confluent_cloud_shared: 25 requests, 1000 records and 10,000,000 bytes a second, which is what a cluster allows all its producers together unless it is Dedicated. Default: no limit",
+        "Rates that this destination keeps to. confluent_cloud_shared: 25 requests, 1000 records and 10,000,000 " +
+        "bytes a second, which is what a cluster allows all its producers together unless it is Dedicated. " +
+        "Default: no limit",
       examples: ["confluent_cloud_shared", { requests_per_second: 10 }],
       message: 'must be "confluent_cloud_shared", or rates such as { "requests_per_second": 10 }'
     })

@@ -2,8 +2,10 @@
 
 import * as Log from "@hookstream/core/LogLine"
 import { checkUrl } from "@hookstream/core/sink/HostGuard"
+import * as RetryAfter from "@hookstream/core/sink/RetryAfter"
 import * as Sink from "@hookstream/core/sink/Sink"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpBody from "effect/http/HttpBody"
@@ -14,7 +16,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as ErrorMapping from "./ErrorMapping.ts"
-import { jsonOf, messageOf, retryAfter } from "./internal/proxyAnswer.ts"
+import { jsonOf, messageOf } from "./internal/proxyAnswer.ts"
 import * as KafkaCheck from "./KafkaCheck.ts"
 import { BATCH_BYTES_DEFAULT, BATCH_RECORDS_DEFAULT, KafkaConfig, limitsOf, tidy } from "./KafkaConfig.ts"
 import { produceUrl, restBase } from "./ProduceUrl.ts"
@@ -35,10 +37,11 @@ const ENDED = "the proxy answered without a receipt for this record"
 const BROKE = "the connection broke before the receipt of this record"
 /**
  * On a missing topic the proxy waits a minute for each record, one after another, before it says so. It does not notice
- * that nobody reads its receipts: it goes on with the records that it has.
+ * that its receipts are no longer read: it goes on with the records that it has.
  */
 const LEFT =
-  "not waited for: an earlier record of the request was refused for a reason that holds for all; the proxy may still produce this one"
+  "not waited for: an earlier record of the request was refused for a reason that holds for all; the proxy may " +
+  "still produce this one"
 
 /** Reads until there is nothing more to read; why a record without a receipt has none. */
 const readReceipts = Effect.fnUntraced(
@@ -58,7 +61,8 @@ const readReceipts = Effect.fnUntraced(
 )
 
 const TOO_LONG =
-  "sent as STRING: the proxy's reader of JSON refuses numbers of more than 1000 digits and names of more than 50,000 bytes"
+  "sent as STRING: the proxy's reader of JSON refuses numbers of more than 1000 digits and names of more than " +
+  "50,000 bytes"
 
 /** A connection that failed may have carried the request: the outcome is unknown. */
 const unreachable = (host: string) => () =>
@@ -96,7 +100,8 @@ const driver = Effect.fnUntraced(function* (
       "application/json"
     )
     const response = yield* client.execute(HttpClientRequest.setBody(request, body)).pipe(Effect.mapError(lost))
-    const wait = retryAfter(response)
+    // The proxy never sends it (kafka-rest-v3 §6b); a gateway in front of it may.
+    const wait = RetryAfter.parse(response.headers["retry-after"], yield* Clock.currentTimeMillis)
     if (response.status !== 200) {
       const meaning = ErrorMapping.ofStatus(response.status)
       const words = messageOf(yield* jsonOf(response))
@@ -157,7 +162,9 @@ const validate = (config: KafkaConfig, use: Sink.SinkUse): ReadonlyArray<Sink.Is
   const issues: Array<Sink.Issue> = []
   const { key = RecordKey.DEFAULT, batch, rest_endpoint } = config
   if (use.ordering !== "none" && keepsNoOrder(key)) {
-    const message = `must be "source_id" or a path with ordering "${use.ordering}": with "${key}" records go to any partition, which keeps no order`
+    const message =
+      `must be "source_id" or a path with ordering "${use.ordering}": with "${key}" records go to any partition, ` +
+      "which keeps no order"
     issues.push({ path: "key", message })
   }
   if (use.ordering === "strict" && (batch?.max_records ?? BATCH_RECORDS_DEFAULT) > 1) {

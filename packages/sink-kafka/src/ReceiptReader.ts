@@ -6,7 +6,7 @@
  * read. What is held is the receipt that has not ended yet.
  *
  * A record never takes the receipt of another: the first text that is no receipt is the last that is read, and where
- * there are more receipts than records none is believed. What a receipt names (topic, partition, offset) is no
+ * there are more receipts than records none is trusted. What a receipt names (topic, partition, offset) is no
  * position: it is shown, not compared.
  */
 import { pauses } from "@hookstream/core/delivery/Settle"
@@ -17,7 +17,7 @@ import * as ErrorMapping from "./ErrorMapping.ts"
 const RECEIPT_MAX = 256 * 1024
 
 /**
- * As far as this sink reads it; what has another type than expected counts as left out, for `error_code` alone decides.
+ * As far as this sink reads it. A field of another type than expected counts as absent: `error_code` alone decides.
  */
 interface Receipt {
   /** 200, or the error; proxies 7.0 to 7.2 leave it out of a success, which then has an offset. */
@@ -198,7 +198,7 @@ export const make = (options: Options): ReceiptReader => {
     },
     refused: () => refused,
     outcomes: (why) => {
-      // One is nobody's, and it may be any: behind it each record would have the receipt of the one before it.
+      // Any of them may be the surplus one: behind it each record would have the receipt of the one before it.
       if (surplus > 0) return Array.from({ length: count }, () => SURPLUS)
       const missing = failed("Unknown", why)
       return [...outcomes, ...Array.from({ length: count - outcomes.length }, () => missing)]

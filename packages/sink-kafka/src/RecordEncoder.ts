@@ -2,8 +2,8 @@
  * Events as the body of a produce request (kafka-rest-v3 §2, §4): records one after another, each
  * `{"value":…,"headers":[…],"key":…,"timestamp":…}`, with a line feed between.
  *
- * Straight to bytes, into one buffer. A body of JSON is spliced in as the bytes that came: never parsed and written
- * again, so no number loses a digit and no key its place. Text is escaped where JSON demands it and nowhere else.
+ * Written as bytes, into one buffer. A JSON body is copied in byte for byte: it is never parsed and serialized, so no
+ * number loses a digit and no key its place. Text is escaped where JSON requires it and nowhere else.
  *
  * | body | `json` | `string` | `binary` |
  * |---|---|---|---|
@@ -119,7 +119,7 @@ export const make = (
     if (paths.length === 0) out.raw(headersEnd)
     return out.result()
   }
-  // All records of a destination share them, but for those of a replay.
+  // All records of a destination share them, except those of a replay.
   let shared:
     | { readonly destinationId: string; readonly replayId: string | null; readonly headers: Uint8Array }
     | undefined

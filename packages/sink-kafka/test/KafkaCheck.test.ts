@@ -47,7 +47,7 @@ const check = async (
 const WELL = { endpoint: "ok", credentials: "ok", cluster: "ok", topic: "ok", size: "ok", key: "ok" }
 
 describe("the cluster's id", () => {
-  it("that a proxy of one's own does not know is no failure: the topic is looked for in the cluster that it has", async () => {
+  it("that a proxy of one's own does not know is no failure: the topic is looked for in the one it has", async () => {
     const { results, step } = await check(own())
     expect(results).toEqual({ ...WELL, cluster: "unknown" })
     expect(step("cluster")).toMatchObject({

@@ -15,7 +15,8 @@ const issues = (input: unknown): Record<string, string> => {
 }
 
 const BOOTSTRAP =
-  'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"; the URL of a REST Proxy goes to rest_endpoint'
+  'must start with a host, such as "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092"; the URL of a REST Proxy goes ' +
+  "to rest_endpoint"
 const CLUSTER = 'must be a cluster id, such as "lkc-xxxxx": letters, digits, dots, underscores and hyphens'
 const BASE =
   'must be the base URL of a REST Proxy, such as "https://rest-proxy.example.com:8082": /v3/clusters/… is appended'
@@ -197,7 +198,8 @@ describe("a Kafka configuration", () => {
       ...use
     }).map(({ path, message }) => `${path} ${message}`)
   const byKey = (key: string, ordering: string) =>
-    `key must be "source_id" or a path with ordering "${ordering}": with "${key}" records go to any partition, which keeps no order`
+    `key must be "source_id" or a path with ordering "${ordering}": with "${key}" records go to any partition, ` +
+    "which keeps no order"
   const alone =
     'batch.max_records must be 1 with ordering "strict": a record that fails does not hold back the rest of its request'
   it.each([

@@ -202,11 +202,14 @@ describe("the Kafka sink against the emulator", () => {
       success: [{ _tag: "Failed", reason, detail: expect.stringMatching(`^receipt ${code}: words`) }]
     })
   })
-  it("waits as long as a throttling answer asks", async () => {
-    emulator.setFault(() => ({ _tag: "Respond", status: 429, body: "<html/>", headers: { "Retry-After": "7" } }))
+  it.each([
+    ["7", 7000],
+    ["Thu, 01 Jan 1970 00:00:00 GMT", 0]
+  ])("waits as long as a throttling answer asks: %s", async (asked, retryAfter) => {
+    emulator.setFault(() => ({ _tag: "Respond", status: 429, body: "<html/>", headers: { "Retry-After": asked } }))
     const result = await send({ rest_endpoint: emulator.url })
     emulator.setFault(undefined)
-    expect(result).toMatchObject({ failure: { reason: "Throttled", retryAfter: 7000 } })
+    expect(result).toMatchObject({ failure: { reason: "Throttled", retryAfter } })
   })
   it("takes the proxy's own throttling as such, which never says how long to wait", async () => {
     const throttled = async (limits: Limits) => {

@@ -35,11 +35,12 @@ const wanted = ({ receipt }: typeof Spaced.Type) =>
     : { 429: "Throttled", 50003: "Unknown", 413: "TooLarge" }[receipt.error_code]
 
 const receipt = (offset: string, more = "") =>
-  `{"error_code":200,"cluster_id":"c","topic_name":"t","partition_id":3,"offset":${offset},"timestamp":"2026-01-01T00:00:00Z"${more}}`
+  `{"error_code":200,"cluster_id":"c","topic_name":"t","partition_id":3,"offset":${offset},` +
+  `"timestamp":"2026-01-01T00:00:00Z"${more}}`
 
 describe("receipts", () => {
   it.prop(
-    "are told apart whatever white space stands between them, whatever they contain, and however they are cut into chunks",
+    "are told apart whatever stands in and between them, and however they are cut into chunks",
     [Schema.Array(Spaced), Space, Lengths],
     ([all, end, lengths]) => {
       const body = all.map((one) => one.before + JSON.stringify(one.receipt)).join("") + end

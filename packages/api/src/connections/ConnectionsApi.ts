@@ -41,7 +41,8 @@ const settings = {
   ordering_key: Schema.optionalKey(
     Schema.NullOr(EventPathText).annotate({
       description:
-        "What keeps the order where the destination's `ordering` is `key`. Without it all events of the connection share one key",
+        "What keeps the order where the destination's `ordering` is `key`. Without it all events of the " +
+        "connection share one key",
       examples: ["payload.data.object.customer"]
     })
   ),

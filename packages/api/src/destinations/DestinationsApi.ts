@@ -31,7 +31,8 @@ const settings = {
   retry_backoff_type: Schema.optionalKey(
     Schema.Literals(["exponential", "linear", "fixed"]).annotate({
       description:
-        "`exponential` looks the n-th interval up and repeats the last, `linear` is the first times n, `fixed` is the first. Default: exponential"
+        "`exponential` takes the n-th interval and repeats the last, `linear` is n times the first, `fixed` is the " +
+        "first. Default: exponential"
     })
   ),
   retry_intervals: Schema.optionalKey(
@@ -51,7 +52,8 @@ const settings = {
   ordering: Schema.optionalKey(
     Ordering.annotate({
       description:
-        "`key`: events of a key one after another, and none passes an earlier one that waits; `strict`: so all events of a connection. Default: none"
+        "`key`: events of a key one after another, and none passes an earlier one that waits; `strict`: the same " +
+        "for all events of a connection. Default: none"
     })
   ),
   circuit_breaker_enabled: Schema.optionalKey(Schema.Boolean.annotate({ description: "Default: true" })),
@@ -256,7 +258,8 @@ export class DestinationsApi extends HttpApiGroup.make("destinations")
     HttpApiEndpoint.post("retry", "/v1/destinations/:id/retry", {
       params,
       payload: which(
-        "What of all that waits for a retry is due now, with the tries that it has left; without a field all. `reason` is that of the last try. An open circuit is probed at once"
+        "Which of the waiting events are due now, with the attempts they have left; without a field all. " +
+          "`reason` is that of the last attempt. An open circuit is probed at once"
       ),
       success: Schema.Struct({ retried: Schema.Int }),
       error: readErrors

@@ -200,8 +200,8 @@ const create = Effect.fn("Destinations.create")(function* (
 })
 
 /**
- * A secret goes only where whoever gave it said: where a change moves the target, all secrets have to be given again.
- * Without it a `write` key could have each of them sent to a host of its own.
+ * A secret goes only to the target it was given for: a change that moves the target must contain all secrets again.
+ * Otherwise a `write` key could have them sent to a host of its own.
  */
 const demandSecrets = Effect.fnUntraced(function* (
   sink: Sink,

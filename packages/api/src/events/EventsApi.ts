@@ -13,7 +13,9 @@ import { notYet, pageOf, pageQuery, Time } from "../Fields.ts"
 
 export const EventStatus = Schema.Literals(["received", "processing", "delivered", "failed", "cancelled"]).annotate({
   description:
-    "`received`: no connection, or not tried yet; `processing`: on its way; `delivered`: on every connection that was not deleted before; `failed`: dead-lettered on one; `cancelled`: its connections were deleted before it was delivered"
+    "`received`: no connection, or not tried yet; `processing`: on its way; `delivered`: on every connection " +
+    "that was not deleted before; `failed`: dead-lettered on one; `cancelled`: its connections were deleted " +
+    "before it was delivered"
 })
 
 const summary = {
@@ -93,12 +95,13 @@ export const EventView = Schema.Struct({
   query: Schema.String.annotate({ description: "Hidden likewise" }),
   body_kind: BodyKind.annotate({
     description:
-      "`long_json`: JSON with a number or a name so long that common readers refuse it; Kafka destinations send it as text"
+      "`long_json`: JSON with a number or a name so long that common readers refuse it; Kafka destinations send " +
+      "it as text"
   }),
   body: Schema.String.annotate({
     description:
-      "The bytes that came: as text, or as base64 where `body_kind` is binary. A key that may only read sees no ingest URLs " +
-      "in a text"
+      "The bytes that came: as text, or as base64 where `body_kind` is binary. A key that may only read sees no " +
+      "ingest URLs in a text"
   }),
   attempts: Schema.Array(AttemptView)
 })

@@ -252,7 +252,8 @@ const retry = Effect.fn("Events.retry")(function* (id: string) {
   const retried = counts.reduce((a, b) => a + b, 0)
   if (retried === 0)
     return yield* conflict(
-      "there is nothing to try again: on no connection is the event dead or waiting for a retry, and a deleted one sends nothing"
+      "there is nothing to try again: on no connection is the event dead or waiting for a retry, and a deleted " +
+        "one sends nothing"
     )
   return { retried }
 })

@@ -8,7 +8,7 @@ const operation = (method: string) => ({
   summary: "Accept a webhook",
   description:
     `Any body up to ${MAX_BODY_BYTES / 1024 / 1024} MiB. A 200 means that the event is in the durable log. ` +
-    "No API key: whoever knows the URL, which is the source's `ingest_url`, can send.",
+    "No API key: anyone who knows the URL, the source's `ingest_url`, can send.",
   security: [],
   parameters: [{ name: "token", in: "path", required: true, schema: { type: "string" } }],
   responses: {

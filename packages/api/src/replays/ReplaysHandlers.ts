@@ -29,7 +29,7 @@ const PAGE = { maxEvents: 100, maxBytes: 4 * 1024 * 1024 }
 /** Before its destination has heard of it. */
 const UNHEARD = { status: "pending" as const, processed: 0, delivered: 0, filtered: 0, dead: 0, pending: 0 }
 
-/** `isTold`: its destination could be told of it. */
+/** `isTold`: whether its destination has received it. */
 const view = Effect.fnUntraced(function* (job: ReplayJob, isTold = true) {
   const deliveries = yield* Deliveries
   const progress = (isTold ? yield* deliveries.replay(job.destinationId, job.id) : null) ?? UNHEARD
@@ -57,7 +57,7 @@ const view = Effect.fnUntraced(function* (job: ReplayJob, isTold = true) {
 
 type Input = typeof ReplayInput.Type
 
-/** The connections that a replay goes over, with what of their logs. */
+/** The connections that a replay covers, and the part of their logs. */
 const partsOf = Effect.fnUntraced(function* (input: Input) {
   const deliveries = yield* Deliveries
   const log = yield* EventLog

@@ -54,7 +54,8 @@ const settings = {
       .check(Schema.isMaxLength(REDACT_MAX, { message: `must have at most ${REDACT_MAX} paths` }))
       .annotate({
         description:
-          "What of its events is never stored. A JSON body that holds such a value is written anew, so that signatures over it verify no more; bodies that are no JSON stay as they came. Default: none",
+          "What is never stored of its events. A JSON body that holds such a value is serialized again, so that " +
+          "signatures over it no longer verify; bodies that are not JSON are left as they are. Default: none",
         examples: [["headers.x-session", "query.email", "payload.customer.card"]]
       })
   ),
@@ -62,7 +63,9 @@ const settings = {
     Schema.Int.check(
       Schema.isBetween({ minimum: 1, maximum: JOURNAL_DAYS }, { message: `must be from 1 to ${JOURNAL_DAYS}` })
     ).annotate({
-      description: `Days that events are kept for replay, at least; longer while a destination still has to deliver them. They go by whole days. Default: ${DEFAULT_RETENTION_DAYS}`
+      description:
+        "Days that events are kept at least, for replay; longer while a destination still has to deliver them. " +
+        `They are dropped by whole days. Default: ${DEFAULT_RETENTION_DAYS}`
     })
   )
 }
@@ -72,7 +75,7 @@ export const SourcePatch = Schema.Struct({ name: Schema.optionalKey(Name), ...se
 
 const IngestUrl = Schema.String.annotate({
   description:
-    "Where events are sent to. Whoever knows it can send, so a key that may only read sees `****` in place of its end. " +
+    "Where events are sent to. Anyone who knows it can send, so a read-only key sees `****` in place of its end. " +
     "It is a path where the gateway does not know its host: then set HOOKSTREAM_PUBLIC_URL"
 })
 

@@ -41,7 +41,15 @@ const drain = async (gateway: Gateway, sink: Sink, destination: string, count: n
 
 const posted = async (bare: Workerd, sink: Sink, batch: number, inFlight: number): Promise<number> => {
   const requests = Math.ceil(BATCHES[batch]! / batch)
-  const record = `{"value":{"type":"JSON","data":${JSON.stringify({ pad: "x".repeat(BODY - 20) })}},"headers":[{"name":"hookstream-event-id","value":"${btoa("evt_".padEnd(36, "0"))}"},{"name":"hookstream-destination-id","value":"${btoa("dst_".padEnd(36, "0"))}"}],"key":{"type":"STRING","data":"${"evt_".padEnd(36, "0")}"}}`
+  const eventId = "evt_".padEnd(36, "0")
+  const record = JSON.stringify({
+    value: { type: "JSON", data: { pad: "x".repeat(BODY - 20) } },
+    headers: [
+      { name: "hookstream-event-id", value: btoa(eventId) },
+      { name: "hookstream-destination-id", value: btoa("dst_".padEnd(36, "0")) }
+    ],
+    key: { type: "STRING", data: eventId }
+  })
   await sink.read("?reset")
   const query = `?requests=${requests}&concurrency=${inFlight}`
   const body = Array.from({ length: batch }, () => record).join("\n")

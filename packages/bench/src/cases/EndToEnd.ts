@@ -18,7 +18,7 @@ const QUANTILES = [0.5, 0.95, 0.99]
  * The ramp: from so many events a second, each step so many times the one before, until one is not held, tried twice.
  */
 const RAMP = { from: 200, factor: 1.3, seconds: 1 }
-/** A rate is held when so much of it has come to the sink while it was sent. */
+/** A rate is held when this share of it has come to the sink while it was sent. */
 const HELD = 0.95
 const LAG_EVERY_MS = 20
 

@@ -32,7 +32,7 @@ export interface Wanted {
   readonly connections: ReadonlyArray<WantedConnection>
 }
 
-/** What a config wants, but for what it changes. */
+/** What a config asks for, without what changed in it. */
 export const wantedOf = ({
   version,
   destination,

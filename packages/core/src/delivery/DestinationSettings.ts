@@ -48,7 +48,7 @@ const WINDOW_BYTES_MAX = 8 * 1024 * 1024
 
 type Configured = Pick<Destination, "ordering" | "retry" | "breaker" | "ratePerSecond" | "maxPending" | "maxInFlight">
 
-/** By its own settings, for a sink that asks for nothing. */
+/** The policy by the destination's own settings, before those of its sink. */
 export const policyOf = ({ ordering, retry, breaker, ratePerSecond, maxPending }: Configured): Policy.Policy => ({
   ordering,
   retry,
@@ -62,8 +62,8 @@ const smaller = (a: number | null, b: number | undefined): number | null =>
   a === null || b === undefined ? (b ?? a) : Math.min(a, b)
 
 /**
- * With what the sink asks for: of two rates the smaller one counts, and a window has several requests for each that may
- * be on its way, but is bounded (3000 events, 8 MiB).
+ * The policy with what the sink asks for: the smaller of two rates counts, and a window holds several requests for each
+ * that may be in flight, but is bounded (3000 events, 8 MiB).
  */
 const policyFor = (settings: Configured, { batch, limits }: Pick<SinkDriver, "batch" | "limits">): Policy.Policy => {
   const policy = policyOf(settings)

@@ -1,6 +1,6 @@
 /**
- * What a destination logs: the facts that its operator wants to hear of as they are committed. Pure but for who takes
- * the lines.
+ * What a destination logs: the facts that matter to its operator, as they are committed. Pure, except for writing the
+ * lines.
  */
 
 import type { DestinationId } from "../Ids.ts"

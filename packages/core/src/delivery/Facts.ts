@@ -157,9 +157,9 @@ export const Fact = Schema.Union([
   /** What waits for its retry is due now, all at the same time, so that it drains in the order of the log. */
   Schema.TaggedStruct("BreakerClosed", { at: Schema.Finite }),
   /**
-   * What failed may be fixed: what waits for its retry, of one connection or (`null`) of all, is due now. The tries
-   * that it has spent stay spent. Of all it also means that what was sent by an older config and fails is tried again
-   * at once.
+   * The cause of failures may be fixed: what waits for its retry, of one connection or (`null`) of all, is due now.
+   * Attempts already spent stay spent. For all it also means that what was sent under an older config and fails is
+   * tried again at once.
    */
   Schema.TaggedStruct("RetriesDue", { connection: Schema.NullOr(Schema.String), at: Schema.Finite }),
   /** Nothing is sent before `until`; 0: at once. */

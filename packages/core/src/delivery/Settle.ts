@@ -56,7 +56,7 @@ export type Disposition =
  */
 export const letsFollow = (result: Disposition): boolean => result._tag === "Delivered" || result._tag === "Filtered"
 
-/** An answer, as far as the breaker cares; `undefined` of an event that was not sent, or whose end nobody saw. */
+/** An answer, as far as the breaker cares; `undefined` for an event that was not sent, or whose end is unknown. */
 const answered = (result: Disposition): boolean | undefined => {
   if (result._tag === "Delivered") return true
   return result._tag === "Failed" ? !isOutage(result.reason) : undefined
@@ -114,7 +114,7 @@ export interface Handled {
   /** When it first failed; `null` when it never did. */
   readonly since: number | null
   readonly key: string | null
-  /** Which request of the window it went with; `null` when it was not sent, or nobody knows. */
+  /** Which request of the window it went with; `null` when it was not sent, or is unknown. */
   readonly request: number | null
   readonly latency: number
   readonly result: Disposition
@@ -205,7 +205,7 @@ const settlement = (one: Handled, context: SettleContext, throttledUntil: number
     case "NotStarted":
       return { _tag: "Waiting", seq, key, spent, restarts, due: result._tag === "Held" ? null : now }
     case "Lost": {
-      // The first end is nobody's fault, at the second the event is watched alone, each further one spends a try.
+      // The first end blames no event, after the second the event is sent alone, each further one spends an attempt.
       const ends = restarts + 1
       const detail = "hookstream was stopped before the outcome was known; the event is sent again"
       return byPolicy(

@@ -38,7 +38,7 @@ export type EventMeta = typeof EventMeta.Type
 /** An event as the edge hands it to its log, by {@link newEvent}. */
 export interface NewEvent {
   readonly kind: BodyKind
-  /** An `EventMeta` as JSON: stored as it stands here, and read only when somebody asks for it. */
+  /** An `EventMeta` as JSON: stored as it is, and parsed only on use. */
   readonly meta: string
   readonly body: Uint8Array
 }

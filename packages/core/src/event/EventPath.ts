@@ -6,7 +6,7 @@ import { PayloadTooLarge } from "../Errors.ts"
 import { type Event, isJson } from "./Event.ts"
 import { scan } from "./internal/jsonText.ts"
 
-/** An event whose body is parsed at most once, and only when a path asks for it. */
+/** An event whose body is parsed at most once, and only when a path needs it. */
 export interface EventView {
   readonly event: Event
   /** `undefined` where the body is no JSON. Throws `PayloadTooLarge` above {@link MAX_PAYLOAD_VALUES}. */
@@ -21,7 +21,7 @@ export const MAX_PAYLOAD_VALUES = 200_000
 
 const decoder = new TextDecoder()
 
-/** Of a JSON body in UTF-8. Throws `PayloadTooLarge` above {@link MAX_PAYLOAD_VALUES}. `reviver` is that of `JSON.parse`. */
+/** Parses a body of JSON in UTF-8, as `JSON.parse` does. Throws `PayloadTooLarge` above {@link MAX_PAYLOAD_VALUES}. */
 export const parse = (body: Uint8Array, reviver?: (key: string, value: unknown) => unknown): unknown => {
   // A value takes a byte, and another to part it from the next.
   if (body.length >= 2 * MAX_PAYLOAD_VALUES && (scan(body)?.values ?? 0) > MAX_PAYLOAD_VALUES) {

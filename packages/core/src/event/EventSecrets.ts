@@ -15,7 +15,7 @@ type Vault = SecretVault["Service"]
 const placeOf = (source: SourceId): string => `event|${workspaceOf(source)}|${routeOf(source)}`
 
 /**
- * The meta as it is stored: what it hides sealed, as one text for the whole event. Without such values it costs
+ * The meta as it is stored: hidden values are sealed, as one text for the whole event. Without any it costs
  * nothing.
  */
 export const seal = async (vault: Vault, source: SourceId, meta: EventMeta): Promise<EventMeta> => {

@@ -1,5 +1,5 @@
 /**
- * Events on their way from a log to whoever reads it: few values, however many events. Between objects each value is
+ * Events on their way from a log to its reader: few values, however many events. Between objects each value is
  * copied by itself, and hundreds of events are thousands of values.
  */
 
@@ -32,8 +32,7 @@ export const NUMBERS = 5
 const decoder = new TextDecoder()
 
 /**
- * An event whose meta is parsed when somebody asks for it: most deliveries do not. Its fields are not its own: do not
- * spread it.
+ * An event whose meta is parsed on first use: most deliveries need none. Some fields are getters: do not spread it.
  */
 class StoredEvent implements Event {
   readonly id: EventId

@@ -103,7 +103,7 @@ const replace = (value: unknown, keys: ReadonlyArray<string>): boolean => {
 
 /**
  * The body without the values at these paths. Only of JSON: other bodies have no paths, and stay as they came. Throws
- * `PayloadTooLarge` for a body that is too large to be looked into.
+ * `PayloadTooLarge` for a body that is too large to be searched.
  */
 const redactBody = (body: Uint8Array, paths: ReadonlyArray<string>): Uint8Array => {
   if (paths.length === 0 || !isJson(bodyKind(body))) return body
@@ -113,8 +113,8 @@ const redactBody = (body: Uint8Array, paths: ReadonlyArray<string>): Uint8Array 
 }
 
 /**
- * A request without what its source never stores. A body that holds any of it is written anew: signatures over it
- * verify no more. Throws `PayloadTooLarge` where a path into the body cannot be followed.
+ * A request without what its source never stores. A body that holds any of it is serialized again: signatures
+ * over it no longer verify. Throws `PayloadTooLarge` where a path into the body cannot be followed.
  */
 export const redact = (
   paths: ReadonlyArray<string>,

@@ -83,8 +83,8 @@ export const AttemptStatus = Schema.Literals(["delivered", "failed", "unknown", 
 export type AttemptStatus = typeof AttemptStatus.Type
 
 /**
- * Tries below a position in the journal, newest first. It may hold none and still have a `next`: so much was looked
- * through.
+ * Tries below a position in the journal, newest first. A page may be empty and still have a `next`: a page reads a
+ * limited part of the journal.
  */
 export interface AttemptPage {
   readonly entries: ReadonlyArray<Entry>
@@ -111,8 +111,8 @@ export interface DeliveryStore {
   /** Appends the facts and changes the projections, all in one transaction. `now` in milliseconds since 1970. */
   readonly commit: (facts: ReadonlyArray<Facts.Fact>, now: number) => void
   /**
-   * A log has events up to `head`; lower heads change nothing. Not written: whoever opens the journal again asks the
-   * logs.
+   * A log has events up to `head`; lower heads change nothing. Not stored: a new instance asks the logs
+   * again.
    */
   readonly raiseHead: (sourceId: SourceId, head: number) => void
   readonly control: () => State.Control
@@ -143,7 +143,7 @@ export interface DeliveryStore {
   readonly isOpen: (run: Facts.RunId, seq: number) => boolean
   /** `undefined` when there is no such replay. */
   readonly replay: (replay: ReplayId) => ReplayProgress | undefined
-  /** Events up to here are needed no more: every run that goes on is past them; `null` when no run goes on. */
+  /** Events up to here are no longer needed: every active run is past them; `null` when no run is active. */
   readonly lowWatermark: (sourceId: SourceId) => number | null
   /** Every fact that is kept, oldest first. */
   readonly facts: () => ReadonlyArray<Facts.Fact>

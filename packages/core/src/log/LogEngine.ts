@@ -134,7 +134,7 @@ export const make = (ports: LogPorts): LogEngine => {
   /** Bytes that may come before the size of the database is looked at. */
   let room = 0
   let pause = WAKE_AGAIN
-  /** This instance has set the alarm by its oldest event: one that has just begun knows of no alarm, and would put it off. */
+  /** Whether this instance has set the alarm for its oldest event; a new instance does not know of one already set. */
   let isExpirySet = false
   /** When this instance last looked at what it can give up. */
   let relievedAt = Number.NEGATIVE_INFINITY

@@ -83,7 +83,7 @@ export const masked = (stored: JsonObject): JsonObject =>
   Effect.runSync(rewrite(stored, (value) => (isSealed(value) ? Effect.succeed(value.masked) : undefined))) as JsonObject
 
 /**
- * Secrets that a PATCH does not give anew, by their path: it leaves them out, or sends their mask. `decoded` is what
+ * Secrets that a PATCH does not replace, by their path: it leaves them out, or sends their mask. `decoded` is what
  * the sink's Schema made of the patched config.
  */
 export const kept = (

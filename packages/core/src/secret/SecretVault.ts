@@ -40,8 +40,8 @@ export class SecretVault extends Context.Service<
     readonly seal: (place: SecretPlace, secret: Redacted.Redacted<string>) => Effect.Effect<SealedSecret>
     readonly open: (place: SecretPlace, sealed: SealedSecret) => Effect.Effect<Redacted.Redacted<string>, SecretError>
     /**
-     * Seals one of many short-lived texts: without a data key of its own, for its place has one, derived from the ring
-     * (HKDF-SHA256, RFC 5869) and kept in memory. For up to 2^32 texts a place (NIST SP 800-38D §8.3).
+     * Seals one of many short-lived texts: it has no data key of its own, but uses one of its place, derived from the
+     * ring (HKDF-SHA256, RFC 5869) and kept in memory. For up to 2^32 texts a place (NIST SP 800-38D §8.3).
      */
     readonly lock: (place: string, text: string) => Promise<string>
     /** Rejects with `SecretError`. */

@@ -67,7 +67,7 @@ export interface OutboundEvent {
 }
 
 /**
- * One step of a check: what was looked at, whether it is well (`unknown`: it cannot be told), and what would fix it.
+ * One step of a check: what was checked, the result (`unknown`: cannot be determined), and what would fix it.
  */
 export const CheckStep = Schema.Struct({
   name: Schema.String,
@@ -185,12 +185,12 @@ export const make = <Config, Encoded>(options: {
 /** Characters of a secret: longer ones are no keys, and would not fit into a header. */
 export const SECRET_MAX = 4096
 
-/** How a stored config is decoded: what was accepted once goes on to work, whatever is asked of new ones. */
+/** How a stored config is decoded: what was accepted once keeps working, whatever is required of new ones. */
 export const STORED = { disableChecks: true } as const
 
 /**
  * A secret text in a sink's config: `Redacted` once decoded, and in forms a password that is never shown. What forms
- * need is annotated before the checks, for of those JSON Schema shows nothing.
+ * need is annotated before the checks, because JSON Schema shows nothing of those.
  */
 export const secret = (about: { readonly title: string; readonly description: string }) =>
   Schema.RedactedFromValue(

@@ -12,7 +12,7 @@ export const text = (value: string): string => value.replace(AROUND, "")
 /** A config nests less; what is deeper is refused by its Schema, and would be too deep for recursion. */
 const DEPTH_MAX = 8
 
-/** JSON with all its texts so, but for what stands at one of these dotted paths. */
+/** JSON with all its texts trimmed, except those at one of these dotted paths. */
 export const texts = (value: unknown, keep: ReadonlyArray<string> = []): unknown => {
   const go = (one: unknown, path: ReadonlyArray<string>): unknown => {
     if (path.length > DEPTH_MAX || keep.includes(path.join("."))) return one

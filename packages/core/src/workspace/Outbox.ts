@@ -1,16 +1,16 @@
 /**
- * Telling sources and destinations what changed. Each is told for itself: one that hangs or fails costs its own
- * deadline, and stays in the outbox to be told again.
+ * Tells sources and destinations what changed. Each is called by itself: one that hangs or fails costs its own
+ * deadline, and stays in the outbox for the next attempt.
  */
 import * as Effect from "effect/Effect"
 import * as Log from "../LogLine.ts"
 import type { Outbox, RegistryStore } from "./Registry.ts"
 
-/** Milliseconds in which a target takes what it is told. */
+/** Milliseconds within which a target must answer. */
 export const TELL_DEADLINE = 5000
-/** Targets that are told at once. */
+/** Targets that are called at the same time. */
 const CONCURRENCY = 8
-/** Entries of one telling. */
+/** Entries of one call. */
 const PAGE = 100
 
 type Tell = (target: string, entries: ReadonlyArray<Outbox>) => Effect.Effect<void, unknown>
@@ -19,8 +19,8 @@ const pages = (entries: ReadonlyArray<Outbox>): ReadonlyArray<ReadonlyArray<Outb
   Array.from({ length: Math.ceil(entries.length / PAGE) }, (_, i) => entries.slice(i * PAGE, (i + 1) * PAGE))
 
 /**
- * Tells what waits for these targets (`null`: for all), logs before destinations, so that a log wakes whoever begins to
- * read it. Answers those that could not be reached.
+ * Sends what waits for these targets (`null`: for all), logs before destinations, so that a log wakes its new readers.
+ * Answers those that could not be reached.
  */
 export const flush = Effect.fnUntraced(function* (
   store: Pick<RegistryStore, "outbox" | "acknowledged">,

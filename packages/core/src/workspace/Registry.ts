@@ -208,8 +208,11 @@ const bytesOf = (entity: Entity): number => encoder.encode(JSON.stringify(entity
 const MIGRATIONS = [
   [
     `CREATE TABLE workspace (id TEXT NOT NULL)`,
-    `CREATE TABLE api_keys (hash TEXT PRIMARY KEY, id TEXT NOT NULL, created_at INTEGER NOT NULL, key TEXT NOT NULL) WITHOUT ROWID`,
-    `CREATE TABLE changes (version INTEGER PRIMARY KEY, at INTEGER NOT NULL, type TEXT NOT NULL, entity_id TEXT NOT NULL, entity TEXT NOT NULL)`,
+    `CREATE TABLE api_keys (
+       hash TEXT PRIMARY KEY, id TEXT NOT NULL, created_at INTEGER NOT NULL, key TEXT NOT NULL) WITHOUT ROWID`,
+    `CREATE TABLE changes (
+       version INTEGER PRIMARY KEY, at INTEGER NOT NULL, type TEXT NOT NULL, entity_id TEXT NOT NULL,
+       entity TEXT NOT NULL)`,
     `CREATE TABLE entities (
        id TEXT PRIMARY KEY, kind TEXT NOT NULL, n INTEGER NOT NULL, slug TEXT, source_id TEXT, destination_id TEXT,
        deleted INTEGER NOT NULL, entity TEXT NOT NULL) WITHOUT ROWID`,
@@ -219,8 +222,10 @@ const MIGRATIONS = [
   ],
   // Replays are told one by one; once only the newest hundred were, so each is told again.
   [
-    `CREATE TABLE replay_commands (replay TEXT PRIMARY KEY, target TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID`,
-    `INSERT INTO replay_commands SELECT id, destination_id, json_extract(entity, '$.version') FROM entities WHERE kind = 'replay'`
+    `CREATE TABLE replay_commands (
+       replay TEXT PRIMARY KEY, target TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID`,
+    `INSERT INTO replay_commands
+     SELECT id, destination_id, json_extract(entity, '$.version') FROM entities WHERE kind = 'replay'`
   ]
 ]
 
@@ -333,7 +338,8 @@ export const makeStore = (sql: Sql): RegistryStore => {
     return grows && all > CONFIG_BYTES_MAX
       ? conflict(
           "limit",
-          `destination ${id} with all its connections has ${all} bytes of configuration, at most are ${CONFIG_BYTES_MAX}: shorten filter_rules or config`
+          `destination ${id} with all its connections has ${all} bytes of configuration, at most are ` +
+            `${CONFIG_BYTES_MAX}: shorten filter_rules or config`
         )
       : undefined
   }

@@ -30,7 +30,7 @@ export interface WorkspacePorts extends EnginePorts {
   readonly execute: <A>(effect: Effect.Effect<A>) => Promise<A>
 }
 
-/** Milliseconds until what could not be told of a change is told again; they double, up to the longest. */
+/** Milliseconds until an undelivered change is sent again; they double, up to the maximum. */
 const TELL_AGAIN = 2000
 const TELL_AGAIN_MAX = 60_000
 

@@ -1,7 +1,7 @@
 /**
- * The bytes of a JSON text, read as Jackson's parser of UTF-8 reads them. What it takes and refuses is one thing; where
- * it stands after a refusal is the other, for the proxy goes on from there (§4). Rules and limits are those of jackson-
- * core 2.16.
+ * The bytes of a JSON text, read as Jackson's parser of UTF-8 reads them. What it accepts matters, and
+ * also where it stands after a refusal, because the proxy goes on from there (§4). Rules and limits are those of
+ * jackson-core 2.16.
  */
 
 /** Bytes of a member's name (`StreamReadConstraints`), and where its buffer is full. */

@@ -8,7 +8,7 @@ import type { RateLimiter } from "./RateLimiter.ts"
 import { RecordError } from "./RecordError.ts"
 import { recordStream } from "./recordStream.ts"
 
-export interface Destination {
+export interface ProduceTarget {
   readonly cluster: string
   readonly name: string
   /** `undefined`: there is none of that name. */
@@ -27,7 +27,7 @@ const sideReceipt = (side: { readonly type: string; readonly bytes: Uint8Array |
   side === null ? undefined : { type: side.type, size: side.bytes?.length ?? -1 }
 
 /** The producer's metadata must know the topic and the partition: it asks for them as long as it may. */
-const findTopic = async (to: Destination, { partition }: ProduceRecord): Promise<Topic> => {
+const findTopic = async (to: ProduceTarget, { partition }: ProduceRecord): Promise<Topic> => {
   const { topic, name } = to
   if (!isTopicName(name)) throw new RecordError(40002, `Invalid topics: [${name}]`)
   if (topic !== undefined && (partition ?? 0) < topic.partitions) return topic
@@ -40,7 +40,7 @@ const findTopic = async (to: Destination, { partition }: ProduceRecord): Promise
 }
 
 /** Produces one record and answers its receipt without `error_code`. Rejects with {@link RecordError}. */
-export const produceOne = async (raw: string, encode: () => ProduceRecord, to: Destination): Promise<object> => {
+export const produceOne = async (raw: string, encode: () => ProduceRecord, to: ProduceTarget): Promise<object> => {
   const size = Buffer.byteLength(raw)
   if (!to.limiter.takeRecord(size)) throw new RecordError(429, messageOf(429))
   if (size > to.maxRecordBytes) throw new RecordError(413, messageOf(413))
@@ -62,7 +62,7 @@ export const produceOne = async (raw: string, encode: () => ProduceRecord, to: D
 /** The receipts, one for each record until the stream ends. Each record is produced when its receipt is asked for. */
 async function* receiptsOf(
   body: Buffer,
-  to: Destination,
+  to: ProduceTarget,
   faults: RequestFaults
 ): AsyncGenerator<object, void, undefined> {
   for (const item of recordStream(body)) {
@@ -87,7 +87,7 @@ async function* receiptsOf(
 /** The receipts as the faults have them. */
 export async function* produce(
   body: Buffer,
-  to: Destination,
+  to: ProduceTarget,
   faults: RequestFaults
 ): AsyncGenerator<object, void, undefined> {
   const { endAfter = Number.POSITIVE_INFINITY, produceRest, extra } = faults.stream ?? {}

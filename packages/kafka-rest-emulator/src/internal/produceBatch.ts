@@ -5,7 +5,7 @@ import { JsonError } from "./JsonCursor.ts"
 import { JsonReader } from "./JsonReader.ts"
 import type { Answer } from "./metadata.ts"
 import { type ParsedEntry, parseEntry } from "./parseRecord.ts"
-import { type Destination, produceOne } from "./produce.ts"
+import { type ProduceTarget, produceOne } from "./produce.ts"
 import { RecordError } from "./RecordError.ts"
 import { mismatch, readBean } from "./readBean.ts"
 import { utf8Body } from "./utf8Body.ts"
@@ -44,7 +44,7 @@ const check = (entries: ReadonlyArray<ParsedEntry>): void => {
   need(new Set(entries.map(({ id }) => id)).size === entries.length, "Entry IDs are not distinct.")
 }
 
-export const produceBatch = async (body: Buffer, to: Destination): Promise<Answer> => {
+export const produceBatch = async (body: Buffer, to: ProduceTarget): Promise<Answer> => {
   let entries: ReadonlyArray<ParsedEntry>
   try {
     entries = entriesOf(body)

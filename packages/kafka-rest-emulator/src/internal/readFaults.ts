@@ -9,7 +9,7 @@ const code = integer(100, 59_999)
 const ms = integer(0, MS_MAX)
 const place = oneOf("nothing", "produce")
 
-// One entry for each field of each kind, held to the types: a field that nobody checks does not compile.
+// One entry for each field of each kind, held to the types: a field without a check does not compile.
 type Fields<T> = { readonly [K in Exclude<keyof T, "_tag">]-?: Field }
 const KINDS: { readonly [F in Fault as F["_tag"]]: Fields<F> } = {
   Respond: {

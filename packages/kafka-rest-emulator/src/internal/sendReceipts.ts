@@ -43,7 +43,7 @@ export const sendReceipts = async (
   let broken: unknown
   let first = true
   for await (const text of textsOf(receipts, separator, betweenMs === 0 && chunkBytes !== Number.POSITIVE_INFINITY)) {
-    // What no one can be told of is produced nevertheless.
+    // Records are produced even when the client no longer reads their receipts.
     if (broken !== undefined || left === 0) continue
     if (!first && betweenMs > 0) await sleep(betweenMs, undefined, { signal })
     first = false

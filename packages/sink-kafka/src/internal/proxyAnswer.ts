@@ -9,15 +9,6 @@ const BODY_MAX = 64 * 1024
 export type Json = { readonly [key: string]: unknown }
 
 /**
- * `Retry-After` in milliseconds, where it is given in seconds. The proxy never sends it (kafka-rest-v3 §6b); a gateway
- * may.
- */
-export const retryAfter = ({ headers }: HttpClientResponse.HttpClientResponse): number | undefined => {
-  const seconds = headers["retry-after"]
-  return seconds !== undefined && /^\d{1,6}$/.test(seconds) ? Number(seconds) * 1000 : undefined
-}
-
-/**
  * The body's JSON object; `undefined` when it is anything else, too long, or broke off: the status counts all the same.
  */
 export const jsonOf = Effect.fnUntraced(function* ({ stream }: HttpClientResponse.HttpClientResponse) {

@@ -10,7 +10,7 @@ export const MAX_JSON_DEPTH = 500
  * limit of 20,000,000 characters for a string is above that of a body.
  */
 export const MAX_JSON_NUMBER = 1000
-/** Bytes of a name as it stands in the text. */
+/** Bytes of a name as written, with its escapes. */
 export const MAX_JSON_NAME = 48_000
 
 /**

@@ -64,8 +64,8 @@ const readRun = (sql: Sql, id: Facts.RunId): State.Run | undefined =>
   sql.exec("SELECT * FROM runs WHERE id = ?", id).map(toRun)[0]
 
 /**
- * The change of the tables that a fact makes; `evolve` (`testing/Fold.ts`) is the same on plain data. `before`: the control at that
- * point.
+ * Applies a fact to the tables, as `evolve` (`testing/Fold.ts`) does to plain data. `before` is the control before the
+ * fact.
  */
 export const project = (sql: Sql, fact: Facts.Fact, before: State.Control): void => {
   switch (fact._tag) {
@@ -77,7 +77,8 @@ export const project = (sql: Sql, fact: Facts.Fact, before: State.Control): void
     case "ConnectionChanged": {
       const deleted = fact.deleted ? 1 : 0
       sql.exec(
-        "UPDATE runs SET enabled = ?, deleted = max(?, CASE WHEN replay IS NULL THEN 0 ELSE deleted END) WHERE connection = ?",
+        `UPDATE runs SET enabled = ?, deleted = max(?, CASE WHEN replay IS NULL THEN 0 ELSE deleted END)
+         WHERE connection = ?`,
         fact.enabled ? 1 : 0,
         deleted,
         fact.connection

@@ -29,11 +29,13 @@ const MIGRATIONS = [
     `CREATE INDEX journal_reads ON journal (connection, hi) WHERE is_read = 1`,
     `CREATE TABLE control (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL)`,
     `CREATE TABLE connections (
-       id TEXT PRIMARY KEY, source_id TEXT NOT NULL, route TEXT NOT NULL, after INTEGER NOT NULL, cursor INTEGER NOT NULL,
-       head INTEGER NOT NULL, enabled INTEGER NOT NULL, deleted INTEGER NOT NULL) WITHOUT ROWID`,
+       id TEXT PRIMARY KEY, source_id TEXT NOT NULL, route TEXT NOT NULL, after INTEGER NOT NULL,
+       cursor INTEGER NOT NULL, head INTEGER NOT NULL, enabled INTEGER NOT NULL,
+       deleted INTEGER NOT NULL) WITHOUT ROWID`,
     `CREATE TABLE pending (
        connection TEXT NOT NULL, seq INTEGER NOT NULL, key TEXT, spent INTEGER NOT NULL, due INTEGER,
-       restarts INTEGER NOT NULL, since INTEGER, reason TEXT, detail TEXT NOT NULL, PRIMARY KEY (connection, seq)) WITHOUT ROWID`,
+       restarts INTEGER NOT NULL, since INTEGER, reason TEXT, detail TEXT NOT NULL,
+       PRIMARY KEY (connection, seq)) WITHOUT ROWID`,
     `CREATE INDEX pending_due ON pending (due) WHERE due IS NOT NULL`,
     `CREATE INDEX pending_key ON pending (connection, key, seq) WHERE key IS NOT NULL`,
     `CREATE TABLE dead (
@@ -44,14 +46,17 @@ const MIGRATIONS = [
   [
     `CREATE TABLE runs (
        id TEXT PRIMARY KEY, connection TEXT NOT NULL, replay TEXT, source_id TEXT NOT NULL, route TEXT NOT NULL,
-       after INTEGER NOT NULL, cursor INTEGER NOT NULL, head INTEGER NOT NULL, enabled INTEGER NOT NULL, deleted INTEGER NOT NULL,
-       delivered INTEGER NOT NULL, filtered INTEGER NOT NULL, rate_full_at REAL NOT NULL, finished_at INTEGER) WITHOUT ROWID`,
-    `INSERT INTO runs SELECT id, id, NULL, source_id, route, after, cursor, head, enabled, deleted, 0, 0, 0, NULL FROM connections`,
+       after INTEGER NOT NULL, cursor INTEGER NOT NULL, head INTEGER NOT NULL, enabled INTEGER NOT NULL,
+       deleted INTEGER NOT NULL, delivered INTEGER NOT NULL, filtered INTEGER NOT NULL, rate_full_at REAL NOT NULL,
+       finished_at INTEGER) WITHOUT ROWID`,
+    `INSERT INTO runs
+     SELECT id, id, NULL, source_id, route, after, cursor, head, enabled, deleted, 0, 0, 0, NULL FROM connections`,
     `DROP TABLE connections`,
     `ALTER TABLE pending RENAME COLUMN connection TO run`,
     `ALTER TABLE dead RENAME COLUMN connection TO run`,
     `UPDATE control SET state = json_remove(
-       json_set(state, '$.rates', json_object('requests', json_extract(state, '$.rateFullAt'), 'records', 0, 'bytes', 0)),
+       json_set(
+         state, '$.rates', json_object('requests', json_extract(state, '$.rateFullAt'), 'records', 0, 'bytes', 0)),
        '$.rateFullAt')`,
     `UPDATE control SET state = json_remove(
        json_set(state, '$.window.run', json_extract(state, '$.window.connection')), '$.window.connection')

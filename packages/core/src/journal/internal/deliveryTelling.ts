@@ -46,7 +46,7 @@ export interface Row {
   readonly fact: Facts.Fact
 }
 
-/** A fact that nobody asked for is left out. */
+/** Facts that do not match the query are left out. */
 export type MaybeRow = Omit<Row, "fact"> & { readonly fact: Facts.Fact | undefined }
 
 /** What a fact tells of event `seq`. `isCancelled`: what became of it with its run. */

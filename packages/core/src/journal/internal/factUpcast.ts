@@ -19,7 +19,7 @@ const inRun = ({ connection, ...rest }: V1) => ({ ...rest, run: connection })
 
 const noRates: Facts.Rates = { requests: 0, records: 0, bytes: 0 }
 
-/** What the breaker saw of version 1's settlements: nothing of an event that was not sent, or whose end nobody saw. */
+/** What the breaker saw of version 1's settlements: nothing for an event that was not sent, or whose end is unknown. */
 const seenIn = ({ connection, settled }: V1) =>
   settled.flatMap((one) => {
     const event = State.eventKey(connection, one.seq)

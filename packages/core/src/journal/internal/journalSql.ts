@@ -21,7 +21,7 @@ const SEGMENT_MILLIS = 24 * 3_600_000
 const SEGMENT_FACTS = 5000
 const SEGMENTS_MAX = 32
 const RETENTION_MILLIS = Facts.JOURNAL_DAYS * 24 * 3_600_000
-/** Facts that are taken out of SQLite at once where nobody knows how many are wanted. */
+/** Facts read from SQLite at a time when it is not known how many are needed. */
 const CHUNK = 10
 
 /** The sequences that a fact is about. */
@@ -193,7 +193,7 @@ export const open = (sql: Sql): JournalSql => {
           seq
         )
         found.push(...later.map(toRow), ...read.map(toRow))
-        // Nothing is told of an event before it was read.
+        // No fact mentions an event before the fact that read it.
         if (read.length > 0) break
       }
       return found

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "@effect/vitest"
-import { parse } from "@hookstream/sink-http/RetryAfter"
+import { parse } from "@hookstream/core/sink/RetryAfter"
 import { Schema } from "effect"
 
 const NOW = Date.UTC(2026, 0, 1, 12, 0, 0)
@@ -31,6 +31,9 @@ describe("Retry-After", () => {
       expect(parse(text, NOW)).toBeUndefined()
     }
   )
+  it("that is not there asks for no wait", () => {
+    expect(parse(undefined, NOW)).toBeUndefined()
+  })
   it.prop("never asks for a negative, endless or unreadable wait", [Schema.String, Schema.Int], ([text, now]) => {
     const wait = parse(text, now)
     expect(wait === undefined || (Number.isFinite(wait) && wait >= 0)).toBe(true)

@@ -5,10 +5,11 @@ const SECONDS_MAX = 365 * 86_400
 const DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? .*(\d| GMT)$/
 
 /**
- * Milliseconds from `now` (milliseconds since 1970), at least 0; `undefined` when the text is neither seconds nor a
- * date.
+ * Milliseconds from `now` (milliseconds since 1970), at least 0; `undefined` when there is no such header, or its text
+ * is neither seconds nor a date.
  */
-export const parse = (text: string, now: number): number | undefined => {
+export const parse = (text: string | undefined, now: number): number | undefined => {
+  if (text === undefined) return undefined
   if (/^\d+$/.test(text)) return Math.min(Number(text), SECONDS_MAX) * 1000
   if (!DATE.test(text)) return undefined
   // The oldest form, of asctime, says no zone: it is GMT too.
