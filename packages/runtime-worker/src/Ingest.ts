@@ -12,13 +12,14 @@ import * as EventSecrets from "@hookstream/core/event/EventSecrets"
 import * as Redaction from "@hookstream/core/event/Redaction"
 import * as Ids from "@hookstream/core/Ids"
 import { line, shown } from "@hookstream/core/LogLine"
-import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogEngine"
+import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogContract"
 import type { IngestTarget } from "@hookstream/core/secret/IdKeys"
 import type { SecretVault } from "@hookstream/core/secret/SecretVault"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
 import { isRetryable } from "./internal/call.ts"
 import { print } from "./internal/print.ts"
+import { logOf } from "./Peers.ts"
 
 const PREFIX = "/v1/ingest/"
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -55,7 +56,7 @@ const append = async (
   const token = crypto.randomUUID()
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     try {
-      return await env.SOURCE_LOG.getByName(route).append({ ...target, ...what, token, repeated: attempt > 1 })
+      return await logOf(env, route).append({ ...target, ...what, token, repeated: attempt > 1 })
     } catch (error) {
       print(line("warn", "the log did not answer an append", { source: shown(target.sourceId), attempt }, error))
       if (!isRetryable(error)) return undefined

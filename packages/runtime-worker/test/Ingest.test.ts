@@ -1,6 +1,6 @@
 import { MAX_PAYLOAD_VALUES } from "@hookstream/core/event/EventPath"
 import * as Ids from "@hookstream/core/Ids"
-import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogEngine"
+import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogContract"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
 import { Effect } from "effect"
@@ -14,7 +14,7 @@ const sourceId = Ids.makeSourceId("89abcdef", "0123abcde")
 const oldId = idOfVersion1("89abcdef", "0123abcde")
 
 /** The edge in front of logs that answer so; which were woken, and with what. */
-const edge = (reply: AppendReply | Error) => {
+const edge = (reply: AppendReply | Error | { readonly protocol: number }) => {
   const woken: Array<{ readonly route: string; readonly request: AppendRequest }> = []
   const SOURCE_LOG = {
     getByName: (route: string) => ({
@@ -87,6 +87,17 @@ describe("the edge of ingest", () => {
     const answer = await post(token, "POST", `[${"0,".repeat(MAX_PAYLOAD_VALUES)}0]`)
     expect(answer.status).toBe(413)
     expect(answer.text).toContain(`more than ${MAX_PAYLOAD_VALUES} JSON values`)
+  })
+  it.each([
+    ["speaks another version", { protocol: 2 }],
+    ["answers in another version", { protocol: 2, value: { _tag: "Accepted", id: "evt_1" } }],
+    ["answers what nobody knows", { protocol: 1, value: { _tag: "Shed" } }],
+    ["accepts without an id", { protocol: 1, value: { _tag: "Accepted" } }]
+  ])("has the sender come again when the log %s: it may have stored nothing", async (_, reply) => {
+    const { woken, post } = edge(reply)
+    const answer = await post(await idKeys.ingestToken(sourceId, 1))
+    expect([answer.status, answer.headers.get("retry-after"), woken.length]).toEqual([503, "5", 1])
+    expect(logged.join()).toContain("runs another version of hookstream")
   })
   it("says which methods it takes", async () => {
     const { woken, post } = edge({ _tag: "Accepted", id: "evt_1" })

@@ -21,10 +21,14 @@ const backoff = Schedule.exponential("20 millis").pipe(Schedule.upTo({ times: 3 
 
 /**
  * Calls an object, again when it was merely reset. `attempt` must take a new stub each time (some errors break the old
- * one) and be idempotent. The result's type is the method's own: the platform's RPC types lose tuples on the way.
+ * one) and be idempotent.
  */
-export const call = <A>(what: string, attempt: () => PromiseLike<unknown>): Effect.Effect<A, UnavailableError> =>
-  Effect.tryPromise({ try: () => attempt() as PromiseLike<A>, catch: (cause) => cause }).pipe(
+export const call = <A>(what: string, attempt: () => Promise<A>): Effect.Effect<A, UnavailableError> =>
+  Effect.tryPromise({ try: attempt, catch: (cause) => cause }).pipe(
     Effect.retry({ schedule: backoff, while: isRetryable }),
-    Effect.mapError((cause) => new UnavailableError({ message: `${what} did not answer: try again`, cause }))
+    Effect.mapError((cause) =>
+      cause instanceof UnavailableError
+        ? cause
+        : new UnavailableError({ message: `${what} did not answer: try again`, cause })
+    )
   )
