@@ -118,14 +118,14 @@ export const asking = <C>({ name, version, methods }: Contract<C>): ((stub: obje
     }
   }
   for (const [method, { answer }] of Object.entries<Method>(methods)) {
-    const opened = (reply: unknown): unknown => {
-      const { protocol, value } = isAnswer(reply) ? reply : { protocol: UNVERSIONED, value: reply }
-      if (protocol !== version || !answer(value)) throw otherVersion(name)
-      return value
+    const understood = (reply: unknown): unknown => {
+      const opened = isAnswer(reply) ? reply : { protocol: UNVERSIONED, value: reply }
+      if (opened.protocol !== version || !("value" in opened) || !answer(opened.value)) throw otherVersion(name)
+      return opened.value
     }
     Object.defineProperty(Peer.prototype, method, {
       value: function (this: Peer, ...args: ReadonlyArray<unknown>) {
-        return this.stub[method]!(...args, version).then(opened)
+        return this.stub[method]!(...args, version).then(understood)
       }
     })
   }

@@ -1,4 +1,15 @@
-import { asking, type Contract, list, number, oneOf, record, serve, tagged, text } from "@hookstream/core/Contract"
+import {
+  asking,
+  type Contract,
+  list,
+  number,
+  oneOf,
+  optional,
+  record,
+  serve,
+  tagged,
+  text
+} from "@hookstream/core/Contract"
 import { StoreTooNew, UnavailableError } from "@hookstream/core/Errors"
 import { describe, expect, it } from "vitest"
 import { fakeObject } from "./FakeObject.ts"
@@ -99,6 +110,15 @@ describe("an object of another version", () => {
     ["an empty value under the version", { protocol: 1, value: undefined }]
   ])("is to be asked later, not believed, when it answers with %s", async (_, answer) => {
     await expect(asking(shop())({ find: async () => answer }).find("a", 3)).rejects.toEqual(again)
+  })
+  it("is not taken to have nothing when it refuses", async () => {
+    const maybe: Contract<{ readonly key: () => string | undefined }> = {
+      name: "the shop",
+      version: 1,
+      methods: { key: { args: 0, answer: optional(text) } }
+    }
+    expect(await asking(maybe)({ key: async () => ({ protocol: 1, value: undefined }) }).key()).toBeUndefined()
+    await expect(asking(maybe)({ key: async () => ({ protocol: 1 }) }).key()).rejects.toEqual(again)
   })
   it("is understood in a field more", async () => {
     const answer = { protocol: 1, value: { _tag: "None", since: 5 }, more: true }
