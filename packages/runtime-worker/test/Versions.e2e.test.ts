@@ -21,6 +21,9 @@ const contracts = {
   Workspace: arityOf(Registry.contract)
 }
 
+/** The file of another commit's bundle, by `npm run test:old-new -- <commit>`. */
+const OLD = process.env["HOOKSTREAM_OLD_BUNDLE"]
+
 const dir = mkdtempSync(join(tmpdir(), "hookstream-versions-"))
 let rig: Rig
 beforeAll(async () => {
@@ -49,44 +52,58 @@ const speak = async (versions: Partial<Record<Part, Version>>): Promise<Partial<
 const all = (version: Version) => speak(Object.fromEntries(PARTS.map((part) => [part, version])))
 afterEach(() => all("now"))
 
-const post = async (source: { readonly ingest_url: string }, body = "{}") => {
-  const url = rig.gateway.url + new URL(source.ingest_url).pathname
-  const response = await fetch(url, { method: "POST", body })
+const post = async (source: { readonly ingest_url: string }, own = rig) => {
+  const url = own.gateway.url + new URL(source.ingest_url).pathname
+  const response = await fetch(url, { method: "POST", body: "{}" })
   return {
     status: response.status,
     retryAfter: response.headers.get("retry-after"),
     body: (await response.json()) as { readonly event_id: string }
   }
 }
-const send = async (source: { readonly ingest_url: string }) => {
-  const { status, body } = await post(source)
+const send = async (source: { readonly ingest_url: string }, own = rig) => {
+  const { status, body } = await post(source, own)
   expect(status).toBe(200)
   return body.event_id
 }
 /** The events that arrived: the id of one is the key of its record. */
-const keysOf = () =>
-  rig.emulator.records(TOPIC).flatMap(({ key }) => (key?.type === "STRING" && key.text !== null ? key.text : []))
+const keysOf = ({ emulator } = rig) =>
+  emulator.records(TOPIC).flatMap(({ key }) => (key?.type === "STRING" && key.text !== null ? key.text : []))
 /** Each of these events arrived once. */
-const arrived = async (ids: ReadonlyArray<string>, ms?: number) => {
-  const wanted = ids.toSorted()
-  const own = () =>
-    keysOf()
-      .filter((key) => ids.includes(key))
-      .toSorted()
-  expect(await eventually(own, (found) => found.length >= wanted.length, ms)).toEqual(wanted)
+const arrived = async (ids: ReadonlyArray<string>, own = rig) => {
+  const found = await eventually(
+    () => keysOf(own).filter((key) => ids.includes(key)),
+    (keys) => keys.length >= ids.length
+  )
+  expect(found.toSorted()).toEqual(ids.toSorted())
 }
-const stateOf = async (destination: { readonly id: string }) => {
-  const { destination: found } = await rig.client.need("GET", `/v1/destinations/${destination.id}`)
+const stateOf = async (destination: { readonly id: string }, { client } = rig) => {
+  const { destination: found } = await client.need("GET", `/v1/destinations/${destination.id}`)
   return { pending: found.pending, dead: found.dead }
 }
-const isHealthy = async (destination: { readonly id: string }) => {
+const isHealthy = async (destination: { readonly id: string }, own = rig) => {
   const state = await eventually(
-    () => stateOf(destination),
+    () => stateOf(destination, own),
     ({ pending }) => pending === 0
   )
   expect(state).toEqual({ pending: 0, dead: 0 })
 }
 const several = (source: { readonly ingest_url: string }) => Promise.all(Array.from({ length: 5 }, () => send(source)))
+
+/** All that objects ask each other in the ordinary life of a source. */
+const deliversAndTells = async (own: Rig) => {
+  const { source, destination } = await connect(own)
+  const ids = await Promise.all(Array.from({ length: 5 }, () => send(source, own)))
+  await arrived(ids, own)
+  const { event } = await eventually(
+    () => own.client.need("GET", `/v1/events/${ids[0]}`),
+    (answer) => answer.event.status === "delivered"
+  )
+  expect(event.status).toBe("delivered")
+  const { events } = await own.client.need("GET", `/v1/events?source_id=${source.id}`)
+  expect(events.map(({ id }: { id: string }) => id).toSorted()).toEqual(ids.toSorted())
+  await isHealthy(destination, own)
+}
 
 describe("a part that knows of no versions", () => {
   it.each<Partial<Record<Part, Version>>>([
@@ -98,14 +115,7 @@ describe("a part that knows of no versions", () => {
     { SourceLog: "before", Destination: "before" }
   ])("goes on with the others, in both directions: %j", async (versions) => {
     await speak(versions)
-    const { source, destination } = await connect(rig)
-    const ids = await several(source)
-    await arrived(ids)
-    const { event } = await rig.client.need("GET", `/v1/events/${ids[0]}`)
-    expect(event.status).toBe("delivered")
-    const { events } = await rig.client.need("GET", `/v1/events?source_id=${source.id}`)
-    expect(events.map(({ id }: { id: string }) => id).toSorted()).toEqual(ids.toSorted())
-    await isHealthy(destination)
+    await deliversAndTells(rig)
   })
 })
 
@@ -199,5 +209,27 @@ describe("an edge of the next version", () => {
     expect((await rig.client.call("GET", "/v1/sources")).status).toBe(503)
     await speak({ edge: "now" })
     expect((await rig.client.need("GET", `/v1/events?source_id=${source.id}`)).events).toEqual([])
+  })
+})
+
+describe.skipIf(OLD === undefined)("the bundle of another commit", () => {
+  it.each<{ readonly old: ReadonlyArray<Part> }>([
+    { old: ["edge"] },
+    { old: ["SourceLog"] },
+    { old: ["Destination"] },
+    { old: ["Workspace"] },
+    { old: ["edge", "Workspace"] },
+    { old: ["edge", "SourceLog"] }
+  ])("works beside this one, of which are old: $old", async ({ old }) => {
+    const from = (part: Part) => (old.includes(part) ? "old" : "release")
+    const classes = PARTS.filter((part) => part !== "edge").map((part) => `export { ${part} } from "${from(part)}"`)
+    const worker = join(dir, `${old.join("-")}.js`)
+    writeFileSync(worker, [...classes, `export { default } from "${from("edge")}"`].join("\n"))
+    const mixed = await startRig({}, { modules: { worker, release: productionBundle(false).file, old: OLD! } })
+    try {
+      await deliversAndTells(mixed)
+    } finally {
+      await mixed.close()
+    }
   })
 })

@@ -39,7 +39,8 @@ const heardBy = (env, part) => ({
 
 const speaking = (part) => {
   const arity = contracts[part]
-  const Speaking = class extends objects[part] {
+  const Real = objects[part]
+  const Speaking = class extends Real {
     constructor(ctx, env) {
       super(ctx, heardBy(env, part))
     }
@@ -47,7 +48,7 @@ const speaking = (part) => {
   for (const [method, count] of Object.entries(arity)) {
     Object.defineProperty(Speaking.prototype, method, {
       value: async function (...args) {
-        const answer = (own) => Reflect.apply(objects[part].prototype[method], this, own)
+        const answer = (own) => Reflect.apply(Real.prototype[method], this, own)
         if (speaks[part] === "now") return await answer(args)
         if (speaks[part] === "before") return await answer(args.slice(0, count))
         refused[part] = (refused[part] ?? 0) + 1
