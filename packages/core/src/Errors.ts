@@ -50,3 +50,15 @@ export class NotClaimed extends Schema.TaggedError<NotClaimed>()("NotClaimed", {
 
 /** A sink's driver ended in a way that it must not; the message holds no secret of its config. */
 export class SinkDied extends Schema.TaggedError<SinkDied>()("SinkDied", { message: Schema.String }) {}
+
+/** What is stored was written by a version of hookstream that this one does not know: it is not opened. */
+export class StoreTooNew extends Schema.TaggedError<StoreTooNew>()("StoreTooNew", {
+  store: Schema.String,
+  /** The version that is stored, and the newest that is known here. */
+  stored: Schema.Int,
+  known: Schema.Int
+}) {
+  override get message(): string {
+    return `${this.store} is stored in version ${this.stored}, and this release knows version ${this.known}: deploy the newer one again`
+  }
+}

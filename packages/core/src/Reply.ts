@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { oneOf, record, type Shape, text } from "./Contract.ts"
 import { ConflictError, NotFoundError, UnavailableError } from "./Errors.ts"
 
 /** Errors lose their class on the way between objects, so an expected failure travels as a value. */
@@ -11,6 +12,17 @@ export type Reply<A> =
       readonly reason: ConflictError["reason"]
       readonly message: string
     }
+
+const failed = record<Pick<Extract<Reply<never>, { readonly ok: false }>, "ok" | "error" | "message">>({
+  ok: oneOf(false),
+  error: oneOf("not_found", "unavailable", "conflict"),
+  message: text
+})
+/** A reply whose value has this shape. */
+export const replied = <A>(shape: Shape<A>): Shape<Reply<A>> => {
+  const succeeded = record<Extract<Reply<A>, { readonly ok: true }>>({ ok: oneOf(true), value: shape })
+  return (value) => succeeded(value) || failed(value)
+}
 
 export const ok = <A>(value: A): Reply<A> => ({ ok: true, value })
 

@@ -1,5 +1,6 @@
 import { NotClaimed } from "@hookstream/core/Errors"
 import { newEvent } from "@hookstream/core/event/Event"
+import type { AppendRequest } from "@hookstream/core/log/LogContract"
 import * as LogEngine from "@hookstream/core/log/LogEngine"
 import type { LogConfig } from "@hookstream/core/workspace/Registry"
 import type { SourceStatus } from "@hookstream/core/workspace/Source"
@@ -37,7 +38,7 @@ const leavesOut = (config: LogConfig, redact: ReadonlyArray<string>): LogConfig 
 
 const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
 let tokens = 0
-const request = (bytes = 1): LogEngine.AppendRequest => ({
+const request = (bytes = 1): AppendRequest => ({
   sourceId: SOURCE,
   event: newEvent(meta, new Uint8Array(bytes)),
   token: String(tokens++),

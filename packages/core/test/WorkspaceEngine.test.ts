@@ -62,7 +62,7 @@ describe("a change of a workspace", () => {
     const answer = engine.create(source(1), undefined)
     await object.pass(5000)
     expect(await answer).toMatchObject({ ok: true, value: { untold: [source(1).id] } })
-    expect(engine.get("source", source(1).id).ok).toBe(true)
+    expect(engine.get("source", source(1).id, false).ok).toBe(true)
   })
   it("waits for its own targets only: another that hangs delays it by nothing", async () => {
     const { engine, object } = setUp({ configureLog: (id) => (id === source(1).id ? hangs() : Promise.resolve()) })
@@ -114,7 +114,7 @@ describe("a change of a workspace", () => {
       const answer = engine.create(source(1), undefined)
       await object.pass(5000)
       expect(await answer).toMatchObject({ ok: false, error })
-      expect(engine.get("source", source(1).id).ok).toBe(false)
+      expect(engine.get("source", source(1).id, false).ok).toBe(false)
     }
   })
 })

@@ -20,6 +20,8 @@ export interface GatewayOptions {
   readonly allowPrivateNetworks?: boolean
   /** Further variables of the deployment. */
   readonly vars?: Readonly<Record<string, string>>
+  /** Files of modules in place of the release; the one named `worker` is what is served. */
+  readonly modules?: Readonly<Record<string, string>>
 }
 
 export interface Gateway {
@@ -158,18 +160,17 @@ const authorities = (): ReadonlyArray<string> => {
 }
 
 /** Writes what workerd reads; the answer is the file of its configuration. */
-const prepare = ({ dir, port, allowPrivateNetworks = true, vars = {} }: GatewayOptions, keys: object): string => {
+const prepare = (options: GatewayOptions, keys: object): string => {
+  const { dir, port, allowPrivateNetworks = true, vars = {} } = options
+  const modules = options.modules ?? { worker: productionBundle(false).file }
   const { name, compatibility_date, compatibility_flags, durable_objects, vars: deployed } = readDeployed()
   // Where `wrangler dev --persist-to` keeps them, under the same names: folders of earlier versions open as they are.
   const state = join(dir, "state/v3/do")
   mkdirSync(state, { recursive: true })
-  copyFileSync(productionBundle(false).file, join(dir, "worker.js"))
+  for (const [module, file] of Object.entries(modules)) copyFileSync(file, join(dir, `${module}.js`))
   writeFileSync(join(dir, "entry.js"), ENTRY)
   const config = configText({
-    modules: [
-      { name: "entry", file: "entry.js" },
-      { name: "worker", file: "worker.js" }
-    ],
+    modules: ["entry", ...Object.keys(modules)].map((module) => ({ name: module, file: `${module}.js` })),
     address: `127.0.0.1:${port}`,
     compatibilityDate: compatibility_date,
     compatibilityFlags: compatibility_flags,

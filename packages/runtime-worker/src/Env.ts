@@ -1,13 +1,11 @@
 /** The bindings of `wrangler.jsonc` and the settings of a deployment. */
 import type { SettingsInput } from "./DeploymentSettings.ts"
-import type { Destination } from "./Destination.ts"
-import type { SourceLog } from "./SourceLog.ts"
-import type { Workspace } from "./Workspace.ts"
 
+/** Objects are asked by their contracts: see `Peers.ts`. */
 export interface Env extends SettingsInput {
-  readonly WORKSPACE: DurableObjectNamespace<Workspace>
-  readonly SOURCE_LOG: DurableObjectNamespace<SourceLog>
-  readonly DESTINATION: DurableObjectNamespace<Destination>
+  readonly WORKSPACE: DurableObjectNamespace
+  readonly SOURCE_LOG: DurableObjectNamespace
+  readonly DESTINATION: DurableObjectNamespace
   /** Counts who fails, by address, for all isolates of a place; without it each isolate counts for itself. */
   readonly FAILURES?: RateLimit
 }

@@ -12,13 +12,14 @@ import * as EventSecrets from "@hookstream/core/event/EventSecrets"
 import * as Redaction from "@hookstream/core/event/Redaction"
 import * as Ids from "@hookstream/core/Ids"
 import { line, shown } from "@hookstream/core/LogLine"
-import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogEngine"
+import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogContract"
 import type { IngestTarget } from "@hookstream/core/secret/IdKeys"
 import type { SecretVault } from "@hookstream/core/secret/SecretVault"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
 import { patientlyAfter } from "./internal/call.ts"
 import { print } from "./internal/print.ts"
+import { logOf } from "./Peers.ts"
 
 const PREFIX = "/v1/ingest/"
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -60,7 +61,7 @@ const append = async (
   const token = crypto.randomUUID()
   let attempt = 0
   const ask = (): Promise<AppendReply> =>
-    env.SOURCE_LOG.getByName(route).append({ ...target, ...what, token, repeated: ++attempt > 1 })
+    logOf(env, route).append({ ...target, ...what, token, repeated: ++attempt > 1 })
   const tellLost = (error: unknown): void =>
     print(line("warn", "the log did not answer an append", { source: shown(target.sourceId), attempt }, error))
   try {

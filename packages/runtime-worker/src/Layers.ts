@@ -1,17 +1,20 @@
 /** Bindings → Layers: core's services over Durable Objects, and one runtime for each env. */
 import { Deployment } from "@hookstream/api/Deployment"
 import * as FailureLimit from "@hookstream/api/FailureLimit"
+import type { Asked } from "@hookstream/core/Contract"
 import { Deliveries } from "@hookstream/core/delivery/Deliveries"
-import type { ConflictError, NotFoundError } from "@hookstream/core/Errors"
+import type { DeliveryContract } from "@hookstream/core/delivery/DeliveryContract"
+import { type ConflictError, type NotFoundError, UnavailableError } from "@hookstream/core/Errors"
 import { unpack } from "@hookstream/core/event/PackedEvents"
-import type { Route } from "@hookstream/core/Ids"
+import type { DestinationId, Route, WorkspaceId } from "@hookstream/core/Ids"
 import { EventLog } from "@hookstream/core/log/EventLog"
-import type { Packed } from "@hookstream/core/log/LogEngine"
+import type { LogContract, Packed } from "@hookstream/core/log/LogContract"
 import { fromReply, type Reply } from "@hookstream/core/Reply"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
 import * as SinkRegistry from "@hookstream/core/sink/SinkRegistry"
-import { type ApiKey, type Change, type EntityOf, Registry } from "@hookstream/core/workspace/Registry"
+import { type Entity, type EntityOf, isOfKind, type Kind, Registry } from "@hookstream/core/workspace/Registry"
+import type { Changed, WorkspaceContract } from "@hookstream/core/workspace/WorkspaceContract"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
@@ -21,85 +24,107 @@ import { type DeploymentSettings, settingsOf } from "./DeploymentSettings.ts"
 import type { Env } from "./Env.ts"
 import { call } from "./internal/call.ts"
 import { layerLogger } from "./internal/print.ts"
+import { destinationOf, logOf, workspaceOf } from "./Peers.ts"
 import { sinks } from "./Sinks.ts"
 
 const eventsOf = (route: Route, { sourceId, packed }: Packed) => unpack(packed, { sourceId, route })
 
 const layerEventLog = (env: Env): Layer.Layer<EventLog> => {
-  const log = (route: string) => env.SOURCE_LOG.getByName(route)
+  const ask = <A>(route: Route, method: (log: Asked<LogContract>) => Promise<A>) =>
+    call("the event log", () => method(logOf(env, route)))
   return Layer.succeed(EventLog, {
     read: (route, after, limits) =>
       Effect.map(
-        call<Packed & { readonly head: number }>("the event log", () => log(route).read(after, limits)),
+        ask(route, (log) => log.read(after, limits)),
         (page) => ({ events: eventsOf(route, page), head: page.head })
       ),
     get: (route, seqs, maxBytes) =>
       Effect.map(
-        call<(Packed & { readonly through: number }) | undefined>("the event log", () =>
-          log(route).get(seqs, maxBytes)
-        ),
-        (found) =>
-          found === undefined ? { events: [], through: 0 } : { events: eventsOf(route, found), through: found.through }
+        ask(route, (log) => log.get(seqs, maxBytes)),
+        (part) =>
+          part === undefined ? { events: [], through: 0 } : { events: eventsOf(route, part), through: part.through }
       ),
     list: (route, before, limit) =>
       Effect.map(
-        call<Packed>("the event log", () => log(route).list(before, limit)),
+        ask(route, (log) => log.list(before, limit)),
         (listed) => eventsOf(route, listed)
       ),
-    ids: (route, seqs) => call("the event log", () => log(route).ids(seqs)),
-    stats: (route) => call("the event log", () => log(route).stats()),
-    range: (route, from, to) => call("the event log", () => log(route).range(from, to))
+    ids: (route, seqs) => ask(route, (log) => log.ids(seqs)),
+    stats: (route) => ask(route, (log) => log.stats()),
+    range: (route, from, to) => ask(route, (log) => log.range(from, to))
   })
 }
 
 const layerDeliveries = (env: Env): Layer.Layer<Deliveries> => {
-  const destination = (id: string) => env.DESTINATION.getByName(id)
+  const ask = <A>(id: DestinationId, method: (destination: Asked<DeliveryContract>) => Promise<A>) =>
+    call("the destination", () => method(destinationOf(env, id)))
   return Layer.succeed(Deliveries, {
-    timeline: (id, source, seq) => call("the destination", () => destination(id).timeline(source, seq)),
-    deadLetters: (id, before, limit) => call("the destination", () => destination(id).deadLetters(before, limit)),
-    redrive: (id, filter) => call("the destination", () => destination(id).redrive(filter)),
-    retryWaiting: (id, filter) => call("the destination", () => destination(id).retryWaiting(filter)),
-    waiting: (id, connections) => call("the destination", () => destination(id).waiting(connections)),
-    retry: (id, source, seq) => call("the destination", () => destination(id).retry(source, seq)),
-    attempts: (id, filter, before, limit) =>
-      call("the destination", () => destination(id).attempts(filter, before, limit)),
-    retryAttempt: (id, position) => call("the destination", () => destination(id).retryAttempt(position)),
-    replay: (id, replay) => call("the destination", () => destination(id).replay(replay)),
-    resetCircuit: (id) => call("the destination", () => destination(id).resetCircuit()),
-    statuses: (id, source, seqs) => call("the destination", () => destination(id).statuses(source, seqs)),
-    summary: (id) => call("the destination", () => destination(id).summary())
+    timeline: (id, source, seq) => ask(id, (destination) => destination.timeline(source, seq)),
+    deadLetters: (id, before, limit) => ask(id, (destination) => destination.deadLetters(before, limit)),
+    redrive: (id, filter) => ask(id, (destination) => destination.redrive(filter)),
+    retryWaiting: (id, filter) => ask(id, (destination) => destination.retryWaiting(filter)),
+    waiting: (id, connections) => ask(id, (destination) => destination.waiting(connections)),
+    retry: (id, source, seq) => ask(id, (destination) => destination.retry(source, seq)),
+    attempts: (id, filter, before, limit) => ask(id, (destination) => destination.attempts(filter, before, limit)),
+    retryAttempt: (id, position) => ask(id, (destination) => destination.retryAttempt(position)),
+    replay: (id, replay) => ask(id, (destination) => destination.replay(replay)),
+    resetCircuit: (id) => ask(id, (destination) => destination.resetCircuit()),
+    statuses: (id, source, seqs) => ask(id, (destination) => destination.statuses(source, seqs)),
+    summary: (id) => ask(id, (destination) => destination.summary())
   })
 }
 
+/** A workspace answers with the kind that it was asked for. */
+const ofKind =
+  <K extends Kind>(kind: K) =>
+  (entity: Entity): Effect.Effect<EntityOf<K>, UnavailableError> =>
+    isOfKind(kind, entity)
+      ? Effect.succeed(entity)
+      : Effect.fail(new UnavailableError({ message: `the workspace answered with a ${entity.kind}: try again` }))
+
 const layerRegistry = (env: Env): Layer.Layer<Registry> => {
-  const object = (workspace: string) => env.WORKSPACE.getByName(workspace)
-  const ask = <A>(attempt: () => PromiseLike<unknown>) => call<A>("the workspace", attempt)
-  const change = <A>(attempt: () => PromiseLike<unknown>) => Effect.flatMap(ask<Reply<A>>(attempt), fromReply)
+  const ask = <A>(id: WorkspaceId, method: (workspace: Asked<WorkspaceContract>) => Promise<A>) =>
+    call("the workspace", () => method(workspaceOf(env, id)))
+  const reply = <A>(id: WorkspaceId, method: (workspace: Asked<WorkspaceContract>) => Promise<Reply<A>>) =>
+    Effect.flatMap(ask(id, method), fromReply)
+  const change = <K extends Kind>(
+    kind: K,
+    id: WorkspaceId,
+    method: (workspace: Asked<WorkspaceContract>) => Promise<Changed>
+  ) =>
+    Effect.flatMap(reply(id, method), ({ value, untold }) =>
+      Effect.map(ofKind(kind)(value), (entity) => ({ value: entity, untold }))
+    )
   /** Of a method that never answers with this error. */
   const never = (error: NotFoundError | ConflictError) => Effect.die(error)
   return Layer.succeed(Registry, {
-    createWorkspace: (workspace, key) =>
-      change<void>(() => object(workspace).createWorkspace(workspace, key)).pipe(
+    createWorkspace: (id, key) =>
+      reply(id, (workspace) => workspace.createWorkspace(id, key)).pipe(
+        Effect.asVoid,
         Effect.catchTag("NotFoundError", never)
       ),
-    authenticate: (workspace, hash) => ask(() => object(workspace).authenticate(hash)),
-    createKey: (workspace, key) =>
-      change<ApiKey>(() => object(workspace).createKey(workspace, key)).pipe(Effect.catchTag("ConflictError", never)),
-    listKeys: (workspace) => ask(() => object(workspace).listKeys()),
-    removeKey: (workspace, id) => change(() => object(workspace).removeKey(id)),
-    create: (entity, idempotency) => change(() => object(entity.workspace).create(entity, idempotency)),
-    get: (workspace, kind, id, withDeleted) =>
-      change<EntityOf<typeof kind>>(() => object(workspace).get(kind, id, withDeleted)).pipe(
-        Effect.catchTag("ConflictError", never)
+    authenticate: (id, hash) => ask(id, (workspace) => workspace.authenticate(hash)),
+    createKey: (id, key) =>
+      reply(id, (workspace) => workspace.createKey(id, key)).pipe(Effect.catchTag("ConflictError", never)),
+    listKeys: (id) => ask(id, (workspace) => workspace.listKeys()),
+    removeKey: (id, key) => Effect.asVoid(reply(id, (workspace) => workspace.removeKey(key))),
+    create: (entity, idempotency) =>
+      change(entity.kind, entity.workspace, (workspace) => workspace.create(entity, idempotency)),
+    get: (id, kind, entity, withDeleted = false) =>
+      reply(id, (workspace) => workspace.get(kind, entity, withDeleted)).pipe(
+        Effect.catchTag("ConflictError", never),
+        Effect.flatMap(ofKind(kind))
       ),
-    list: (workspace, kind, page) => ask(() => object(workspace).list(kind, page)),
-    update: (entity) => change(() => object(entity.workspace).update(entity)),
-    remove: (workspace, kind, id) =>
-      change<Change<EntityOf<typeof kind>>>(() => object(workspace).remove(kind, id)).pipe(
-        Effect.catchTag("ConflictError", never)
+    list: (id, kind, page) =>
+      Effect.flatMap(
+        ask(id, (workspace) => workspace.list(kind, page)),
+        ({ items, next }) => Effect.map(Effect.forEach(items, ofKind(kind)), (all) => ({ items: all, next }))
       ),
-    hasLog: (workspace, route) => ask(() => object(workspace).hasLog(workspace, route)),
-    connectionsOf: (workspace, end) => ask(() => object(workspace).connectionsOf(end))
+    update: (entity) => change(entity.kind, entity.workspace, (workspace) => workspace.update(entity)),
+    remove: (id, kind, entity) =>
+      change(kind, id, (workspace) => workspace.remove(kind, entity)).pipe(Effect.catchTag("ConflictError", never)),
+    hasLog: (id, route) => ask(id, (workspace) => workspace.hasLog(id, route)),
+    connectionsOf: (id, end) => ask(id, (workspace) => workspace.connectionsOf(end))
   })
 }
 

@@ -1,6 +1,6 @@
 import { MAX_PAYLOAD_VALUES } from "@hookstream/core/event/EventPath"
 import * as Ids from "@hookstream/core/Ids"
-import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogEngine"
+import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogContract"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
 import { Effect } from "effect"
@@ -17,7 +17,7 @@ const oldId = idOfVersion1("89abcdef", "0123abcde")
  * The edge in front of logs that answer so, one reply after the other, the last one for ever; which were woken, when, and
  * with what. As with Cloudflare's, a stub that has failed is broken.
  */
-const edge = (...replies: ReadonlyArray<AppendReply | Error>) => {
+const edge = (...replies: ReadonlyArray<AppendReply | Error | { readonly protocol: number }>) => {
   const woken: Array<{ readonly route: string; readonly at: number; readonly request: AppendRequest }> = []
   const SOURCE_LOG = {
     getByName: (route: string) => {
@@ -106,6 +106,17 @@ describe("the edge of ingest", () => {
     expect(answer.status).toBe(431)
     expect(answer.text).toContain("larger than 64 KiB")
     expect(woken).toHaveLength(1)
+  })
+  it.each([
+    ["speaks another version", { protocol: 2 }],
+    ["answers in another version", { protocol: 2, value: { _tag: "Accepted", id: "evt_1" } }],
+    ["answers what nobody knows", { protocol: 1, value: { _tag: "Shed" } }],
+    ["accepts without an id", { protocol: 1, value: { _tag: "Accepted" } }]
+  ])("has the sender come again when the log %s: it may have stored nothing", async (_, reply) => {
+    const { woken, post } = edge(reply)
+    const answer = await post(await idKeys.ingestToken(sourceId, 1))
+    expect([answer.status, answer.headers.get("retry-after"), woken.length]).toEqual([503, "5", 1])
+    expect(logged.join()).toContain("runs another version of hookstream")
   })
   it("says which methods it takes", async () => {
     const { woken, post } = edge({ _tag: "Accepted", id: "evt_1" })

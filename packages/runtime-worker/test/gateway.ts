@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Client, newWorkspace } from "@hookstream/devkit/ApiClient"
-import { type Gateway, startGateway } from "@hookstream/devkit/Gateway"
+import { type Gateway, type GatewayOptions, startGateway } from "@hookstream/devkit/Gateway"
 import { type Emulator, type EmulatorOptions, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 
 export const TOPIC = "webhook-events"
@@ -19,7 +19,10 @@ export interface Rig {
 }
 
 /** A gateway on workerd with a workspace of its own, and a REST Proxy; both on free ports. */
-export const startRig = async (options: Partial<EmulatorOptions> = {}): Promise<Rig> => {
+export const startRig = async (
+  options: Partial<EmulatorOptions> = {},
+  own: Pick<GatewayOptions, "modules"> = {}
+): Promise<Rig> => {
   const emulator = await startEmulator({
     topics: [{ name: TOPIC }],
     clusterId: CLUSTER_ID,
@@ -28,7 +31,7 @@ export const startRig = async (options: Partial<EmulatorOptions> = {}): Promise<
     ...options
   })
   const dir = mkdtempSync(join(tmpdir(), "hookstream-"))
-  const gateway = await startGateway({ dir, port: 0 })
+  const gateway = await startGateway({ ...own, dir, port: 0 })
   const { client, key } = await newWorkspace(gateway.url, gateway.rootKey)
   const rig: Rig = {
     emulator,

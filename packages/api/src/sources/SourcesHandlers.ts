@@ -41,7 +41,7 @@ const view = Effect.fnUntraced(function* (source: Sources.Source) {
     previous_ingest_urls: previous,
     retention_days: source.retentionDays,
     redact: source.redact,
-    retained_since: timeOrNull(stats === null ? null : stats.firstAt),
+    retained_since: timeOrNull(stats?.firstAt ?? null),
     event_count: stats === null ? null : stats.count,
     last_event_at: timeOrNull(stats === null ? null : stats.lastAt),
     created_at: time(source.createdAt),

@@ -11,7 +11,7 @@ import type { HttpClient } from "effect/http/HttpClient"
 import * as Scope from "effect/Scope"
 import type { EnginePorts } from "../EnginePorts.ts"
 import { NotClaimed, UnavailableError } from "../Errors.ts"
-import type { ConnectionId, ReplayId, SourceId } from "../Ids.ts"
+import type { SourceId } from "../Ids.ts"
 import { within } from "../internal/deadline.ts"
 import * as DeliveryJournal from "../journal/DeliveryJournal.ts"
 import { line } from "../LogLine.ts"
@@ -21,9 +21,8 @@ import { SecretVault } from "../secret/SecretVault.ts"
 import * as DestinationDriver from "../sink/DestinationDriver.ts"
 import type { SinkRegistry } from "../sink/SinkRegistry.ts"
 import type { DestinationConfig } from "../workspace/Registry.ts"
-import type { ReplayJob } from "../workspace/ReplayJob.ts"
 import * as Commands from "./Commands.ts"
-import type { RedriveFilter } from "./Deliveries.ts"
+import type { DeliveryContract } from "./DeliveryContract.ts"
 import * as DeliveryLoop from "./DeliveryLoop.ts"
 import { policyOf, type Settings, settingsOf } from "./DestinationSettings.ts"
 import * as FactLines from "./FactLines.ts"
@@ -71,42 +70,7 @@ interface Driven {
   readonly scope: Scope.Closeable
 }
 
-export interface DeliveryEngine {
-  /** Works by this config from now on. An engine that has this version already changes nothing. */
-  readonly configure: (config: DestinationConfig) => Promise<void>
-  /** Starts and cancels replays. Those that it knows change nothing. */
-  readonly command: (jobs: ReadonlyArray<ReplayJob>) => void
-  /**
-   * The log of this source has events up to `head`. Answers at once, with the milliseconds for which the destination
-   * needs no further wake-up: while it may not read, a busy log is spared the calls, and the logs are asked before the
-   * next pass.
-   */
-  readonly wake: (sourceId: SourceId, head: number) => number
-  readonly timeline: (sourceId: SourceId, seq: number) => ReadonlyArray<DeliveryJournal.Entry>
-  readonly statuses: (sourceId: SourceId, seqs: ReadonlyArray<number>) => ReadonlyArray<DeliveryJournal.DeliveryStatus>
-  /** With the logs as they are now, as far as they can be reached. */
-  readonly summary: () => Promise<DeliveryJournal.Summary>
-  readonly deadLetters: (before: DeliveryJournal.DeadPage["next"], limit: number) => DeliveryJournal.DeadPage
-  /** Brings dead letters back with all their tries; answers how many. */
-  readonly redrive: (filter: RedriveFilter) => number
-  /** Makes what waits due now; answers how many. */
-  readonly retryWaiting: (filter: RedriveFilter) => number
-  /** Tries an event again now on each connection where it is dead or waits for its retry; answers on how many. */
-  readonly retry: (sourceId: SourceId, seq: number) => number
-  /** Tries the delivery of this attempt again now. */
-  readonly retryAttempt: (position: DeliveryJournal.AttemptPosition) => "retried" | "settled" | "unknown"
-  readonly attempts: (
-    filter: DeliveryJournal.AttemptFilter,
-    before: DeliveryJournal.AttemptPosition | null,
-    limit: number
-  ) => DeliveryJournal.AttemptPage
-  /** Deliveries that are not done with, with the logs as they are now, as far as they can be reached. */
-  readonly waiting: (connections: ReadonlyArray<ConnectionId>) => Promise<number>
-  readonly replay: (id: ReplayId) => DeliveryJournal.ReplayProgress | null
-  /** Events of this log up to here are no longer needed; `null` when none is. */
-  readonly lowWatermark: (sourceId: SourceId) => number | null
-  /** Closes the circuit by hand: what waits is tried at once. */
-  readonly resetCircuit: () => Promise<DeliveryJournal.Summary>
+export interface DeliveryEngine extends DeliveryContract {
   /** Call when the alarm fires. Never rejects. */
   readonly alarm: () => Promise<void>
 }

@@ -43,8 +43,8 @@ export interface LogStats {
   readonly count: number
   /** The first sequence that is not dropped; `count + 1` when none is left. */
   readonly first: number
-  /** When that one was accepted, in milliseconds since 1970; `null` when none is left. */
-  readonly firstAt: number | null
+  /** When that one was accepted, in milliseconds since 1970; `null` when none is left, absent from older logs. */
+  readonly firstAt?: number | null
   /** When the last one was, in milliseconds since 1970. */
   readonly lastAt: number | null
 }

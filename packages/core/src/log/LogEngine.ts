@@ -7,46 +7,16 @@
  */
 import type { EnginePorts } from "../EnginePorts.ts"
 import { NotClaimed } from "../Errors.ts"
-import type { NewEvent } from "../event/Event.ts"
-import type { PackedEvents } from "../event/PackedEvents.ts"
-import { type DestinationId, type EventId, isSameSource, routeOf, type SourceId } from "../Ids.ts"
+import { type DestinationId, isSameSource, routeOf, type SourceId } from "../Ids.ts"
 import { within } from "../internal/deadline.ts"
 import { line, shown } from "../LogLine.ts"
 import { isClaimed, type Sql } from "../Sql.ts"
-import type { LogConfig } from "../workspace/Registry.ts"
 import { ID_IS_URL, takes } from "../workspace/Source.ts"
 import * as EventLog from "./EventLog.ts"
 import * as GroupCommit from "./internal/groupCommit.ts"
 import * as WakeUps from "./internal/wakeUps.ts"
 import * as LogConfigStore from "./LogConfigStore.ts"
-
-export interface AppendRequest {
-  readonly sourceId: SourceId
-  /** Which of the source's URLs it came by. An edge of version 1, which a deployment replaces last, knows ids only. */
-  readonly generation?: number
-  readonly event: NewEvent
-  /** Random, made by the edge for one request. */
-  readonly token: string
-  /** The edge asks again, for the reply was lost. */
-  readonly repeated: boolean
-  /** What was left out of the event, as the source's setting says it. An edge of version 1 leaves out nothing. */
-  readonly redacted?: ReadonlyArray<string>
-}
-
-export type AppendReply =
-  | { readonly _tag: "Accepted"; readonly id: string }
-  | { readonly _tag: "Paused" }
-  /** The edge must leave these out first: it knew of none, or of others. */
-  | { readonly _tag: "Redact"; readonly paths: ReadonlyArray<string> }
-  /** The log has no room left. */
-  | { readonly _tag: "Full" }
-  | { readonly _tag: "NotFound" }
-
-/** Events as they leave the log, and whose they are. */
-export interface Packed {
-  readonly packed: PackedEvents
-  readonly sourceId: SourceId
-}
+import type { AppendReply, AppendRequest, LogContract, Packed } from "./LogContract.ts"
 
 /** The destinations as a log asks them. */
 export interface LogPeers {
@@ -90,21 +60,7 @@ interface Stores {
   readonly wakeUps: WakeUps.WakeUps
 }
 
-export interface LogEngine {
-  /** Takes the log for a source; `false` when another source owns it. */
-  readonly claim: (sourceId: SourceId) => boolean
-  /** Works by this config from now on. */
-  readonly configure: (config: LogConfig) => void
-  /** Answers once the event is written: at once when it comes alone, else with those that come close to it. */
-  readonly append: (request: AppendRequest) => AppendReply | Promise<AppendReply>
-  readonly read: (after: number, limits: EventLog.ReadLimits) => Packed & { readonly head: number }
-  /** `undefined`: this is nobody's log. */
-  readonly get: (seqs: ReadonlyArray<number>, maxBytes: number) => (Packed & { readonly through: number }) | undefined
-  /** The ids of these events, in order; an empty text where one is not held. */
-  readonly ids: (seqs: ReadonlyArray<number>) => ReadonlyArray<EventId>
-  readonly list: (before: number, limit: number) => Packed
-  readonly stats: () => EventLog.LogStats
-  readonly range: (from: number, to: number) => EventLog.LogRange
+export interface LogEngine extends LogContract {
   /** Call when the alarm fires. Never rejects. */
   readonly alarm: () => Promise<void>
 }

@@ -40,6 +40,7 @@ export interface NewApiKey extends ApiKey {
 export type Entity = Source | Destination | Connection | ReplayJob
 export type Kind = Entity["kind"]
 export type EntityOf<K extends Kind> = Extract<Entity, { readonly kind: K }>
+export const isOfKind = <K extends Kind>(kind: K, entity: Entity): entity is EntityOf<K> => entity.kind === kind
 
 type Unnamed<E extends { readonly slug: string }> = Omit<E, "slug"> & {
   /** `null`: made from the name, with a suffix where that is taken. */

@@ -6,15 +6,15 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { EnginePorts } from "../EnginePorts.ts"
 import { ConflictError, NotClaimed, NotFoundError, UnavailableError } from "../Errors.ts"
-import type { ApiKeyId, DestinationId, Route, SourceId, WorkspaceId } from "../Ids.ts"
+import type { DestinationId, SourceId } from "../Ids.ts"
 import { within } from "../internal/deadline.ts"
 import { line } from "../LogLine.ts"
-import { failure, ok, type Reply } from "../Reply.ts"
+import { failure, ok } from "../Reply.ts"
 import { isClaimed } from "../Sql.ts"
-import type { Connection } from "./Connection.ts"
 import * as Outbox from "./Outbox.ts"
 import * as Registry from "./Registry.ts"
 import type { ReplayJob } from "./ReplayJob.ts"
+import type { Changed, WorkspaceContract } from "./WorkspaceContract.ts"
 
 /** The logs and destinations as their workspace asks them. Each call may be repeated. */
 export interface WorkspacePeers {
@@ -34,25 +34,7 @@ export interface WorkspacePorts extends EnginePorts {
 const TELL_AGAIN = 2000
 const TELL_AGAIN_MAX = 60_000
 
-type Changed = Reply<Registry.Change<Registry.Entity>>
-
-export interface WorkspaceEngine {
-  /** Claims this object for a new workspace, and stores its first key. */
-  readonly createWorkspace: (workspace: WorkspaceId, key: Registry.NewApiKey) => Reply<null>
-  readonly authenticate: (hash: string) => Registry.ApiKey | undefined
-  readonly createKey: (workspace: WorkspaceId, key: Registry.NewApiKey) => Reply<Registry.ApiKey>
-  readonly listKeys: () => ReadonlyArray<Registry.ApiKey>
-  readonly removeKey: (id: ApiKeyId) => Reply<null>
-  /**
-   * Answers once those it concerns work by the change, or could not be reached in time; so do `update` and `remove`.
-   */
-  readonly create: (entity: Registry.NewEntity, idempotency: Registry.Idempotency | undefined) => Promise<Changed>
-  readonly update: (entity: Registry.Entity) => Promise<Changed>
-  readonly remove: (kind: Registry.Kind, id: string) => Promise<Changed>
-  readonly get: (kind: Registry.Kind, id: string, withDeleted?: boolean) => Reply<Registry.Entity>
-  readonly list: (kind: Registry.Kind, page: Registry.PageRequest) => Registry.Page<Registry.Entity>
-  readonly connectionsOf: (end: SourceId | DestinationId) => ReadonlyArray<Connection>
-  readonly hasLog: (workspace: WorkspaceId, route: Route) => boolean
+export interface WorkspaceEngine extends WorkspaceContract {
   /** Call when the alarm fires. Never rejects. */
   readonly alarm: () => Promise<void>
 }

@@ -10,6 +10,7 @@ import * as EventPath from "@hookstream/core/event/EventPath"
 import { unpack } from "@hookstream/core/event/PackedEvents"
 import { type Route, routeOf } from "@hookstream/core/Ids"
 import { EventLog } from "@hookstream/core/log/EventLog"
+import type { Packed } from "@hookstream/core/log/LogContract"
 import * as LogEngine from "@hookstream/core/log/LogEngine"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
 import {
@@ -99,7 +100,7 @@ export const makeGateway = (
         try: () => call(life, logOf(route), method),
         catch: (cause) => new UnavailableError({ message: "the log did not answer", cause })
       })
-    const eventsOf = (route: Route, { packed, sourceId }: LogEngine.Packed) => unpack(packed, { sourceId, route })
+    const eventsOf = (route: Route, { packed, sourceId }: Packed) => unpack(packed, { sourceId, route })
     return {
       read: (route, after, limits) =>
         Effect.map(

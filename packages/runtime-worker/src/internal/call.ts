@@ -42,11 +42,12 @@ export const patientlyAfter = <A>(lost: unknown, ask: Effect.Effect<A, unknown>)
   )
 }
 
-/**
- * Calls an object {@link patiently}. The result's type is the method's own: the platform's RPC types lose tuples on the
- * way.
- */
-export const call = <A>(what: string, attempt: () => PromiseLike<unknown>): Effect.Effect<A, UnavailableError> =>
-  patiently(Effect.tryPromise({ try: () => attempt() as PromiseLike<A>, catch: (cause) => cause })).pipe(
-    Effect.mapError((cause) => new UnavailableError({ message: `${what} did not answer: try again`, cause }))
+/** Calls an object {@link patiently}. */
+export const call = <A>(what: string, attempt: () => Promise<A>): Effect.Effect<A, UnavailableError> =>
+  patiently(Effect.tryPromise({ try: attempt, catch: (cause) => cause })).pipe(
+    Effect.mapError((cause) =>
+      cause instanceof UnavailableError
+        ? cause
+        : new UnavailableError({ message: `${what} did not answer: try again`, cause })
+    )
   )

@@ -1,0 +1,49 @@
+/** What others ask of the object of a workspace: the API alone. */
+import { type Contract, flag, list, nullable, object, oneOf, optional, record, type Shape, text } from "../Contract.ts"
+import type { ApiKeyId, DestinationId, Route, SourceId, WorkspaceId } from "../Ids.ts"
+import { type Reply, replied } from "../Reply.ts"
+import type { Connection } from "./Connection.ts"
+import type { ApiKey, Change, Entity, Idempotency, Kind, NewApiKey, NewEntity, Page, PageRequest } from "./Registry.ts"
+
+export type Changed = Reply<Change<Entity>>
+
+export interface WorkspaceContract {
+  /** Claims this object for a new workspace, and stores its first key. */
+  readonly createWorkspace: (workspace: WorkspaceId, key: NewApiKey) => Reply<null>
+  readonly authenticate: (hash: string) => ApiKey | undefined
+  readonly createKey: (workspace: WorkspaceId, key: NewApiKey) => Reply<ApiKey>
+  readonly listKeys: () => ReadonlyArray<ApiKey>
+  readonly removeKey: (id: ApiKeyId) => Reply<null>
+  /**
+   * Answers once those it concerns work by the change, or could not be reached in time; so do `update` and `remove`.
+   */
+  readonly create: (entity: NewEntity, idempotency: Idempotency | undefined) => Promise<Changed>
+  readonly update: (entity: Entity) => Promise<Changed>
+  readonly remove: (kind: Kind, id: string) => Promise<Changed>
+  readonly get: (kind: Kind, id: string, withDeleted: boolean) => Reply<Entity>
+  readonly list: (kind: Kind, page: PageRequest) => Page<Entity>
+  readonly connectionsOf: (end: SourceId | DestinationId) => ReadonlyArray<Connection>
+  readonly hasLog: (workspace: WorkspaceId, route: Route) => boolean
+}
+
+const changed: Shape<Changed> = replied(record<Change<Entity>>({ value: object, untold: list }))
+const none = oneOf(null)
+
+export const contract: Contract<WorkspaceContract> = {
+  name: "the workspace",
+  version: 1,
+  methods: {
+    createWorkspace: { args: 2, answer: replied(none) },
+    authenticate: { args: 1, answer: optional(object) },
+    createKey: { args: 2, answer: replied(object) },
+    listKeys: { args: 0, answer: list },
+    removeKey: { args: 1, answer: replied(none) },
+    create: { args: 2, answer: changed },
+    update: { args: 1, answer: changed },
+    remove: { args: 2, answer: changed },
+    get: { args: 3, answer: replied(object) },
+    list: { args: 2, answer: record<Page<Entity>>({ items: list, next: nullable(text) }) },
+    connectionsOf: { args: 1, answer: list },
+    hasLog: { args: 2, answer: flag }
+  }
+}
