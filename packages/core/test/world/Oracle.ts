@@ -85,7 +85,7 @@ export const makeOracle = () => {
   const scopesOf = ({ connection, destination, source, replay }: Lane) =>
     [connection, destination, sourceScope(source), replay].filter((scope) => scope !== null)
   const isStopped = (scope: string, at: number) =>
-    listed(stops, scope).some(({ from, until }) => from <= at && at < until)
+    listed(stops, scope).some(({ from, until }) => from < at && at < until)
   const isWanted = (lane: Lane) => !scopesOf(lane).some((scope) => unwanted.has(scope))
   const firstsOf = (lane: string): ReadonlyArray<Arrival> => {
     const firsts = new Map<string, Arrival>()
@@ -193,7 +193,7 @@ export const makeOracle = () => {
 
     broken: (): ReadonlyArray<string> =>
       [foreign, afterStop, byOldConfig, unfenced, repeated, takenWhileClosed].flatMap((promise) => promise()),
-    /** What is owed and never arrived, by lane; without those that are stopped. */
+    /** What is owed and never arrived, by lane; without those that have stopped before `now`. */
     missing: (now: number): ReadonlyArray<Lane & { readonly id: string; readonly events: ReadonlyArray<Sent> }> =>
       [...lanes].flatMap(([id, lane]) => {
         if (!isWanted(lane) || scopesOf(lane).some((scope) => isStopped(scope, now))) return []
