@@ -11,12 +11,16 @@ const ofSource = { source: Slot }
 const ofDestination = { destination: Slot }
 const ofBoth = { source: Slot, destination: Slot }
 /** How many accesses to its storage an object still has before it ends. */
-const steps = Schema.Literals([0, 0, 1, 2, 5, 9, 17, 40])
-const object = Schema.Literals(["log", "destination", "workspace"])
+const steps = Schema.Literals([0, 1, 2, 5, 9, 17, 40, 70])
+const object = Schema.Literals(["destination", "destination", "log", "workspace"])
+const kill = Schema.Struct({ _tag: Schema.Literal("Kill"), object, slot: Slot, steps })
+const replay = Schema.Struct({ _tag: Schema.Literal("Replay"), ...ofDestination })
 
 const Command = Schema.Union([
   Schema.Struct({ _tag: Schema.Literal("Mode"), ...ofDestination, mode: Schema.Literals(MODES) }),
-  Schema.Struct({ _tag: Schema.Literal("Kill"), object, slot: Slot, steps }),
+  kill,
+  kill,
+  kill,
   Schema.Struct({ _tag: Schema.Literal("Replace"), object, slot: Slot }),
   Schema.Struct({ _tag: Schema.Literal("DropAlarm"), object, slot: Slot }),
   Schema.Struct({ _tag: Schema.Literal("StopSource"), ...ofSource, isStopped: Schema.Boolean }),
@@ -30,7 +34,8 @@ const Command = Schema.Union([
   Schema.Struct({ _tag: Schema.Literal("Redrive"), ...ofDestination }),
   Schema.Struct({ _tag: Schema.Literal("RetryWaiting"), ...ofDestination }),
   Schema.Struct({ _tag: Schema.Literal("ResetCircuit"), ...ofDestination }),
-  Schema.Struct({ _tag: Schema.Literal("Replay"), ...ofDestination }),
+  replay,
+  replay,
   Schema.Struct({ _tag: Schema.Literal("CancelReplay") })
 ])
 export type Command = typeof Command.Type
@@ -38,7 +43,7 @@ export type Command = typeof Command.Type
 const Act = Schema.Struct({
   ...ofSource,
   count: Schema.Literals([0, 1, 4, 20]),
-  commands: Schema.Array(Command).check(Schema.isMaxLength(3)),
+  commands: Schema.Array(Command).check(Schema.isMaxLength(4)),
   /** Milliseconds that go by afterwards. */
   ms: Schema.Literals([0, 1, 30, 3000, 65_000, 400_000])
 })
@@ -51,8 +56,8 @@ export const History = Schema.Struct({
   sources: Schema.Literals([2, 3]),
   destinations: Schema.Array(Options).check(Schema.isMinLength(2), Schema.isMaxLength(3)),
   calls: Schema.Array(Schema.Literals(["none", "none", "none", "none", ...FAULTS])).check(Schema.isMaxLength(12)),
-  alarms: Schema.Array(Schema.Literals(["none", ...ALARM_FAULTS])).check(Schema.isMaxLength(4)),
-  acts: Schema.Array(Act).check(Schema.isMinLength(2), Schema.isMaxLength(10))
+  alarms: Schema.Array(Schema.Literals(["none", "late", "twice", ...ALARM_FAULTS])).check(Schema.isMaxLength(3)),
+  acts: Schema.Array(Act).check(Schema.isMinLength(3), Schema.isMaxLength(10))
 })
 export type History = typeof History.Type
 
@@ -71,7 +76,7 @@ export interface Excuses {
   /** Destinations of which two instances may have sent at once. */
   readonly doubled: Set<string>
   /** An alarm was lost, so that something may have to come before what it stood for is done. */
-  hasLostAlarms: boolean
+  readonly hasLostAlarms: boolean
 }
 
 const at = <A>(all: ReadonlyArray<A>, slot: number): A => all[slot % all.length]!
@@ -107,8 +112,8 @@ export const makeObey = (world: World, gateway: Gateway, user: User, places: Pla
         breakable(command).replace()
         break
       case "DropAlarm":
-        excuses.hasLostAlarms = true
-        breakable(command).dropAlarm()
+        // Otherwise most histories would be excused.
+        if (excuses.hasLostAlarms) breakable(command).dropAlarm()
         break
       case "StopSource":
         user.stopSource(source, command.isStopped)

@@ -50,7 +50,7 @@ export const judgeOrder = async (run: Run, { id, ordering }: OwnDestination): Pr
   }
 }
 /** What a destination says of itself: nothing is left to do, and each replay that is wanted is over. */
-export const judgeRest = async ({ world, gateway, user }: Run, { id }: OwnDestination): Promise<void> => {
+export const judgeRest = async ({ world, gateway, oracle, user }: Run, { id }: OwnDestination): Promise<void> => {
   if (!user.connections.some((one) => one.isMade && one.destination.id === id)) return
   // It may have to ask its logs, which takes time.
   const asked = gateway.destinationOf(id).ask((one) => one.summary())
@@ -58,8 +58,9 @@ export const judgeRest = async ({ world, gateway, user }: Run, { id }: OwnDestin
   const { connections, pending } = await asked
   const lag = connections.filter(({ deleted }) => !deleted).map(({ head, cursor }) => Math.max(0, head - cursor))
   expect({ lag, pending }, `${id} has come to rest`).toEqual({ lag: lag.map(() => 0), pending: 0 })
-  for (const { id: replay } of user.replays.filter((one) => one.destination.id === id && one.isMade && !one.isGone)) {
+  for (const { replay } of oracle.wanted().filter(({ destination }) => destination === id)) {
+    if (replay === null || !user.replays.some((one) => one.id === replay && one.isMade)) continue
     const progress = await gateway.destinationOf(id).ask((one) => one.replay(replay))
-    expect(progress?.status, `${replay} on ${id}`).toMatch(/finished|cancelled/)
+    expect(progress?.status ?? "unknown", `${replay} on ${id}`).toMatch(/finished|cancelled/)
   }
 }

@@ -204,7 +204,7 @@ export const makeOracle = () => {
     wasRefused: (lane: string, sent: Sent) => refused.get(lane)?.has(nameOf(sent)) === true,
     /** Lanes that are wanted. */
     wanted: (): ReadonlyArray<Lane> => [...lanes.values()].filter(isWanted),
-    /** Where an event of a key first arrived before an earlier one, by lane. */
+    /** Where an accepted event of a key first arrived before an earlier one, by lane. */
     outOfOrder: (
       destination: string
     ): ReadonlyArray<{ readonly lane: string; readonly event: Sent; readonly after: number }> =>
@@ -212,7 +212,8 @@ export const makeOracle = () => {
         .filter(([, lane]) => lane.destination === destination)
         .flatMap(([id]) => {
           const last = new Map<number, number>()
-          return firstsOf(id).flatMap((one) => {
+          const firsts = firstsOf(id).filter((one) => accepted.has(nameOf(one)))
+          return firsts.flatMap((one) => {
             const before = last.get(one.key) ?? 0
             last.set(one.key, Math.max(before, one.n))
             return one.n < before ? [{ lane: id, event: one, after: before }] : []

@@ -81,10 +81,13 @@ export const simulate = async (history: History): Promise<Figures> => {
   for (const { id } of user.destinations) gateway.sinkAt(id).mode = "ok"
   if (excuses.hasLostAlarms) {
     // An alarm that was lost is missed only when something else comes, for nothing sweeps yet. So after two minutes
-    // something does.
+    // something does: somebody asks a new instance of the workspace, and each log gets an event.
+    await time.pass(120_000)
+    gateway.workspace.kill(0)
+    await gateway.workspace.ask((one) => one.listKeys())
+    for (const one of places.sources) if (one.isStopped) user.stopSource(one, false)
     await time.pass(120_000)
     for (const { n } of places.sources) send(n, 1)
-    for (const one of places.destinations) user.renew(one)
   }
   await time.pass(4 * HOUR)
   user.settled()
