@@ -1,97 +1,56 @@
-/**
- * The gateway in the world: logs and destinations over core's engines, their sinks, the edge, and a workspace that
- * tells them.
- */
-import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
+/** The gateway in the world: a workspace, logs and destinations, each an engine of core, and the edge. */
 import * as DeliveryEngine from "@hookstream/core/delivery/DeliveryEngine"
 import { UnavailableError } from "@hookstream/core/Errors"
 import { newEvent } from "@hookstream/core/event/Event"
-import * as EventPath from "@hookstream/core/event/EventPath"
 import { unpack } from "@hookstream/core/event/PackedEvents"
 import { type Route, routeOf } from "@hookstream/core/Ids"
-import { EventLog } from "@hookstream/core/log/EventLog"
+import type { EventLog } from "@hookstream/core/log/EventLog"
 import type { Packed } from "@hookstream/core/log/LogContract"
 import * as LogEngine from "@hookstream/core/log/LogEngine"
-import * as SecretVault from "@hookstream/core/secret/SecretVault"
-import {
-  delivered,
-  failed,
-  make as makeSink,
-  type OutboundEvent,
-  type Outcome,
-  SinkError
-} from "@hookstream/core/sink/Sink"
-import * as SinkRegistry from "@hookstream/core/sink/SinkRegistry"
-import type { Connection } from "@hookstream/core/workspace/Connection"
-import type { Destination, Ordering } from "@hookstream/core/workspace/Destination"
-import type { DestinationConfig, LogConfig } from "@hookstream/core/workspace/Registry"
-import type { ReplayJob } from "@hookstream/core/workspace/ReplayJob"
-import { Clock, Effect, Layer, Logger, Random, Schema } from "effect"
-import { HttpClient } from "effect/http"
+import * as WorkspaceEngine from "@hookstream/core/workspace/WorkspaceEngine"
+import { Clock, Effect, Layer, Logger } from "effect"
 import type { Oracle, Sent } from "./Oracle.ts"
-import type { Life, World, WorldObject } from "./World.ts"
+import { type SinkOptions, servicesOf, type WorldSink } from "./Sinks.ts"
+import { type Life, outside, type World, type WorldObject } from "./World.ts"
 
-/**
- * What a sink does with requests. `lost`: it takes them, and its reply is lost. `hang`: it takes them, and never
- * replies.
- */
-export const MODES = ["ok", "slow", "down", "lost", "hang", "poison", "unauthorized", "throttled"] as const
-export type Mode = (typeof MODES)[number]
-
-export const KEYS = 3
-/** Every so many events the sink refuses one while it is in mode `poison`. */
-const POISON = 7
-const TIMEOUT = 2000
-export const RATE = 2
-const WORKSPACE = "00000001"
+export const WORKSPACE = "00000001"
 const hex = (n: number, digits: number) => n.toString(16).padStart(digits, "0")
-export const sourceIdOf = (i: number) => `src_${WORKSPACE}${hex(i + 1, 9)}1${hex(i, 14)}`
-export const destinationIdOf = (i: number) => `dst_${hex(i + 1, 32)}`
+export const sourceIdOf = (n: number) => `src_${WORKSPACE}${hex(n, 9)}1${hex(n, 14)}`
+export const destinationIdOf = (n: number) => `dst_${hex(n, 32)}`
+/** The number of the source that an id or a route names. */
+export const sourceOf = (id: string) => Number.parseInt(id.startsWith("src_") ? routeOf(id) : id, 16)
 
-const decoder = new TextDecoder()
-const sentOf = ({ event }: OutboundEvent): Sent => JSON.parse(decoder.decode(event.body))
+/** Tries of the edge to append a webhook, and milliseconds between them. */
+const TRIES = 3
+const PAUSE_MS = 50
 
-/** A connection by the workspace's own record. */
-export interface Wire {
-  readonly connection: Connection
-  deleted: boolean
-  /** From when on everything that is accepted is delivered, until when; `undefined`: not yet. */
-  from: number | undefined
-  until: number | undefined
+const remembered = <K, V>(make: (key: K) => V): ((key: K) => V) => {
+  const known = new Map<K, V>()
+  return (key) => {
+    const value = known.get(key) ?? make(key)
+    known.set(key, value)
+    return value
+  }
 }
 
-export interface DestinationOptions {
-  readonly ordering: Ordering
-  readonly batch: number
-  readonly isLimited: boolean
-}
-
-export const makeGateway = (
-  world: World,
-  oracle: Oracle,
-  options: { readonly sources: number; readonly destinations: ReadonlyArray<DestinationOptions> }
-) => {
+/** `sinkOf`: what the sink of a new destination can do. */
+export const makeGateway = (world: World, oracle: Oracle, sinkOf: (destination: string) => SinkOptions) => {
   const { time, call } = world
-  const outside: Pick<Life, "isAlive" | "gate"> = { isAlive: () => true, gate: () => {} }
-  const modes: Array<Mode> = options.destinations.map(() => "ok")
 
-  // -------------------------------------------------------------------------------------------------------------------
-  // Objects
-
-  const logs: Array<WorldObject<LogEngine.LogEngine>> = Array.from({ length: options.sources }, (_, i) =>
-    world.object(`log ${i}`, (life) =>
-      LogEngine.make({
-        ...life.ports,
-        databaseSize: () => 0,
-        maxBytes: () => 8e9,
-        peers: {
-          wake: (id, source, head) => call(life, destinationOf(id), (one) => one.wake(source, head)),
-          lowWatermark: (id, source) => call(life, destinationOf(id), (one) => one.lowWatermark(source))
-        }
-      })
-    )
+  const logOf = remembered(
+    (route: Route): WorldObject<LogEngine.LogEngine> =>
+      world.object(`log ${route}`, (life) =>
+        LogEngine.make({
+          ...life.ports,
+          databaseSize: () => 0,
+          maxBytes: () => 8e9,
+          peers: {
+            wake: (id, source, head) => call(life, destinationOf(id), (one) => one.wake(source, head)),
+            lowWatermark: (id, source) => call(life, destinationOf(id), (one) => one.lowWatermark(source))
+          }
+        })
+      )
   )
-  const logOf = (route: Route) => logs[Number.parseInt(route, 16) - 1]!
 
   /** The logs as a destination reads them. */
   const eventLogOf = (life: Life): EventLog["Service"] => {
@@ -126,163 +85,40 @@ export const makeGateway = (
     }
   }
 
-  /** One request: it arrives, even when its sender is gone by then, and the sink answers by its mode. */
-  const answer = async (
-    i: number,
-    life: Life,
-    batch: ReadonlyArray<OutboundEvent>
-  ): Promise<ReadonlyArray<Outcome>> => {
-    const id = destinationIdOf(i)
-    const mode = modes[i]!
-    const fail = (reason: SinkError["reason"], retryAfter?: number): never => {
-      throw new SinkError({ reason, detail: mode, ...(retryAfter === undefined ? {} : { retryAfter }) })
-    }
-    const take = (taken: ReadonlyArray<OutboundEvent>): (() => void) => {
-      const answers = [...Map.groupBy(taken, ({ replayId }) => replayId)].map(([replay, all]) =>
-        oracle.arrived(replay ?? id, all.map(sentOf), time.now())
-      )
-      return () => {
-        for (const one of answers) one()
-      }
-    }
-    life.gate()
-    await time.sleep(mode === "slow" ? 40 : 2)
-    oracle.request(id, time.now())
-    if (mode === "down") return fail("Unavailable")
-    if (mode === "unauthorized") return fail("Unauthorized")
-    if (mode === "throttled") return fail("Throttled", 500)
-    const isBad = (one: OutboundEvent) => mode === "poison" && sentOf(one).n % POISON === 0
-    const answered = take(batch.filter((one) => !isBad(one)))
-    if (mode === "lost") return fail("Unknown")
-    if (mode === "hang") return await new Promise(() => {})
-    for (const one of batch) if (isBad(one)) oracle.refused(one.replayId ?? id, sentOf(one))
-    await time.sleep(1)
-    if (life.isAlive()) answered()
-    return batch.map((one) => (isBad(one) ? failed("Rejected", mode) : delivered({})))
-  }
-
-  const servicesOf = (i: number, life: Life) => {
-    const { batch, isLimited } = options.destinations[i]!
-    const sink = makeSink({
-      type: "world",
-      title: "World",
-      supports: { batch: true, receipts: false },
-      config: Schema.Struct({}),
-      target: () => "https://world.example",
-      driver: () =>
-        Effect.succeed({
-          batch: { maxEvents: batch, maxBytes: 1024 * 1024 },
-          ...(isLimited ? { limits: { requestsPerSecond: RATE } } : {}),
-          orderingKey: EventPath.compile("payload.key")!,
-          check: Effect.succeed([]),
-          send: (events) =>
-            Effect.tryPromise({
-              try: () => answer(i, life, events),
-              catch: (cause) => cause as SinkError
-            })
-        })
-    })
-    return Layer.mergeAll(
-      Layer.succeed(EventLog, eventLogOf(life)),
-      SinkRegistry.layer([sink]),
-      SecretVault.layer(`1:${Buffer.alloc(32, 1).toString("base64")}`),
-      Layer.succeed(
-        HttpClient.HttpClient,
-        HttpClient.make(() => Effect.die("no sink of the world calls by HTTP"))
-      ),
-      // Faults are what this is about: nobody reads of each.
-      Logger.layer([]),
-      Layer.succeed(Clock.Clock, time.clock),
-      Layer.succeed(Random.Random, seeded(i))
-    )
-  }
-  const destinations: Array<WorldObject<DeliveryEngine.DeliveryEngine>> = options.destinations.map((_, i) =>
-    world.object(`destination ${i}`, (life) => {
-      const services = Effect.runSync(Effect.scoped(Layer.build(servicesOf(i, life))))
-      return DeliveryEngine.make({
-        ...life.ports,
-        peers: {
-          head: async (source) => (await call(life, logOf(routeOf(source)), (log) => log.stats())).count
+  const sinkAt = remembered(
+    (destination: string): WorldSink => ({ mode: "ok", destination, options: sinkOf(destination) })
+  )
+  const destinationOf = remembered(
+    (id: string): WorldObject<DeliveryEngine.DeliveryEngine> =>
+      world.object(
+        id,
+        (life) => {
+          const services = servicesOf(world, oracle, sinkAt(id), life, eventLogOf(life))
+          return DeliveryEngine.make({
+            ...life.ports,
+            peers: {
+              head: async (source) => (await call(life, logOf(routeOf(source)), (log) => log.stats())).count
+            },
+            execute: (effect) => Effect.runPromiseWith(services)(effect)
+          })
         },
-        execute: (effect) => Effect.runPromiseWith(services)(effect)
-      })
+        () => oracle.ended(id, time.now())
+      )
+  )
+
+  const services = Layer.mergeAll(Layer.succeed(Clock.Clock, time.clock), Logger.layer([]))
+  const workspace: WorldObject<WorkspaceEngine.WorkspaceEngine> = world.object("workspace", (life) =>
+    WorkspaceEngine.make({
+      ...life.ports,
+      execute: (effect) => Effect.runPromise(Effect.provide(effect, services)),
+      peers: {
+        claimLog: (source) => call(life, logOf(routeOf(source)), (log) => log.claim(source)),
+        configureLog: (source, config) => call(life, logOf(routeOf(source)), (log) => log.configure(config)),
+        configureDestination: (id, config) => call(life, destinationOf(id), (one) => one.configure(config)),
+        commandDestination: (id, jobs) => call(life, destinationOf(id), (one) => one.command(jobs))
+      }
     })
   )
-  const destinationOf = (id: string) => destinations[Number.parseInt(id.slice(4), 16) - 1]!
-
-  // -------------------------------------------------------------------------------------------------------------------
-  // The workspace: the newest config of everyone, told until it is acknowledged
-
-  let version = 0
-  const wires: Array<Wire> = []
-  const paused = options.destinations.map(() => false)
-  const versions = new Map<string, number>()
-  const touch = (id: string) => versions.set(id, ++version)
-
-  const stamp = { workspace: WORKSPACE, createdAt: 1, updatedAt: 1 }
-  const logConfig = (i: number): LogConfig => {
-    const id = sourceIdOf(i)
-    const own = wires.filter(({ connection, deleted }) => !deleted && connection.sourceId === id)
-    return {
-      version: versions.get(id) ?? 0,
-      deleted: false,
-      destinations: [...new Set(own.map(({ connection }) => connection.destinationId))],
-      source: {
-        ...stamp,
-        kind: "source",
-        id,
-        version: versions.get(id) ?? 0,
-        name: "s",
-        slug: "s",
-        description: null,
-        status: "active",
-        retentionDays: 30,
-        redact: [],
-        ingestUrls: [{ generation: 1, expiresAt: null }]
-      }
-    }
-  }
-  const destination = (i: number): Destination => ({
-    ...stamp,
-    kind: "destination",
-    id: destinationIdOf(i),
-    version: versions.get(destinationIdOf(i)) ?? 0,
-    name: "d",
-    slug: "d",
-    type: "world",
-    config: {},
-    retry: { enabled: true, maxRetries: 5, backoff: "exponential", intervals: [30, 300, 1800], jitter: true },
-    timeoutMs: TIMEOUT,
-    maxInFlight: 3,
-    maxPending: 400,
-    ordering: options.destinations[i]!.ordering,
-    breaker: CircuitBreaker.defaultSettings,
-    ratePerSecond: null,
-    status: paused[i] ? "paused" : "active"
-  })
-  const destinationConfig = (i: number): DestinationConfig => ({
-    version: versions.get(destinationIdOf(i)) ?? 0,
-    destination: destination(i),
-    deleted: false,
-    connections: wires
-      .filter(({ connection }) => connection.destinationId === destinationIdOf(i))
-      .map(({ connection, deleted }) => ({ connection, deleted, sourceDeleted: false }))
-  })
-  /** Tells until it is heard: with what is newest then. */
-  const tell = async (what: () => Promise<void>): Promise<void> => {
-    for (;;) {
-      try {
-        const late = time.sleep(5000).then(() => Promise.reject(new RangeError("no answer")))
-        await Promise.race([what(), late])
-        return
-      } catch {
-        await time.sleep(2000)
-      }
-    }
-  }
-  const tellLog = (i: number) => tell(() => call(outside, logs[i]!, (log) => log.configure(logConfig(i))))
-  const tellDestination = (i: number) =>
-    tell(() => call(outside, destinations[i]!, (one) => one.configure(destinationConfig(i))))
 
   // -------------------------------------------------------------------------------------------------------------------
   // The edge: as the ingest route does, with one token for all tries of a webhook
@@ -292,14 +128,15 @@ export const makeGateway = (
   const send = async (sent: Sent): Promise<void> => {
     const meta = { method: "POST", headers: [], query: "", contentType: "application/json", sourceIp: null }
     const event = newEvent(meta, encoder.encode(JSON.stringify(sent)))
+    const sourceId = sourceIdOf(sent.source)
     const token = String(tokens++)
     let asked = 0
-    const startedAt = time.now()
-    for (let attempt = 1; attempt <= 3; attempt++) {
+    const began = time.now()
+    for (let attempt = 1; attempt <= TRIES; attempt++) {
       try {
-        const reply = await call(outside, logs[sent.source]!, (log) =>
+        const reply = await call(outside, logOf(routeOf(sourceId)), (log) =>
           log.append({
-            sourceId: sourceIdOf(sent.source),
+            sourceId,
             event,
             token,
             repeated: asked++ > 0,
@@ -307,81 +144,14 @@ export const makeGateway = (
             redacted: []
           })
         )
-        if (reply._tag === "Accepted") oracle.accepted(sent, startedAt)
+        if (reply._tag === "Accepted") oracle.accepted(sent, began, time.now())
         return
       } catch {
-        await time.sleep(50 * attempt)
+        await time.sleep(PAUSE_MS * attempt)
       }
     }
   }
 
-  return {
-    logs,
-    destinations,
-    wires,
-    modes,
-    paused,
-    send,
-    tellLog,
-    tellDestination,
-    touch,
-    connect: async (source: number, target: number, id: string): Promise<void> => {
-      const wire: Wire = {
-        deleted: false,
-        from: undefined,
-        until: undefined,
-        connection: {
-          ...stamp,
-          kind: "connection",
-          id,
-          version: version + 1,
-          name: null,
-          description: null,
-          sourceId: sourceIdOf(source),
-          destinationId: destinationIdOf(target),
-          enabled: true,
-          orderingKey: null,
-          filterRules: []
-        }
-      }
-      wires.push(wire)
-      touch(sourceIdOf(source))
-      touch(destinationIdOf(target))
-      await tellLog(source)
-      await tellDestination(target)
-      wire.from = time.now()
-    },
-    replayJob: (id: string, target: number, parts: ReplayJob["parts"], cancelled: boolean): ReplayJob => ({
-      ...stamp,
-      kind: "replay",
-      id,
-      version: ++version,
-      destinationId: destinationIdOf(target),
-      sourceId: null,
-      connectionId: null,
-      from: 0,
-      to: 0,
-      filterRules: [],
-      ratePerSecond: 100,
-      maxEvents: null,
-      parts,
-      cancelled
-    }),
-    command: (target: number, job: ReplayJob) =>
-      tell(() => call(outside, destinations[target]!, (one) => one.command([job])))
-  }
+  return { workspace, logOf, destinationOf, sinkAt, send }
 }
 export type Gateway = ReturnType<typeof makeGateway>
-
-/** Numbers that are the same in each run. */
-const seeded = (seed: number) => {
-  let state = seed + 1
-  const next = () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-  return {
-    nextDoubleUnsafe: next,
-    nextIntUnsafe: () => Math.floor(next() * Number.MAX_SAFE_INTEGER)
-  }
-}

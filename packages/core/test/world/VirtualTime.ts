@@ -77,6 +77,17 @@ export const makeTime = (startAt: number) => {
           })
         : new Promise((resolve) => after(ms, resolve))
     },
+    /** What `work` answers within this many milliseconds; fails when it takes longer. */
+    within: async <A>(ms: number, work: Promise<A>): Promise<A> => {
+      const late = Promise.withResolvers<never>()
+      const cancel = after(ms, () => late.reject(new RangeError(`no answer within ${ms} ms`)))
+      try {
+        return await Promise.race([work, late.promise])
+      } finally {
+        cancel()
+        happened++
+      }
+    },
     /** Lets this many milliseconds go by. */
     pass: async (ms: number): Promise<void> => {
       const end = now + ms

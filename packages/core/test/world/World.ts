@@ -1,7 +1,12 @@
 /**
  * Objects that call each other, in virtual time, as the platform has them: storage that commits at the output gate, one
- * durable alarm, calls that can be lost, late, doubled, hang or be answered in vain, and processes that end at any
- * moment.
+ * durable alarm, calls that can be lost, late, doubled, hang or be answered in vain, processes that end at any step,
+ * and instances that go on for a while though another has taken their place.
+ *
+ * Of the last, Cloudflare says: "Uniqueness is enforced upon starting a new event, and upon accessing storage. […] If the
+ * event accesses storage at this point, it will receive an exception."
+ * (https://developers.cloudflare.com/durable-objects/platform/known-issues/) So whatever needs no storage goes on: timers,
+ * requests that are on their way, calls to others, and answers to whoever asked before.
  */
 import * as Alarm from "@hookstream/core/Alarm"
 import type { EnginePorts } from "@hookstream/core/EnginePorts"
@@ -9,12 +14,33 @@ import { objectSql } from "../ObjectSql.ts"
 import { makeTime, type Time } from "./VirtualTime.ts"
 
 /** What happens to a call. */
-export const FAULTS = ["none", "slow", "request lost", "reply lost", "twice", "late reply", "hangs"] as const
+export const FAULTS = [
+  "none",
+  "slow",
+  "late request",
+  "request lost",
+  "reply lost",
+  "twice",
+  "late reply",
+  "no reply",
+  "hangs"
+] as const
 export type Fault = (typeof FAULTS)[number]
 
-/** What happens to an alarm. */
+/** What happens to an alarm that is due. */
 export const ALARM_FAULTS = ["none", "late", "lost", "twice"] as const
 export type AlarmFault = (typeof ALARM_FAULTS)[number]
+
+/** Milliseconds that a request takes, by what happens to it; 1 otherwise. */
+const REQUEST_MS: Partial<Record<Fault, number>> = { slow: 700, "late request": 6000 }
+const LATE_REPLY_MS = 3000
+/** Milliseconds after which a request that was doubled comes again: others have come meanwhile. */
+const AGAIN_MS = 2500
+const LATE_ALARM_MS = 20_000
+/** Milliseconds after which an alarm whose handler failed fires again. */
+const ALARM_RETRY_MS = 2000
+/** Milliseconds for which an instance goes on after it was replaced. */
+const REPLACED_MS = 30_000
 
 const never = <A>(): Promise<A> => new Promise(() => {})
 
@@ -23,20 +49,37 @@ class ConnectionLost extends Error {
   readonly retryable = true
 }
 
-/** What an engine is made with: its ports, and whether the process that it lives in still does. */
+/** What an engine is made with: its ports, and what has become of the process that it lives in. */
 export interface Life {
   readonly ports: EnginePorts
-  readonly isAlive: () => boolean
+  /** Its process has not ended: what it sends leaves it. */
+  readonly isRunning: () => boolean
+  /** When another instance took its place; `undefined` while none has. */
+  readonly replacedAt: () => number | undefined
   /** Commits what was written: nothing leaves an object before. */
   readonly gate: () => void
 }
+/** Whoever calls: an object, or somebody outside. */
+type Caller = Pick<Life, "isRunning" | "gate">
+export const outside: Caller = { isRunning: () => true, gate: () => {} }
 
 export interface WorldObject<E> {
   /** Calls a method, in this process or in a new one. */
   readonly ask: <A>(method: (engine: E) => A | Promise<A>) => Promise<A>
-  /** The process ends: what is not committed is gone. The next call or alarm begins a new one. */
-  readonly kill: () => void
-  readonly name: string
+  /** The process ends, at this access to its storage from now on: what is not committed is gone. */
+  readonly kill: (steps: number) => void
+  /** Another instance begins with the next call or alarm, and this one does not know. */
+  readonly replace: () => void
+  /** The alarm that is set never fires. */
+  readonly dropAlarm: () => void
+}
+
+interface Instance<E> {
+  engine: E | undefined
+  state: "current" | "replaced" | "ended"
+  replacedAt: number | undefined
+  /** Ends the calls that it has not answered. */
+  readonly calls: Set<(error: unknown) => void>
 }
 
 export interface Weather {
@@ -47,135 +90,173 @@ export interface Weather {
 export const makeWorld = (weather: Weather) => {
   const time: Time = makeTime(Date.UTC(2026, 10, 25))
   let isFair = false
-  const counts = { calls: 0, alarms: 0, faults: 0 }
+  const counts = { calls: 0, alarms: 0, faults: 0, kills: 0, replaced: 0 }
+  /** What no object may say while nothing goes wrong. */
+  const errors: Array<string> = []
   const pick = <A extends string>(faults: ReadonlyArray<A>, n: number): A | "none" => {
     const fault = isFair || faults.length === 0 ? "none" : faults[n % faults.length]!
     if (fault !== "none") counts.faults++
     return fault
   }
 
+  /** `onEnd`: an instance has ended, or was replaced. */
   const object = <E extends { readonly alarm: () => Promise<void> }>(
     name: string,
-    make: (life: Life) => E
+    make: (life: Life) => E,
+    onEnd: () => void = () => {}
   ): WorldObject<E> => {
     const sql = objectSql()
     sql.exec("CREATE TABLE alarm (one INTEGER PRIMARY KEY, at INTEGER NOT NULL)")
     sql.flush()
-    let instance = 0
-    let engine: E | undefined
-    let pending: Set<(error: unknown) => void> = new Set()
+    let current: Instance<E> | undefined
+    let stepsLeft: number | undefined
     let cancelTimer = () => {}
 
-    const start = (): E => {
-      if (engine !== undefined) return engine
-      const own = ++instance
-      const isAlive = () => own === instance
-      const sure = () => {
-        if (!isAlive()) throw new ConnectionLost("this instance has ended")
+    const schedule = (): void => {
+      cancelTimer()
+      const at = sql.exec("SELECT at FROM alarm")[0]?.["at"]
+      cancelTimer = at === undefined ? () => {} : time.after(Number(at) - time.now(), () => void fire())
+    }
+    const end = (one: Instance<E>): void => {
+      one.state = "ended"
+      for (const reject of one.calls) reject(new ConnectionLost(`${name} has ended`))
+      one.calls.clear()
+      onEnd()
+      time.note()
+    }
+    const kill = (): void => {
+      const ended = current
+      stepsLeft = undefined
+      current = undefined
+      sql.crash()
+      if (ended !== undefined) end(ended)
+      schedule()
+      counts.kills++
+    }
+    const portsOf = (own: Instance<E>): EnginePorts => {
+      const storage = <A>(access: () => A): A => {
+        if (own.state === "current" && stepsLeft !== undefined && !isFair && stepsLeft-- === 0) kill()
+        if (own.state !== "current") throw new ConnectionLost("this instance has no storage any more")
         time.note()
+        return access()
       }
-      const timerSleep = async (ms: number): Promise<void> => {
-        await time.sleep(ms)
-        if (!isAlive()) await never()
-      }
-      engine = make({
-        isAlive,
-        gate: () => {
-          if (isAlive()) sql.flush()
+      return {
+        sql: {
+          exec: (query, ...params) => storage(() => sql.exec(query, ...params)),
+          transaction: (body) => storage(() => sql.transaction(body))
         },
-        ports: {
-          sql: {
-            exec: (query, ...params) => {
-              sure()
-              return sql.exec(query, ...params)
-            },
-            transaction: (body) => {
-              sure()
-              return sql.transaction(body)
-            }
-          },
-          alarm: Alarm.make(time.now, (at) => {
-            if (!isAlive()) return
+        alarm: Alarm.make(time.now, (at) =>
+          storage(() => {
             sql.exec("INSERT OR REPLACE INTO alarm VALUES (1, ?)", at)
-            schedule(at)
-          }),
-          timer: {
-            now: time.now,
-            sleep: timerSleep
-          },
-          background: () => {},
-          log: ({ level, message, fields }) => {
-            if (level === "error" && isAlive() && isFair) throw new Error(`${name}: ${message}`, { cause: fields })
+            schedule()
+          })
+        ),
+        timer: {
+          now: time.now,
+          sleep: async (ms) => {
+            await time.sleep(ms)
+            if (own.state === "ended") await never()
           }
+        },
+        background: (work) => {
+          work.catch((error) => {
+            if (own.state === "current") errors.push(`${name}: work in the background failed: ${error}`)
+          })
+        },
+        log: ({ level, message, fields }) => {
+          if (level !== "error" || own.state !== "current" || !isFair) return
+          errors.push(`${name}: ${message}: ${JSON.stringify(fields)}`)
+        }
+      }
+    }
+    const begin = (): Instance<E> => {
+      if (current !== undefined) return current
+      const own: Instance<E> = {
+        engine: undefined,
+        state: "current",
+        replacedAt: undefined,
+        calls: new Set()
+      }
+      current = own
+      own.engine = make({
+        ports: portsOf(own),
+        isRunning: () => own.state !== "ended",
+        replacedAt: () => own.replacedAt,
+        gate: () => {
+          if (own.state === "current") sql.flush()
         }
       })
-      return engine
+      return own
     }
 
     const ask = async <A>(method: (engine: E) => A | Promise<A>): Promise<A> => {
-      const living = start()
+      const own = begin()
       const { promise: death, reject } = Promise.withResolvers<never>()
-      pending.add(reject)
+      own.calls.add(reject)
       try {
-        const answer = await Promise.race([Promise.resolve().then(() => method(living)), death])
-        sql.flush()
+        const answer = await Promise.race([Promise.resolve().then(() => method(own.engine!)), death])
+        if (own.state === "current") sql.flush()
         return answer
       } finally {
-        pending.delete(reject)
+        own.calls.delete(reject)
         time.note()
       }
     }
 
+    /** A handler that dies with its process is called again, unless another alarm was set meanwhile. */
+    const ringAgain = (): void => {
+      sql.exec("INSERT OR IGNORE INTO alarm VALUES (1, ?)", time.now() + ALARM_RETRY_MS)
+      sql.flush()
+      schedule()
+    }
     const fire = async (): Promise<void> => {
       const fault = pick(weather.alarms, counts.alarms++)
-      if (fault === "late") await time.sleep(20_000)
+      if (fault === "late") await time.sleep(LATE_ALARM_MS)
       sql.exec("DELETE FROM alarm")
       sql.flush()
       if (fault === "lost") return
-      for (let i = 0; i < (fault === "twice" ? 2 : 1); i++) {
-        // A handler that dies with its process is called again by the platform.
-        ask((one) => one.alarm()).catch(() => schedule(time.now() + 2000))
-      }
-    }
-    const schedule = (at: number): void => {
-      cancelTimer()
-      cancelTimer = time.after(at - time.now(), () => void fire())
+      for (let i = 0; i < (fault === "twice" ? 2 : 1); i++) ask((one) => one.alarm()).catch(ringAgain)
     }
 
     return {
-      name,
       ask,
-      kill: () => {
-        instance++
-        engine = undefined
-        sql.crash()
-        const waiting = pending
-        pending = new Set()
-        for (const reject of waiting) reject(new ConnectionLost(`${name} has ended`))
-        const at = sql.exec("SELECT at FROM alarm")[0]?.["at"]
-        cancelTimer()
-        if (at !== undefined) schedule(Number(at))
-        time.note()
+      kill: (steps) => {
+        if (steps === 0) kill()
+        else stepsLeft = steps
+      },
+      replace: () => {
+        const old = current
+        if (old === undefined) return
+        sql.flush()
+        current = undefined
+        old.state = "replaced"
+        old.replacedAt = time.now()
+        onEnd()
+        time.after(REPLACED_MS, () => end(old))
+        counts.replaced++
+      },
+      dropAlarm: () => {
+        sql.exec("DELETE FROM alarm")
+        sql.flush()
+        schedule()
       }
     }
   }
 
-  /** A call from one object (or from the edge) to another. */
-  const call = async <E, A>(
-    from: Pick<Life, "isAlive" | "gate">,
-    to: WorldObject<E>,
-    method: (engine: E) => A | Promise<A>
-  ): Promise<A> => {
+  /** A call from one object (or from outside) to another. */
+  const call = async <E, A>(from: Caller, to: WorldObject<E>, method: (engine: E) => A | Promise<A>): Promise<A> => {
+    if (!from.isRunning()) return await never()
     from.gate()
     const fault = pick(weather.calls, counts.calls++)
     if (fault === "hangs") return await never()
-    await time.sleep(fault === "slow" ? 700 : 1)
+    await time.sleep(REQUEST_MS[fault] ?? 1)
     if (fault === "request lost") throw new ConnectionLost("the request was lost")
+    if (fault === "twice") time.after(AGAIN_MS, () => void to.ask(method).catch(() => undefined))
     const answer = await to.ask(method)
-    if (fault === "twice") await to.ask(method)
-    if (fault === "late reply") await time.sleep(3000)
+    if (fault === "no reply") return await never()
+    if (fault === "late reply") await time.sleep(LATE_REPLY_MS)
     if (fault === "reply lost") throw new ConnectionLost("the reply was lost")
-    return from.isAlive() ? structuredClone(answer) : await never()
+    return from.isRunning() ? structuredClone(answer) : await never()
   }
 
   return {
@@ -183,6 +264,7 @@ export const makeWorld = (weather: Weather) => {
     object,
     call,
     counts,
+    errors,
     /** From now on nothing goes wrong. */
     calm: () => {
       isFair = true
