@@ -32,7 +32,9 @@ const edge = (reply: AppendReply | Error) => {
       idKeys,
       publicUrl: undefined,
       allowPrivateNetworks: false,
-      trustedIpHeader: undefined
+      trustedIpHeader: undefined,
+      notices: [],
+      version: null
     },
     vault: SecretVault.make(`1:${Buffer.alloc(32, 2).toString("base64")}`),
     failures: { take: () => Effect.succeed(true) }
