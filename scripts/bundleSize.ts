@@ -1,4 +1,4 @@
-/** Fails when the Worker grows beyond its budget: the gzip size as `wrangler deploy --dry-run --minify` prints it. */
+/** Fails when the Worker grows beyond its budget: the gzip size as `npm run build` prints it. */
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -19,7 +19,7 @@ try {
       join(ROOT, "node_modules/wrangler/bin/wrangler.js"),
       "deploy",
       "--dry-run",
-      "--minify",
+      "--env=",
       "--outdir",
       outdir,
       "--cwd",

@@ -43,7 +43,8 @@ const isInstalled = () =>
   existsSync(NODE) &&
   manifests.every((file) => {
     const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, file), "utf8"))
-    const hasNone = dependencies === undefined && devDependencies === undefined
+    // Of a package without any, pnpm makes no folder.
+    const hasNone = Object.keys({ ...dependencies, ...devDependencies }).length === 0
     return hasNone || existsSync(join(ROOT, dirname(file), "node_modules"))
   })
 

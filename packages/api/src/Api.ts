@@ -5,7 +5,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { ServiceUnavailable } from "./ApiError.ts"
+import { Issue, ServiceUnavailable } from "./ApiError.ts"
 import { SchemaErrors } from "./Authorization.ts"
 import { ConnectionsApi } from "./connections/ConnectionsApi.ts"
 import { DestinationsApi, DestinationTypesApi } from "./destinations/DestinationsApi.ts"
@@ -17,11 +17,16 @@ import { SourcesApi } from "./sources/SourcesApi.ts"
 
 class SystemApi extends HttpApiGroup.make("system").add(
   HttpApiEndpoint.get("health", "/v1/health", {
-    success: Schema.Struct({ status: Schema.Literal("ok") }),
+    success: Schema.Struct({
+      status: Schema.Literal("ok"),
+      version: Schema.NullOr(Schema.String),
+      notices: Schema.Array(Issue)
+    }),
     error: ServiceUnavailable
   }).annotate(
     OpenApi.Description,
-    "Needs no key. 503 while settings of the deployment are missing or wrong: `issues` names each, and what it must be."
+    "Needs no key. 503 while settings without which nothing is served are missing or wrong: `issues` names each. " +
+      "200 otherwise: `notices` names what is missing and need not be there; `version` is the deployed version's id."
   )
 ) {}
 

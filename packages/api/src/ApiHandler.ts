@@ -42,7 +42,9 @@ const layerSchemaErrors = HttpApiMiddleware.layerSchemaErrorTransform(SchemaErro
 })
 
 const layerSystem = HttpApiBuilder.group(Api, "system", (handlers) =>
-  handlers.handle("health", () => Effect.succeed({ status: "ok" as const }))
+  handlers.handle("health", () =>
+    Effect.map(Deployment, ({ version, notices }) => ({ status: "ok" as const, version, notices }))
+  )
 )
 
 /** What the API needs of the platform. */

@@ -1,6 +1,7 @@
 /** What the person who runs the gateway has set. */
 import type { IdKeys } from "@hookstream/core/secret/IdKeys"
 import * as Context from "effect/Context"
+import type { Issue } from "./ApiError.ts"
 
 export class Deployment extends Context.Service<
   Deployment,
@@ -14,5 +15,9 @@ export class Deployment extends Context.Service<
     readonly allowPrivateNetworks: boolean
     /** The header in which a trusted proxy names the sender; `undefined`: none is trusted. */
     readonly trustedIpHeader: string | undefined
+    /** What is missing without which the gateway works all the same, and what that means. */
+    readonly notices: ReadonlyArray<Issue>
+    /** Id of the version that answers, as Cloudflare counts them; `null` elsewhere. */
+    readonly version: string | null
   }
 >()("@hookstream/api/Deployment") {}

@@ -123,7 +123,9 @@ const start = () =>
           idKeys,
           allowPrivateNetworks: true,
           publicUrl: undefined,
-          trustedIpHeader: "X-Real-IP"
+          trustedIpHeader: "X-Real-IP",
+          notices: [],
+          version: null
         }),
         Layer.succeed(FailureLimit.FailureLimit, { take: FailureLimit.makeMemory(FailureLimit.PER_MINUTE) }),
         Layer.succeed(

@@ -42,7 +42,9 @@ export const startApi = async ({ stores = new Map(), deliveries = {} }: ApiOptio
       idKeys,
       allowPrivateNetworks: false,
       publicUrl: undefined,
-      trustedIpHeader: undefined
+      trustedIpHeader: undefined,
+      notices: [],
+      version: null
     }),
     Logger.layer([Logger.make(({ message }) => logged.push(message))])
   )

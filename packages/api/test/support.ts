@@ -219,7 +219,9 @@ export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
             idKeys,
             publicUrl: settings.publicUrl,
             allowPrivateNetworks: false,
-            trustedIpHeader: undefined
+            trustedIpHeader: undefined,
+            notices: [],
+            version: null
           }),
           Layer.succeed(FailureLimit.FailureLimit, { take: () => Effect.succeed(true) }),
           FetchHttpClient.layer,

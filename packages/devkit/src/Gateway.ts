@@ -3,12 +3,12 @@
  * process group of its own that can be stopped or killed, and it ends when its starter ends.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { randomBytes } from "node:crypto"
 import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { parseEnv } from "node:util"
 import type { Holder, KeeperCommand, KeeperEvent } from "./gatewayKeeper.ts"
+import { newSecrets } from "./Secrets.ts"
 import { BINARY, configText, productionBundle, readDeployed } from "./Workerd.ts"
 
 export interface GatewayOptions {
@@ -55,17 +55,11 @@ const READY_MS = 60_000
 const STOP_MS = 5000
 const HEALTH_MS = 20
 
-const ring = () => `1:${randomBytes(32).toString("base64")}`
-
 /** The secrets of a deployment, made at the first start. */
 const secrets = (dir: string): NodeJS.Dict<string> => {
   const file = join(dir, "secrets.env")
   if (!existsSync(file)) {
-    const lines = [
-      `HOOKSTREAM_ROOT_KEY=${randomBytes(32).toString("hex")}`,
-      `HOOKSTREAM_ID_KEY=${ring()}`,
-      `HOOKSTREAM_KEYS=${ring()}`
-    ]
+    const lines = Object.entries(newSecrets()).map(([name, value]) => `${name}=${value}`)
     writeFileSync(file, `${lines.join("\n")}\n`, { mode: 0o600 })
   }
   return parseEnv(readFileSync(file, "utf8"))

@@ -146,8 +146,9 @@ export const bundle = (cwd: string, args: ReadonlyArray<string>): Bundle => {
   return made
 }
 
-/** The production bundle; `minify` as `npm run build` makes it, without it functions keep their names. */
-export const productionBundle = (minify: boolean): Bundle => bundle(WORKER, minify ? ["--minify"] : [])
+/** The production bundle; `minify` as it is deployed, without it functions keep their names. */
+export const productionBundle = (minify: boolean): Bundle =>
+  bundle(WORKER, ["--env=", minify ? "--minify" : "--no-minify"])
 
 /** What `wrangler.jsonc` says of the Worker. Its other fields mean something to Cloudflare only. */
 export interface Deployed {
@@ -158,20 +159,34 @@ export interface Deployed {
     readonly bindings: ReadonlyArray<{ readonly name: string; readonly class_name: string }>
   }
   readonly vars: Readonly<Record<string, string>>
+  /** The environments beside production, by name. */
+  readonly env: Readonly<Record<string, unknown>>
 }
 const KNOWN = new Set([
   "$schema",
   "name",
   "main",
+  "minify",
   "keep_names",
+  "upload_source_maps",
   "compatibility_date",
   "compatibility_flags",
+  "routes",
+  "workers_dev",
+  "preview_urls",
+  // Of CPU: workerd has none.
+  "limits",
   "observability",
   "durable_objects",
+  "exports",
   "vars",
+  // The starter makes its own.
+  "secrets",
+  // workerd has none: no version is shown.
+  "version_metadata",
   // workerd has none: without the binding each isolate counts for itself.
   "ratelimits",
-  "migrations"
+  "env"
 ])
 
 export const readDeployed = (): Deployed => {

@@ -8,4 +8,6 @@ export interface Env extends SettingsInput {
   readonly DESTINATION: DurableObjectNamespace
   /** Counts who fails, by address, for all isolates of a place; without it each isolate counts for itself. */
   readonly FAILURES?: RateLimit
+  /** The version that runs; Cloudflare alone has it. */
+  readonly VERSION?: WorkerVersionMetadata
 }

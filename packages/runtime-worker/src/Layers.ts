@@ -23,6 +23,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import { type DeploymentSettings, settingsOf } from "./DeploymentSettings.ts"
 import type { Env } from "./Env.ts"
 import { call } from "./internal/call.ts"
+import { noticesOf } from "./internal/notices.ts"
 import { layerLogger } from "./internal/print.ts"
 import { destinationOf, logOf, workspaceOf } from "./Peers.ts"
 import { sinks } from "./Sinks.ts"
@@ -162,7 +163,9 @@ const layer = (env: Env, settings: DeploymentSettings) =>
       idKeys: IdKeys.make(settings.HOOKSTREAM_ID_KEY),
       allowPrivateNetworks: settings.HOOKSTREAM_ALLOW_PRIVATE_NETWORKS,
       publicUrl: settings.HOOKSTREAM_PUBLIC_URL || undefined,
-      trustedIpHeader: settings.HOOKSTREAM_TRUSTED_IP_HEADER || undefined
+      trustedIpHeader: settings.HOOKSTREAM_TRUSTED_IP_HEADER || undefined,
+      notices: noticesOf(env),
+      version: env.VERSION?.id ?? null
     }),
     layerFailureLimit(env),
     layerHttpClient,

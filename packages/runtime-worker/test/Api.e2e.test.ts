@@ -491,6 +491,6 @@ describe("the description", () => {
     )
   })
   it("health needs no key", async () => {
-    expect((await apiClient(rig.gateway.url, {}).call("GET", "/v1/health")).body).toEqual({ status: "ok" })
+    expect((await apiClient(rig.gateway.url, {}).call("GET", "/v1/health")).body.status).toBe("ok")
   })
 })

@@ -41,7 +41,9 @@ const edge = (...replies: ReadonlyArray<AppendReply | Error | { readonly protoco
       idKeys,
       publicUrl: undefined,
       allowPrivateNetworks: false,
-      trustedIpHeader: undefined
+      trustedIpHeader: undefined,
+      notices: [],
+      version: null
     },
     vault: SecretVault.make(`1:${Buffer.alloc(32, 2).toString("base64")}`),
     failures: { take: () => Effect.succeed(true) }

@@ -39,6 +39,24 @@ describe("the runtime of an isolate", () => {
     expect(runtimeOf(env).runSync(Effect.as(Registry, true))).toBe(true)
   })
 
+  it("knows what is missing and need not be there, and the version that answers", () => {
+    const { version, notices } = runtimeOf({ ...countedEnv().env, HOOKSTREAM_PUBLIC_URL: " " }).runSync(Deployment)
+    expect(version).toBe(null)
+    expect(notices.map(({ path }) => path)).toEqual([
+      "HOOKSTREAM_PUBLIC_URL",
+      "HOOKSTREAM_TRUSTED_IP_HEADER",
+      "FAILURES"
+    ])
+    const whole: Env = {
+      ...countedEnv().env,
+      HOOKSTREAM_PUBLIC_URL: "https://hooks.example.com",
+      HOOKSTREAM_TRUSTED_IP_HEADER: "CF-Connecting-IP",
+      FAILURES: { limit: async () => ({ success: true }) },
+      VERSION: { id: "f3b5b2d2", tag: "", timestamp: "" }
+    }
+    expect(runtimeOf(whole).runSync(Deployment)).toMatchObject({ version: "f3b5b2d2", notices: [] })
+  })
+
   it.each([
     [undefined, undefined],
     ["", undefined],

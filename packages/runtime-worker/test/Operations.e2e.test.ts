@@ -68,8 +68,17 @@ describe("the log of a gateway", () => {
       // Around those of warn and error wrangler puts a mark of its own.
       .map((line) => JSON.parse(line.slice(line.indexOf("{"), line.lastIndexOf("}") + 1)))
 
-  it("is healthy", async () => {
-    expect((await apiClient(rig.gateway.url, {}).call("GET", "/v1/health")).body).toEqual({ status: "ok" })
+  it("is healthy, and names what is missing all the same", async () => {
+    const { status, body } = await apiClient(rig.gateway.url, {}).call("GET", "/v1/health")
+    expect(status).toBe(200)
+    expect(body).toEqual({
+      status: "ok",
+      version: null,
+      notices: [
+        { path: "HOOKSTREAM_PUBLIC_URL", message: expect.stringContaining("is not set") },
+        { path: "FAILURES", message: expect.stringContaining("is not bound") }
+      ]
+    })
   })
   it("tells of a destination that is paused and resumed, each in one line", async () => {
     const { destination } = await connect(rig)
