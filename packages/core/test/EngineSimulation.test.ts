@@ -52,6 +52,8 @@ const History = Schema.Struct({
   acts: Schema.Array(Act).check(Schema.isMinLength(2), Schema.isMaxLength(10))
 })
 
+const idOf = (prefix: "conn" | "rpl", n: number) => `${prefix}_${n.toString(16).padStart(32, "0")}`
+
 const stats = { histories: 0, events: 0, calls: 0, faults: 0, kills: 0, replays: 0, hours: 0 }
 
 const simulate = async (history: typeof History.Type): Promise<void> => {
@@ -117,7 +119,7 @@ const simulate = async (history: typeof History.Type): Promise<void> => {
         return start(gateway.tellDestination(command.destination))
       case "Connect":
         if (open(command.source, command.destination) !== undefined) return
-        return start(gateway.connect(command.source, command.destination, `conn_${connections++}`))
+        return start(gateway.connect(command.source, command.destination, idOf("conn", connections++)))
       case "Disconnect": {
         const wire = open(command.source, command.destination)
         if (wire === undefined) return
@@ -146,7 +148,7 @@ const simulate = async (history: typeof History.Type): Promise<void> => {
     }
   }
   const replay = async (target: number): Promise<void> => {
-    const id = `rpl_${asked++}`
+    const id = idOf("rpl", asked++)
     const at = time.now()
     const own = gateway.wires.filter(
       ({ connection, deleted, from }) =>
@@ -170,7 +172,7 @@ const simulate = async (history: typeof History.Type): Promise<void> => {
     gateway.touch(sourceIdOf(i))
     await gateway.logs[i]!.ask((log) => log.claim(sourceIdOf(i)))
     start(gateway.tellLog(i))
-    start(gateway.connect(i, 0, `conn_${connections++}`))
+    start(gateway.connect(i, 0, idOf("conn", connections++)))
   }
   await time.pass(10_000)
 

@@ -4,7 +4,7 @@
  * try by a row for its event.
  */
 import * as Facts from "../../delivery/Facts.ts"
-import type { Sql, SqlRow } from "../../Sql.ts"
+import { bring, type Sql, type SqlRow } from "../../Sql.ts"
 import type { AttemptPosition } from "../DeliveryStore.ts"
 import type { MaybeRow, Row } from "./deliveryTelling.ts"
 import { FACT_VERSION, readFact } from "./factUpcast.ts"
@@ -93,6 +93,7 @@ export interface JournalSql {
 
 /** Opens the journal, whose first segment is there. */
 export const open = (sql: Sql): JournalSql => {
+  bring(sql, "DeliveryJournal facts", FACT_VERSION, () => {})
   const readSegments = () => sql.exec("SELECT * FROM journal_segments ORDER BY n").map(toSegment)
   const readIndexed = () =>
     new Set(sql.exec("SELECT name FROM sqlite_master WHERE name LIKE 'journal_events_%'").map(({ name }) => name))
