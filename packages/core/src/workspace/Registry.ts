@@ -262,8 +262,15 @@ export const makeStore = (sql: Sql): RegistryStore => {
     sql.exec("SELECT * FROM entities WHERE kind = 'connection' AND ? IN (source_id, destination_id) ORDER BY n", end)
 
   const targets = (entity: Entity): ReadonlyArray<string> => {
-    if (entity.kind === "connection") return [entity.sourceId, entity.destinationId]
-    return [entity.kind === "replay" ? entity.destinationId : entity.id]
+    switch (entity.kind) {
+      case "connection":
+        return [entity.sourceId, entity.destinationId]
+      case "replay":
+        return [entity.destinationId]
+      case "source":
+      case "destination":
+        return [entity.id]
+    }
   }
 
   /** Stores an entity as the next version and puts those it concerns into the outbox. */
