@@ -48,7 +48,11 @@ export const makeStore = (sql: Sql): LogConfigStore => {
     configure: (next) => {
       if (config !== undefined && config.version >= next.version) return
       sql.transaction(() => {
-        sql.exec("INSERT OR REPLACE INTO log_config (one, v, config) VALUES (1, ?, ?)", stored.version, JSON.stringify(next))
+        sql.exec(
+          "INSERT OR REPLACE INTO log_config (one, v, config) VALUES (1, ?, ?)",
+          stored.version,
+          JSON.stringify(next)
+        )
         const wanted = new Set(next.destinations)
         for (const { destination } of sql.exec("SELECT destination FROM notified")) {
           if (!wanted.has(destination as string)) sql.exec("DELETE FROM notified WHERE destination = ?", destination!)

@@ -96,8 +96,7 @@ const IS_TRY: { readonly [T in Entry["type"]]: T extends AttemptStatus ? true : 
   cancelled: false
 }
 
-const isTry = (entry: Entry): entry is Entry & { readonly type: AttemptStatus } =>
-  IS_TRY[entry.type]
+const isTry = (entry: Entry): entry is Entry & { readonly type: AttemptStatus } => IS_TRY[entry.type]
 
 /** The events that these windows filtered out. */
 export const filteredIn = (rows: ReadonlyArray<Row>): ReadonlySet<number> =>

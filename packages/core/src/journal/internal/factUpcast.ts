@@ -3,13 +3,22 @@ import type * as Facts from "../../delivery/Facts.ts"
 import * as State from "../../delivery/State.ts"
 import * as Stored from "../../Stored.ts"
 
-/** Facts that version 1 did not know. */
-type Since2 = "ReplayRequested" | "ReplayFinished" | "ReplayCancelled" | "RunCancelled" | "RetriesDue"
-
 /** Version 1 knew one run of each connection, and one event of each request. */
 interface V1 {
   readonly [field: string]: unknown
-  readonly _tag: Exclude<Facts.Fact["_tag"], Since2>
+  readonly _tag:
+    | "ConnectionStarted"
+    | "ConnectionChanged"
+    | "WindowPlanned"
+    | "WindowSettled"
+    | "Paused"
+    | "Resumed"
+    | "BreakerOpened"
+    | "BreakerHalfOpened"
+    | "BreakerClosed"
+    | "ThrottledUntil"
+    | "ConfigChanged"
+    | "Redriven"
   readonly connection: string
   readonly rateFullAt: number
   readonly settled: ReadonlyArray<Facts.Settlement>
