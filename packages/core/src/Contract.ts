@@ -10,7 +10,7 @@
  * as version {@link UNVERSIONED}.
  */
 import type { EnginePorts } from "./EnginePorts.ts"
-import { StoreTooNew, UnavailableError } from "./Errors.ts"
+import { StoreTooNew, StoreUnreadable, UnavailableError } from "./Errors.ts"
 import { line } from "./LogLine.ts"
 
 /** What those speak that send no version. */
@@ -141,37 +141,40 @@ interface Rings {
 
 /** An engine that others ask. */
 export interface Served extends Rings {
-  /** Throws what the engine throws, and `StoreTooNew`. */
+  /** Throws what the engine throws, `StoreTooNew` and `StoreUnreadable`. */
   readonly ask: (method: string, args: ReadonlyArray<unknown>) => unknown
 }
 
-/** Milliseconds until an object whose store is refused logs that again; a deployment may have come meanwhile. */
+/** Milliseconds until an object that does not open its store logs that again; a deployment may have come meanwhile. */
 const REFUSED_AGAIN = 60_000
 
-/** Opens an engine and answers by its contract. A store that a newer version wrote stays shut, and its alarm armed. */
+const isShut = (error: unknown): error is StoreTooNew | StoreUnreadable =>
+  error instanceof StoreTooNew || error instanceof StoreUnreadable
+
+/** Opens an engine and answers by its contract. A store that this release cannot read stays shut, its alarm armed. */
 export const serve = <C>(
   { name, version, methods }: Contract<C>,
   ports: Pick<EnginePorts, "alarm" | "timer" | "log">,
   open: () => C & Rings
 ): Served => {
-  const opened = (): (C & Rings) | StoreTooNew => {
+  const opened = (): (C & Rings) | StoreTooNew | StoreUnreadable => {
     try {
       return open()
     } catch (error) {
-      if (error instanceof StoreTooNew) return error
+      if (isShut(error)) return error
       throw error
     }
   }
   const engine = opened()
-  if (engine instanceof StoreTooNew) {
+  if (isShut(engine)) {
     return {
       ask: () => {
         throw engine
       },
       alarm: async () => {
         ports.alarm.fired()
-        ports.log(line("error", "a store was written by a newer version; it stays shut", { object: name }, engine))
-        // An alarm that fails six times is deleted for good, and the version that can read the store would miss it.
+        ports.log(line("error", "a store cannot be read; it stays shut", { object: name }, engine))
+        // An alarm that fails six times is deleted for good, and the release that can read the store would miss it.
         ports.alarm.atLatest(ports.timer.now() + REFUSED_AGAIN)
       }
     }

@@ -62,3 +62,15 @@ export class StoreTooNew extends Schema.TaggedError<StoreTooNew>()("StoreTooNew"
     return `${this.store} is stored in version ${this.stored}, and this release knows version ${this.known}: deploy the newer one again`
   }
 }
+
+/** What is stored is not what its version says: it is damaged, or this release reads it wrongly. */
+export class StoreUnreadable extends Schema.TaggedError<StoreUnreadable>()("StoreUnreadable", {
+  store: Schema.String,
+  version: Schema.Int,
+  /** Where in it, in dots; empty: all of it. */
+  path: Schema.String
+}) {
+  override get message(): string {
+    return `${this.store} of version ${this.version} cannot be read${this.path === "" ? "" : ` at ${this.path}`}`
+  }
+}

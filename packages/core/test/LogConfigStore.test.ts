@@ -3,6 +3,8 @@ import type { LogConfig } from "@hookstream/core/workspace/Registry"
 import { describe, expect, it } from "vitest"
 import { nodeSql } from "./NodeSql.ts"
 
+const [FIRST, SECOND] = [`dst_${"1".repeat(32)}`, `dst_${"2".repeat(32)}`]
+
 const config = (version: number, ...destinations: ReadonlyArray<string>): LogConfig => ({
   version,
   deleted: false,
@@ -32,24 +34,24 @@ describe("what a log keeps beside its events", () => {
   it("knows who was not told of the head, also after a restart", () => {
     const sql = nodeSql()
     const keeper = makeStore(sql)
-    keeper.configure(config(1, "dst_1", "dst_2"))
-    expect(keeper.behind(3)).toEqual(["dst_1", "dst_2"])
-    keeper.notified("dst_1", 3)
-    expect(makeStore(sql).behind(3)).toEqual(["dst_2"])
-    expect(makeStore(sql).behind(4)).toEqual(["dst_1", "dst_2"])
+    keeper.configure(config(1, FIRST, SECOND))
+    expect(keeper.behind(3)).toEqual([FIRST, SECOND])
+    keeper.notified(FIRST, 3)
+    expect(makeStore(sql).behind(3)).toEqual([SECOND])
+    expect(makeStore(sql).behind(4)).toEqual([FIRST, SECOND])
   })
   it("keeps the newest config: an older one that arrives late changes nothing", () => {
     const keeper = makeStore(nodeSql())
-    keeper.configure(config(2, "dst_2"))
-    keeper.configure(config(1, "dst_1"))
-    expect(keeper.config()).toEqual(config(2, "dst_2"))
+    keeper.configure(config(2, SECOND))
+    keeper.configure(config(1, FIRST))
+    expect(keeper.config()).toEqual(config(2, SECOND))
   })
   it("tells a destination from the start again when it comes back", () => {
     const keeper = makeStore(nodeSql())
-    keeper.configure(config(1, "dst_1"))
-    keeper.notified("dst_1", 9)
+    keeper.configure(config(1, FIRST))
+    keeper.notified(FIRST, 9)
     keeper.configure(config(2))
-    keeper.configure(config(3, "dst_1"))
-    expect(keeper.behind(9)).toEqual(["dst_1"])
+    keeper.configure(config(3, FIRST))
+    expect(keeper.behind(9)).toEqual([FIRST])
   })
 })

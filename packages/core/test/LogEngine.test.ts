@@ -31,6 +31,8 @@ const config = (version: number, destinations: ReadonlyArray<string>, status: So
   }
 })
 
+const [FIRST, SLOW] = [`dst_${"1".repeat(32)}`, `dst_${"2".repeat(32)}`]
+
 const leavesOut = (config: LogConfig, redact: ReadonlyArray<string>): LogConfig => ({
   ...config,
   source: { ...config.source, redact }
@@ -166,31 +168,31 @@ describe("an append", () => {
 describe("a wake-up", () => {
   it("follows each append, and those that come while a destination is called share the next one", async () => {
     let reply = (_: number) => {}
-    const { engine, object, woken } = setUp(["dst_1"], () => new Promise((resolve) => (reply = resolve)))
+    const { engine, object, woken } = setUp([FIRST], () => new Promise((resolve) => (reply = resolve)))
     engine.append(request())
     engine.append(request())
     engine.append(request())
     await object.pass(0)
-    expect(woken).toEqual([["dst_1", 1]])
+    expect(woken).toEqual([[FIRST, 1]])
     reply(0)
     await object.pass(0)
     expect(woken).toEqual([
-      ["dst_1", 1],
-      ["dst_1", 3]
+      [FIRST, 1],
+      [FIRST, 3]
     ])
   })
   it("of one destination does not wait for another that hangs", async () => {
-    const { engine, object, woken } = setUp(["dst_slow", "dst_1"], (id) =>
-      id === "dst_slow" ? new Promise(() => {}) : Promise.resolve(0)
+    const { engine, object, woken } = setUp([SLOW, FIRST], (id) =>
+      id === SLOW ? new Promise(() => {}) : Promise.resolve(0)
     )
     for (let i = 0; i < 3; i++) {
       engine.append(request())
       await object.pass(10)
     }
-    expect(woken.filter(([id]) => id === "dst_1").map(([, head]) => head)).toEqual([1, 2, 3])
+    expect(woken.filter(([id]) => id === FIRST).map(([, head]) => head)).toEqual([1, 2, 3])
   })
   it("that failed is repeated by the alarm, after longer and longer pauses", async () => {
-    const { engine, object, woken } = setUp(["dst_1"], () => Promise.reject(new RangeError("unreachable")))
+    const { engine, object, woken } = setUp([FIRST], () => Promise.reject(new RangeError("unreachable")))
     engine.append(request())
     await object.pass(0)
     const pauses: Array<number> = []
@@ -201,10 +203,10 @@ describe("a wake-up", () => {
     }
     expect(pauses).toEqual([2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000])
     expect(woken).toHaveLength(9)
-    expect(object.lines[0]).toMatchObject({ level: "warn", fields: { destination: "dst_1" } })
+    expect(object.lines[0]).toMatchObject({ level: "warn", fields: { destination: FIRST } })
   })
   it("that was lost with the process is repeated by the alarm of the next one", async () => {
-    const { engine, object, open, woken } = setUp(["dst_1"], () => new Promise(() => {}))
+    const { engine, object, open, woken } = setUp([FIRST], () => new Promise(() => {}))
     engine.append(request())
     object.sql.flush()
     object.kill()
@@ -214,12 +216,12 @@ describe("a wake-up", () => {
     await object.pass(10_000)
     await rung
     expect(woken).toEqual([
-      ["dst_1", 1],
-      ["dst_1", 1]
+      [FIRST, 1],
+      [FIRST, 1]
     ])
   })
   it("is due at the start of an instance whose alarm was lost", async () => {
-    const { engine, object, open } = setUp(["dst_1"], () => new Promise(() => {}))
+    const { engine, object, open } = setUp([FIRST], () => new Promise(() => {}))
     engine.append(request())
     object.sql.flush()
     await object.ring(async () => {})
@@ -230,7 +232,7 @@ describe("a wake-up", () => {
   })
   it("that comes while the alarm calls the destination follows that call", async () => {
     let reply = (_: number) => {}
-    const { engine, object, open, woken } = setUp(["dst_1"], () => new Promise((resolve) => (reply = resolve)))
+    const { engine, object, open, woken } = setUp([FIRST], () => new Promise((resolve) => (reply = resolve)))
     engine.append(request())
     object.sql.flush()
     object.kill()
@@ -243,14 +245,14 @@ describe("a wake-up", () => {
     reply(0)
     await object.pass(0)
     expect(woken.slice(1)).toEqual([
-      ["dst_1", 1],
-      ["dst_1", 2]
+      [FIRST, 1],
+      [FIRST, 2]
     ])
     reply(0)
     await rung
   })
   it("that cannot be noted ends no alarm by an error, and is repeated", async () => {
-    const { engine, object, woken } = setUp(["dst_1"])
+    const { engine, object, woken } = setUp([FIRST])
     engine.append(request())
     object.sql.exec("CREATE TRIGGER full BEFORE INSERT ON notified BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
     await object.ring(engine.alarm)
@@ -258,13 +260,13 @@ describe("a wake-up", () => {
     expect(object.alarmAt()).toBe(object.now() + 4000)
     object.sql.exec("DROP TRIGGER full")
     await object.ring(engine.alarm)
-    expect(woken).toEqual([["dst_1", 1]])
+    expect(woken).toEqual([[FIRST, 1]])
     expect(object.alarmAt()).toBeGreaterThan(object.now() + DAY)
   })
   it("by the alarm does not wait for a destination that does not say what it needs", async () => {
     let isAway = true
     const { engine, object, woken } = setUp(
-      ["dst_1"],
+      [FIRST],
       () => (isAway ? Promise.reject(new RangeError("unreachable")) : Promise.resolve(0)),
       () => new Promise(() => {})
     )
@@ -274,22 +276,22 @@ describe("a wake-up", () => {
     const before = woken.length
     const rung = object.ring(engine.alarm)
     await object.pass(0)
-    expect(woken.slice(before)).toEqual([["dst_1", 1]])
+    expect(woken.slice(before)).toEqual([[FIRST, 1]])
     await object.pass(30_000)
     await rung
   })
   it("is kept back while the destination rests, and the alarm sends it", async () => {
-    const { engine, object, woken } = setUp(["dst_1"], async () => 5000)
+    const { engine, object, woken } = setUp([FIRST], async () => 5000)
     engine.append(request())
     await object.pass(10)
     engine.append(request())
     await object.pass(10)
-    expect(woken).toEqual([["dst_1", 1]])
+    expect(woken).toEqual([[FIRST, 1]])
     await object.ring(engine.alarm)
-    expect(woken.at(-1)).toEqual(["dst_1", 2])
+    expect(woken.at(-1)).toEqual([FIRST, 2])
   })
   it("that hangs ends no alarm late: it is over after its deadline, and another follows", async () => {
-    const { engine, object } = setUp(["dst_1"], () => new Promise(() => {}))
+    const { engine, object } = setUp([FIRST], () => new Promise(() => {}))
     engine.append(request())
     await object.pass(2000)
     let isOver = false
@@ -304,11 +306,11 @@ describe("a wake-up", () => {
     expect(object.alarmAt()).toBeGreaterThan(object.now())
   })
   it("that reached its destination is the last: the alarm has nothing to repeat", async () => {
-    const { engine, object, woken } = setUp(["dst_1"])
+    const { engine, object, woken } = setUp([FIRST])
     engine.append(request())
     await object.pass(0)
     await object.ring(engine.alarm)
-    expect(woken).toEqual([["dst_1", 1]])
+    expect(woken).toEqual([[FIRST, 1]])
     expect(object.alarmAt()).toBe(object.now() + 7 * DAY - 2000)
   })
 })
@@ -317,7 +319,7 @@ describe("retention", () => {
   it("drops what is old and below every destination's low watermark, by the alarm", async () => {
     let mark = 0
     const { engine, object } = setUp(
-      ["dst_1"],
+      [FIRST],
       async () => 0,
       async () => mark
     )
@@ -353,7 +355,7 @@ describe("retention", () => {
   it("drops nothing while a destination cannot be asked, nor when it does not answer", async () => {
     let ask = (): Promise<number | null> => Promise.reject(new RangeError("unreachable"))
     const { engine, object } = setUp(
-      ["dst_1"],
+      [FIRST],
       async () => 0,
       () => ask()
     )

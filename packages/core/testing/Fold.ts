@@ -47,20 +47,30 @@ const settleEvents = (state: State, fact: WindowSettled): State => {
   const dead = new Map(state.dead)
   for (const one of fact.settled) {
     const key = eventKey(run, one.seq)
-    if (one._tag === "Retry" || one._tag === "Waiting") {
-      const { seq, spent, due, restarts } = one
-      const before = pending.get(key)
-      const last =
-        one._tag === "Retry"
-          ? { reason: one.reason, detail: one.detail, since: one.since }
-          : { reason: before?.reason ?? null, detail: before?.detail ?? "", since: before?.since ?? null }
-      pending.set(key, { run, seq, key: one.key, spent, due, restarts, ...last })
-    } else {
-      if (fact.seqs !== null) pending.delete(key)
-      if (one._tag === "Dead") {
+    switch (one._tag) {
+      case "Retry": {
+        const { seq, spent, due, restarts, reason, detail, since } = one
+        pending.set(key, { run, seq, key: one.key, spent, due, restarts, reason, detail, since })
+        break
+      }
+      case "Waiting": {
+        const { seq, spent, due, restarts } = one
+        const { reason = null, detail = "", since = null } = pending.get(key) ?? {}
+        pending.set(key, { run, seq, key: one.key, spent, due, restarts, reason, detail, since })
+        break
+      }
+      case "Dead": {
+        if (fact.seqs !== null) pending.delete(key)
         const { seq, attempt, reason, detail } = one
         dead.set(key, { run, seq, key: one.key, attempt, reason, detail })
+        break
       }
+      case "Delivered":
+      case "Filtered":
+        if (fact.seqs !== null) pending.delete(key)
+        break
+      default:
+        one satisfies never
     }
   }
   release(pending, run, fact.at)
@@ -160,7 +170,12 @@ export const evolve = (before: State, fact: Fact): State => {
       }
       return { ...state, pending, dead }
     }
-    default:
+    case "WindowPlanned":
+    case "Paused":
+    case "Resumed":
+    case "BreakerHalfOpened":
+    case "ThrottledUntil":
+    case "ConfigChanged":
       return state
   }
 }

@@ -1,4 +1,4 @@
-/** A destination whose config an earlier version has accepted, and this one would refuse. */
+/** Stores as other releases left them: what an earlier one has accepted, and what a newer one has written. */
 import { globSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -59,3 +59,54 @@ it("goes on to deliver and to be changed; only its config must be fixed before i
   const fixed = await rig.client.need("PATCH", path, { config: { key: "source_id", cluster_id: "lkc-after" } })
   expect(fixed.destination.config).toMatchObject({ key: "source_id", cluster_id: "lkc-after" })
 })
+
+/** Makes every database of a class that of a newer release, or again that of this one. */
+const age = (className: string, versions: 1 | -1): void => {
+  for (const file of globSync("**/*.sqlite", { cwd: rig.dir }).filter((one) => one.includes(className))) {
+    const db = new DatabaseSync(join(rig.dir, file))
+    if (db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'schema_versions'").all().length > 0) {
+      db.prepare("UPDATE schema_versions SET version = version + ?").run(versions)
+    }
+    db.close()
+  }
+}
+const restart = async (meanwhile: () => void) => {
+  const port = Number(new URL(rig.gateway.url).port)
+  await rig.gateway.stop()
+  meanwhile()
+  rig.gateway = await startGateway({ dir: rig.dir, port })
+}
+
+it.each(["SourceLog", "Destination", "Workspace"])(
+  "stays shut where a newer release wrote it, and goes on when that is back: nothing is lost (%s)",
+  async (className) => {
+    const { source, destination } = await connect(rig)
+    const url = () => rig.gateway.url + new URL(source.ingest_url).pathname
+    const post = async () => {
+      const response = await fetch(url(), { method: "POST", body: "{}" })
+      const body = (await response.json()) as { readonly event_id: string }
+      return { status: response.status, retryAfter: response.headers.get("retry-after"), id: body.event_id }
+    }
+    const accepted = [(await post()).id]
+    await restart(() => age(className, 1))
+    const answer = await post()
+    const refused = { status: 503, retryAfter: "5" }
+    expect(answer).toMatchObject(className === "SourceLog" ? refused : { status: 200 })
+    if (answer.status === 200) accepted.push(answer.id)
+    const paths = {
+      SourceLog: `/v1/events?source_id=${source.id}`,
+      Destination: `/v1/destinations/${destination.id}/dlq`,
+      Workspace: "/v1/sources"
+    }
+    expect((await rig.client.call("GET", paths[className as keyof typeof paths])).status).toBe(503)
+    await restart(() => age(className, -1))
+    for (const id of accepted) {
+      const { event } = await eventually(
+        () => rig.client.need("GET", `/v1/events/${id}`),
+        (found) => found.event.status === "delivered"
+      )
+      expect(event.status).toBe("delivered")
+    }
+    expect((await post()).status).toBe(200)
+  }
+)

@@ -35,7 +35,7 @@ const deliveriesOf = Effect.fnUntraced(function* (sourceId: Ids.SourceId, seqs: 
 const summarise = (event: Event, statuses: ReadonlyArray<DeliveryStatus>) => {
   const count = (status: DeliveryStatus["status"]) =>
     statuses.filter((one) => one.seq === event.seq && one.status === status).length
-  const deliveries = {
+  const deliveries: Readonly<Record<DeliveryStatus["status"], number>> = {
     waiting: count("waiting"),
     retrying: count("retrying"),
     delivered: count("delivered"),

@@ -24,6 +24,7 @@ import type { DestinationConfig } from "../workspace/Registry.ts"
 import * as Commands from "./Commands.ts"
 import type { DeliveryContract } from "./DeliveryContract.ts"
 import * as DeliveryLoop from "./DeliveryLoop.ts"
+import * as DestinationConfigStore from "./DestinationConfigStore.ts"
 import { policyOf, type Settings, settingsOf } from "./DestinationSettings.ts"
 import * as FactLines from "./FactLines.ts"
 import type { Fact } from "./Facts.ts"
@@ -59,6 +60,7 @@ const HEAD_DEADLINE = 2000
 
 interface Stores {
   readonly journal: DeliveryJournal.DeliveryStore
+  readonly configs: DestinationConfigStore.DestinationConfigStore
   /** As it is stored: every window goes by it. */
   config: DestinationConfig | undefined
 }
@@ -83,11 +85,8 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
 
   const open = (): Stores => {
     const journal = FactLines.logged(DeliveryJournal.makeStore(sql), id, ports.log)
-    sql.exec(
-      "CREATE TABLE IF NOT EXISTS destination_config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)"
-    )
-    const row = sql.exec("SELECT config FROM destination_config")[0]
-    return { journal, config: row === undefined ? undefined : JSON.parse(row["config"] as string) }
+    const configs = DestinationConfigStore.makeStore(sql)
+    return { journal, configs, config: configs.config() }
   }
   let stores = isClaimed(sql) ? open() : undefined
   let loop = DeliveryLoop.initial
@@ -276,7 +275,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       const facts = Commands.configure(all.journal.control(), all.journal.runs(), { ...wanted, change }, heads, now)
       if (facts.length === 0) return
       sql.transaction(() => {
-        sql.exec("INSERT OR REPLACE INTO destination_config VALUES (1, ?)", JSON.stringify(kept))
+        all.configs.configure(kept)
         all.journal.commit(facts, now)
       })
       all.config = kept

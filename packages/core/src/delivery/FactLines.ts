@@ -90,7 +90,18 @@ const linesOfFact = (
         })
       ]
     }
-    default:
+    case "ConnectionStarted":
+    case "ConnectionChanged":
+    case "ReplayRequested":
+    case "ReplayFinished":
+    case "ReplayCancelled":
+    case "RunCancelled":
+    case "WindowPlanned":
+    case "BreakerHalfOpened":
+    case "RetriesDue":
+    case "ThrottledUntil":
+    case "ConfigChanged":
+    case "Redriven":
       return []
   }
 }

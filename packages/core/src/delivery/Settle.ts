@@ -54,12 +54,29 @@ export type Disposition =
  * Whether the next of its key may follow in the same window. Not behind a dead letter: its death is not on record
  * before the window is settled, and after a crash it would be sent again, behind its successor.
  */
-export const letsFollow = (result: Disposition): boolean => result._tag === "Delivered" || result._tag === "Filtered"
+export const letsFollow = ({ _tag }: Disposition): boolean => LETS_FOLLOW[_tag]
+const LETS_FOLLOW: Readonly<Record<Disposition["_tag"], boolean>> = {
+  Delivered: true,
+  Filtered: true,
+  Failed: false,
+  Held: false,
+  NotStarted: false,
+  Lost: false
+}
 
 /** An answer, as far as the breaker cares; `undefined` for an event that was not sent, or whose end is unknown. */
 const answered = (result: Disposition): boolean | undefined => {
-  if (result._tag === "Delivered") return true
-  return result._tag === "Failed" ? !isOutage(result.reason) : undefined
+  switch (result._tag) {
+    case "Delivered":
+      return true
+    case "Failed":
+      return !isOutage(result.reason)
+    case "Filtered":
+    case "Held":
+    case "NotStarted":
+    case "Lost":
+      return undefined
+  }
 }
 
 /**
@@ -220,12 +237,18 @@ const settlement = (one: Handled, context: SettleContext, throttledUntil: number
       const { spendsAttempt, next } = CONSEQUENCES[reason]
       const base = { seq, attempt, latency, reason, detail, key }
       const free = (due: number): Settlement => ({ ...base, _tag: "Retry", spent, due, restarts: 0, since })
-      if (next === "dead") return { ...base, _tag: "Dead" }
-      if (next === "pause") return free(now)
-      if (next === "throttle") return free(throttledUntil)
-      // While the circuit is open the cause is the destination: a failed probe is no fault of the event.
-      if (control.breaker.state !== "closed" || !spendsAttempt || one.besideRefusal === true) return free(now)
-      return byPolicy({ reason, detail }, attempt, later, 0)
+      switch (next) {
+        case "dead":
+          return { ...base, _tag: "Dead" }
+        case "pause":
+          return free(now)
+        case "throttle":
+          return free(throttledUntil)
+        case "schedule":
+          // While the circuit is open the cause is the destination: a failed probe is no fault of the event.
+          if (control.breaker.state !== "closed" || !spendsAttempt || one.besideRefusal === true) return free(now)
+          return byPolicy({ reason, detail }, attempt, later, 0)
+      }
     }
   }
 }

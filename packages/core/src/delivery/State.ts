@@ -128,8 +128,18 @@ export const initialState: State = {
 export const eventKey = (run: RunId, seq: number): string => `${run}/${seq}`
 
 /** Failures that say something of the sink and nothing of the event. */
-const OUTAGE: ReadonlyArray<Reason> = ["Unavailable", "TimedOut", "Unknown"]
-export const isOutage = (reason: Reason): boolean => OUTAGE.includes(reason)
+const OUTAGE: Readonly<Record<Reason, boolean>> = {
+  Rejected: false,
+  TooLarge: false,
+  Malformed: false,
+  Unauthorized: false,
+  Misconfigured: false,
+  Throttled: false,
+  Unavailable: true,
+  TimedOut: true,
+  Unknown: true
+}
+export const isOutage = (reason: Reason): boolean => OUTAGE[reason]
 
 /**
  * Whether something came from outside between the two: each change (paused, disabled, reconfigured) has a new version,
@@ -189,7 +199,12 @@ export const evolveControl = (control: Control, fact: Fact): Control => {
       return { ...control, cancellations: control.cancellations + 1 }
     case "RetriesDue":
       return fact.connection === null ? { ...control, repairedIn: control.configVersion } : control
-    default:
+    case "ConnectionStarted":
+    case "ConnectionChanged":
+    case "ReplayRequested":
+    case "ReplayFinished":
+    case "ReplayCancelled":
+    case "Redriven":
       return control
   }
 }

@@ -5,7 +5,8 @@
  */
 import type { DestinationId } from "../Ids.ts"
 import { migrate, type Sql } from "../Sql.ts"
-import type { LogConfig } from "../workspace/Registry.ts"
+import { type Form, open } from "../Stored.ts"
+import { LogConfig } from "../workspace/Registry.ts"
 import { upcast } from "../workspace/Source.ts"
 
 export interface LogConfigStore {
@@ -21,17 +22,23 @@ const MIGRATIONS = [
   [
     `CREATE TABLE log_config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL)`,
     `CREATE TABLE notified (destination TEXT PRIMARY KEY, head INTEGER NOT NULL) WITHOUT ROWID`
-  ]
+  ],
+  ["ALTER TABLE log_config ADD COLUMN v INTEGER NOT NULL DEFAULT 1"]
 ]
+
+const form: Form<LogConfig> = {
+  name: "LogKeeper config",
+  schema: LogConfig,
+  steps: [(stored: LogConfig) => ({ ...stored, source: upcast(stored.source) })]
+}
 
 export const makeStore = (sql: Sql): LogConfigStore => {
   // The store's first name: it stands in the version table of every log.
   migrate(sql, "LogKeeper", MIGRATIONS)
+  const stored = open(sql, form)
   const read = (): LogConfig | undefined => {
-    const row = sql.exec("SELECT config FROM log_config")[0]
-    if (row === undefined) return undefined
-    const stored: LogConfig = JSON.parse(row["config"] as string)
-    return { ...stored, source: upcast(stored.source) }
+    const row = sql.exec("SELECT v, config FROM log_config")[0]
+    return row === undefined ? undefined : stored.read(Number(row["v"]), row["config"] as string)
   }
   // Parsed once: every append asks for it.
   let config = read()
@@ -41,7 +48,11 @@ export const makeStore = (sql: Sql): LogConfigStore => {
     configure: (next) => {
       if (config !== undefined && config.version >= next.version) return
       sql.transaction(() => {
-        sql.exec("INSERT OR REPLACE INTO log_config VALUES (1, ?)", JSON.stringify(next))
+        sql.exec(
+          "INSERT OR REPLACE INTO log_config (one, v, config) VALUES (1, ?, ?)",
+          stored.version,
+          JSON.stringify(next)
+        )
         const wanted = new Set(next.destinations)
         for (const { destination } of sql.exec("SELECT destination FROM notified")) {
           if (!wanted.has(destination as string)) sql.exec("DELETE FROM notified WHERE destination = ?", destination!)

@@ -11,7 +11,7 @@ import { type DestinationId, isSameSource, routeOf, type SourceId } from "../Ids
 import { within } from "../internal/deadline.ts"
 import { line, shown } from "../LogLine.ts"
 import { isClaimed, type Sql } from "../Sql.ts"
-import { ID_IS_URL, takes } from "../workspace/Source.ts"
+import { ID_IS_URL, type SourceStatus, takes } from "../workspace/Source.ts"
 import * as EventLog from "./EventLog.ts"
 import * as GroupCommit from "./internal/groupCommit.ts"
 import * as WakeUps from "./internal/wakeUps.ts"
@@ -53,6 +53,13 @@ const RELIEVE_AGAIN = 10_000
 /** What is given up goes by whole segments, so a log has many, of so many bytes at least. */
 const SEGMENTS = 64
 const SEGMENT_BYTES_MIN = 1024 * 1024
+
+/** What a source of this status answers; `undefined`: it takes events. */
+const REFUSED: Readonly<Record<SourceStatus, AppendReply | undefined>> = {
+  active: undefined,
+  paused: { _tag: "Paused" },
+  disabled: { _tag: "NotFound" }
+}
 
 interface Stores {
   readonly events: EventLog.SqlEventLogStore
@@ -119,10 +126,11 @@ export const make = (ports: LogPorts): LogEngine => {
     // Whatever has changed since: it is stored, and refused it would come again as another event.
     if (repeated && stores?.events.holds(token) === true) return undefined
     const config = stores?.config.config()
-    if (config === undefined || config.deleted || config.source.status === "disabled") return { _tag: "NotFound" }
+    if (config === undefined || config.deleted) return { _tag: "NotFound" }
     const { source } = config
     if (!isSameSource(sourceId, source.id) || !takes(source, generation, now)) return { _tag: "NotFound" }
-    if (source.status === "paused") return { _tag: "Paused" }
+    const refused = REFUSED[source.status]
+    if (refused !== undefined) return refused
     const { redact } = source
     if (redact.length !== redacted.length || redact.some((path, i) => path !== redacted[i])) {
       return { _tag: "Redact", paths: redact }

@@ -12,11 +12,12 @@ import * as Schema from "effect/Schema"
 import { ConflictError, NotFoundError, type UnavailableError } from "../Errors.ts"
 import * as Ids from "../Ids.ts"
 import { migrate, type Sql, type SqlRow } from "../Sql.ts"
-import type { Connection } from "./Connection.ts"
-import type { Destination } from "./Destination.ts"
-import type { ReplayJob } from "./ReplayJob.ts"
+import { type Form, open } from "../Stored.ts"
+import { Connection } from "./Connection.ts"
+import { Destination } from "./Destination.ts"
+import { ReplayJob } from "./ReplayJob.ts"
 import * as Slug from "./Slug.ts"
-import { type Source, upcast } from "./Source.ts"
+import { Source, upcast } from "./Source.ts"
 
 /** `ingest` allows nothing: keys that have it were stored before it was refused. */
 export const Scope = Schema.Literals(["*", "read", "write", "ingest"])
@@ -37,7 +38,8 @@ export interface NewApiKey extends ApiKey {
   readonly hash: string
 }
 
-export type Entity = Source | Destination | Connection | ReplayJob
+export const Entity = Schema.Union([Source, Destination, Connection, ReplayJob])
+export type Entity = typeof Entity.Type
 export type Kind = Entity["kind"]
 export type EntityOf<K extends Kind> = Extract<Entity, { readonly kind: K }>
 export const isOfKind = <K extends Kind>(kind: K, entity: Entity): entity is EntityOf<K> => entity.kind === kind
@@ -143,25 +145,29 @@ export interface Idempotency {
 }
 
 /** What a log must know: its source, and whom to wake. */
-export interface LogConfig {
-  readonly version: number
-  readonly source: Source
-  readonly deleted: boolean
-  readonly destinations: ReadonlyArray<Ids.DestinationId>
-}
+export const LogConfig = Schema.Struct({
+  version: Schema.Int,
+  source: Source,
+  deleted: Schema.Boolean,
+  destinations: Schema.Array(Ids.DestinationId)
+})
+export type LogConfig = typeof LogConfig.Type
 
 /** What a destination must know: itself, and the logs that it reads. */
-export interface DestinationConfig {
-  readonly version: number
-  readonly destination: Destination
-  readonly deleted: boolean
-  readonly connections: ReadonlyArray<{
-    readonly connection: Connection
-    readonly deleted: boolean
-    /** Then its connections are deleted too. */
-    readonly sourceDeleted: boolean
-  }>
-}
+export const DestinationConfig = Schema.Struct({
+  version: Schema.Int,
+  destination: Destination,
+  deleted: Schema.Boolean,
+  connections: Schema.Array(
+    Schema.Struct({
+      connection: Connection,
+      deleted: Schema.Boolean,
+      /** Then its connections are deleted too. */
+      sourceDeleted: Schema.Boolean
+    })
+  )
+})
+export type DestinationConfig = typeof DestinationConfig.Type
 
 /** Something that has not yet been told the newest version. */
 export interface Outbox {
@@ -227,17 +233,25 @@ const MIGRATIONS = [
        replay TEXT PRIMARY KEY, target TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID`,
     `INSERT INTO replay_commands
      SELECT id, destination_id, json_extract(entity, '$.version') FROM entities WHERE kind = 'replay'`
-  ]
+  ],
+  ["entities", "changes", "api_keys"].map((table) => `ALTER TABLE ${table} ADD COLUMN v INTEGER NOT NULL DEFAULT 1`)
 ]
+
+const entityForm: Form<Entity> = {
+  name: "Registry entities",
+  schema: Entity,
+  steps: [(stored: Entity) => (stored.kind === "source" ? upcast(stored) : stored)]
+}
+const keyForm: Form<ApiKey> = { name: "Registry keys", schema: ApiKey, steps: [] }
 
 /** Opens the registry in `sql`, making its tables when they are missing. */
 export const makeStore = (sql: Sql): RegistryStore => {
   migrate(sql, "Registry", MIGRATIONS)
 
-  const toEntity = (row: SqlRow): Entity => {
-    const stored: Entity = JSON.parse(row["entity"] as string)
-    return stored.kind === "source" ? upcast(stored) : stored
-  }
+  const entities = open(sql, entityForm)
+  const apiKeys = open(sql, keyForm)
+  const toEntity = (row: SqlRow): Entity => entities.read(Number(row["v"]), row["entity"] as string)
+  const toKey = (row: SqlRow): ApiKey => apiKeys.read(Number(row["v"]), row["key"] as string)
   // A source is also found by its id without tokens. Ids sort by their hex digits, of which "g" is past the last.
   const row = (id: string): SqlRow | undefined =>
     sql.exec("SELECT * FROM entities WHERE id = ?", id)[0] ??
@@ -253,8 +267,15 @@ export const makeStore = (sql: Sql): RegistryStore => {
     sql.exec("SELECT * FROM entities WHERE kind = 'connection' AND ? IN (source_id, destination_id) ORDER BY n", end)
 
   const targets = (entity: Entity): ReadonlyArray<string> => {
-    if (entity.kind === "connection") return [entity.sourceId, entity.destinationId]
-    return [entity.kind === "replay" ? entity.destinationId : entity.id]
+    switch (entity.kind) {
+      case "connection":
+        return [entity.sourceId, entity.destinationId]
+      case "replay":
+        return [entity.destinationId]
+      case "source":
+      case "destination":
+        return [entity.id]
+    }
   }
 
   /** Stores an entity as the next version and puts those it concerns into the outbox. */
@@ -263,9 +284,17 @@ export const makeStore = (sql: Sql): RegistryStore => {
     const stored = { ...entity, version }
     const json = JSON.stringify(stored)
     const n = type === "created" ? version : Number(row(entity.id)!["n"])
-    sql.exec("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", version, entity.updatedAt, type, entity.id, json)
     sql.exec(
-      "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)",
+      version,
+      entity.updatedAt,
+      type,
+      entity.id,
+      json,
+      entities.version
+    )
+    sql.exec(
+      "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       entity.id,
       entity.kind,
       n,
@@ -273,7 +302,8 @@ export const makeStore = (sql: Sql): RegistryStore => {
       entity.kind === "connection" ? entity.sourceId : null,
       "destinationId" in entity ? entity.destinationId : null,
       type === "deleted" ? 1 : 0,
-      json
+      json,
+      entities.version
     )
     if (entity.kind === "replay") {
       sql.exec("INSERT OR REPLACE INTO replay_commands VALUES (?, ?, ?)", entity.id, entity.destinationId, version)
@@ -353,20 +383,26 @@ export const makeStore = (sql: Sql): RegistryStore => {
         return owner === undefined
       }),
     addKey: ({ hash, ...key }) => {
-      sql.exec("INSERT OR REPLACE INTO api_keys VALUES (?, ?, ?, ?)", hash, key.id, key.createdAt, JSON.stringify(key))
+      sql.exec(
+        "INSERT OR REPLACE INTO api_keys VALUES (?, ?, ?, ?, ?)",
+        hash,
+        key.id,
+        key.createdAt,
+        JSON.stringify(key),
+        apiKeys.version
+      )
     },
     keyByHash: (hash) => {
-      const found = sql.exec("SELECT key FROM api_keys WHERE hash = ?", hash)[0]
-      return found === undefined ? undefined : JSON.parse(found["key"] as string)
+      const found = sql.exec("SELECT v, key FROM api_keys WHERE hash = ?", hash)[0]
+      return found === undefined ? undefined : toKey(found)
     },
-    keys: () =>
-      sql.exec("SELECT key FROM api_keys ORDER BY created_at DESC, id").map(({ key }) => JSON.parse(key as string)),
+    keys: () => sql.exec("SELECT v, key FROM api_keys ORDER BY created_at DESC, id").map(toKey),
     removeKey: (id) =>
       sql.transaction(() => {
-        const keys = sql.exec("SELECT id, hash, key FROM api_keys")
+        const keys = sql.exec("SELECT id, hash, v, key FROM api_keys")
         const found = keys.find((one) => one["id"] === id)
         if (found === undefined) return notFound(`there is no API key ${id}`)
-        const all = keys.filter(({ key }) => (JSON.parse(key as string) as ApiKey).scopes.includes("*"))
+        const all = keys.filter((one) => toKey(one).scopes.includes("*"))
         if (all.length === 1 && all[0] === found) {
           return conflict("last_key", "this is the last API key with scope *: make another before you delete it")
         }
@@ -404,7 +440,7 @@ export const makeStore = (sql: Sql): RegistryStore => {
     list: (kind, { cursor, limit }) => {
       const before = cursor === null ? Number.MAX_SAFE_INTEGER : Number(cursor)
       const rows = sql.exec(
-        "SELECT n, entity FROM entities WHERE kind = ? AND deleted = 0 AND n < ? ORDER BY n DESC LIMIT ?",
+        "SELECT n, v, entity FROM entities WHERE kind = ? AND deleted = 0 AND n < ? ORDER BY n DESC LIMIT ?",
         kind,
         before,
         limit + 1

@@ -3,7 +3,7 @@
 import type * as Facts from "../../delivery/Facts.ts"
 import * as State from "../../delivery/State.ts"
 import type { Sql, SqlRow } from "../../Sql.ts"
-import type { Reason } from "../../sink/Sink.ts"
+import { Reason } from "../../sink/Sink.ts"
 
 export const toRun = (row: SqlRow): State.Run => ({
   id: row["id"] as string,
@@ -133,7 +133,10 @@ export const project = (sql: Sql, fact: Facts.Fact, before: State.Control): void
     }
     case "BreakerOpened":
       if (before.breaker.state === "closed") {
-        sql.exec("UPDATE pending SET spent = 0 WHERE reason IN ('Unavailable', 'TimedOut', 'Unknown') AND spent > 0")
+        sql.exec(
+          "UPDATE pending SET spent = 0 WHERE reason IN (SELECT value FROM json_each(?)) AND spent > 0",
+          JSON.stringify(Reason.literals.filter(State.isOutage))
+        )
       }
       return
     case "BreakerClosed":
@@ -160,13 +163,22 @@ export const project = (sql: Sql, fact: Facts.Fact, before: State.Control): void
         }
       }
       return
-    default:
+    case "WindowPlanned":
+    case "Paused":
+    case "Resumed":
+    case "BreakerHalfOpened":
+    case "ThrottledUntil":
+    case "ConfigChanged":
+      // The control alone has them.
       return
+    default:
+      fact satisfies never
   }
 }
 
 const settleEvent = (sql: Sql, run: Facts.RunId, isRetry: boolean, one: Facts.Settlement): void => {
   const { seq } = one
+  const unpend = () => sql.exec("DELETE FROM pending WHERE run = ? AND seq = ?", run, seq)
   switch (one._tag) {
     case "Retry": {
       const values = [run, seq, one.key, one.spent, one.due, one.restarts, one.since, one.reason, one.detail]
@@ -185,11 +197,17 @@ const settleEvent = (sql: Sql, run: Facts.RunId, isRetry: boolean, one: Facts.Se
         one.restarts
       )
       return
+    case "Delivered":
+    case "Filtered":
+      if (isRetry) unpend()
+      return
+    case "Dead": {
+      if (isRetry) unpend()
+      const values = [run, seq, one.key, one.attempt, one.reason, one.detail]
+      sql.exec("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?)", ...values)
+      return
+    }
     default:
-      if (isRetry) sql.exec("DELETE FROM pending WHERE run = ? AND seq = ?", run, seq)
-      if (one._tag === "Dead") {
-        const values = [run, seq, one.key, one.attempt, one.reason, one.detail]
-        sql.exec("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?)", ...values)
-      }
+      one satisfies never
   }
 }

@@ -55,20 +55,48 @@ export const entriesIn = (
   seq: number,
   isCancelled: (run: Facts.RunId, seq: number) => boolean
 ): ReadonlyArray<Entry> => {
-  if (fact._tag === "WindowSettled") {
-    return fact.settled.filter((one) => one.seq === seq).map((one) => entryOf(n, fact.run, at, one))
+  switch (fact._tag) {
+    case "WindowSettled":
+      return fact.settled.filter((one) => one.seq === seq).map((one) => entryOf(n, fact.run, at, one))
+    case "Redriven":
+      return fact.seqs.includes(seq)
+        ? [{ ...nothing, ...partsOf(fact.run), n, seq, at, type: "redriven", nextAt: fact.at }]
+        : []
+    case "RunCancelled":
+      return isCancelled(fact.run, seq)
+        ? [{ ...nothing, ...partsOf(fact.run), n, seq, at, type: "cancelled", detail: fact.because }]
+        : []
+    case "ConnectionStarted":
+    case "ConnectionChanged":
+    case "ReplayRequested":
+    case "ReplayFinished":
+    case "ReplayCancelled":
+    case "WindowPlanned":
+    case "Paused":
+    case "Resumed":
+    case "BreakerOpened":
+    case "BreakerHalfOpened":
+    case "BreakerClosed":
+    case "RetriesDue":
+    case "ThrottledUntil":
+    case "ConfigChanged":
+      return []
   }
-  if (fact._tag === "Redriven" && fact.seqs.includes(seq)) {
-    return [{ ...nothing, ...partsOf(fact.run), n, seq, at, type: "redriven", nextAt: fact.at }]
-  }
-  if (fact._tag === "RunCancelled" && isCancelled(fact.run, seq)) {
-    return [{ ...nothing, ...partsOf(fact.run), n, seq, at, type: "cancelled", detail: fact.because }]
-  }
-  return []
 }
 
-const isTry = (entry: Entry): entry is Entry & { readonly type: AttemptStatus } =>
-  ["delivered", "failed", "unknown", "dead"].includes(entry.type)
+const IS_TRY: { readonly [T in Entry["type"]]: T extends AttemptStatus ? true : false } = {
+  delivered: true,
+  failed: true,
+  unknown: true,
+  dead: true,
+  filtered: false,
+  held: false,
+  postponed: false,
+  redriven: false,
+  cancelled: false
+}
+
+const isTry = (entry: Entry): entry is Entry & { readonly type: AttemptStatus } => IS_TRY[entry.type]
 
 /** The events that these windows filtered out. */
 export const filteredIn = (rows: ReadonlyArray<Row>): ReadonlySet<number> =>

@@ -1,14 +1,24 @@
 /** Facts as older versions wrote them, brought to the present one. What was once written can be read for ever. */
 import type * as Facts from "../../delivery/Facts.ts"
 import * as State from "../../delivery/State.ts"
-
-/** The version of the facts that this code writes. */
-export const FACT_VERSION = 2
+import * as Stored from "../../Stored.ts"
 
 /** Version 1 knew one run of each connection, and one event of each request. */
 interface V1 {
   readonly [field: string]: unknown
-  readonly _tag: Facts.Fact["_tag"]
+  readonly _tag:
+    | "ConnectionStarted"
+    | "ConnectionChanged"
+    | "WindowPlanned"
+    | "WindowSettled"
+    | "Paused"
+    | "Resumed"
+    | "BreakerOpened"
+    | "BreakerHalfOpened"
+    | "BreakerClosed"
+    | "ThrottledUntil"
+    | "ConfigChanged"
+    | "Redriven"
   readonly connection: string
   readonly rateFullAt: number
   readonly settled: ReadonlyArray<Facts.Settlement>
@@ -38,13 +48,24 @@ const fromV1 = (fact: V1): unknown => {
       return { ...inRun(fact), seen: seenIn(fact), rates: null, rest: null }
     case "Redriven":
       return inRun(fact)
-    default:
+    case "ConnectionStarted":
+    case "ConnectionChanged":
+    case "Paused":
+    case "Resumed":
+    case "BreakerOpened":
+    case "BreakerHalfOpened":
+    case "BreakerClosed":
+    case "ThrottledUntil":
+    case "ConfigChanged":
       return fact
   }
 }
 
+const STEPS: Stored.Steps = [fromV1]
+
+/** The version of the facts that this code writes. */
+export const FACT_VERSION = Stored.versionOf(STEPS)
+
 /** The fact that was stored as `json` by version `version`. */
-export const readFact = (version: number, json: string): Facts.Fact => {
-  const stored: unknown = JSON.parse(json)
-  return (version === 1 ? fromV1(stored as V1) : stored) as Facts.Fact
-}
+export const readFact = (version: number, json: string): Facts.Fact =>
+  Stored.upcast(STEPS, version, JSON.parse(json)) as Facts.Fact

@@ -4,7 +4,7 @@
  * try by a row for its event.
  */
 import * as Facts from "../../delivery/Facts.ts"
-import type { Sql, SqlRow } from "../../Sql.ts"
+import { bring, type Sql, type SqlRow } from "../../Sql.ts"
 import type { AttemptPosition } from "../DeliveryStore.ts"
 import type { MaybeRow, Row } from "./deliveryTelling.ts"
 import { FACT_VERSION, readFact } from "./factUpcast.ts"
@@ -24,20 +24,51 @@ const RETENTION_MILLIS = Facts.JOURNAL_DAYS * 24 * 3_600_000
 /** Facts read from SQLite at a time when it is not known how many are needed. */
 const CHUNK = 10
 
-/** The sequences that a fact is about. */
-const rangeOf = (fact: Facts.Fact): readonly [lo: number | null, hi: number | null] => {
-  if (fact._tag === "WindowSettled") return [fact.lo, fact.hi]
-  return fact._tag === "Redriven" ? [Math.min(...fact.seqs), Math.max(...fact.seqs)] : [null, null]
-}
-
 /** In the place of an event: the fact tells of all that are left of its run. No event has this sequence. */
 const WHOLE_RUN = 0
 
-/** The events that a fact tells of, unless it is a window read from a log, which is found by its range. */
-const eventsOf = (fact: Facts.Fact): ReadonlyArray<number> => {
-  if (fact._tag === "Redriven") return fact.seqs
-  if (fact._tag === "RunCancelled") return [WHOLE_RUN]
-  return fact._tag === "WindowSettled" && fact.seqs !== null ? fact.settled.map(({ seq }) => seq) : []
+/** How a fact is found. */
+interface Place {
+  readonly run: Facts.RunId | null
+  /** The sequences that it is about. */
+  readonly range: readonly [lo: number | null, hi: number | null]
+  /** A window read from a log: it is found by its range. */
+  readonly isRead: boolean
+  /** The events that it tells of, unless it is such a window. */
+  readonly events: ReadonlyArray<number>
+}
+const nowhere: Omit<Place, "run"> = { range: [null, null], isRead: false, events: [] }
+
+const placeOf = (fact: Facts.Fact): Place => {
+  switch (fact._tag) {
+    case "WindowSettled": {
+      const { run, lo, hi, seqs, settled } = fact
+      const isRead = seqs === null
+      return { run, range: [lo, hi], isRead, events: isRead ? [] : settled.map(({ seq }) => seq) }
+    }
+    case "Redriven": {
+      const { run, seqs } = fact
+      return { run, range: [Math.min(...seqs), Math.max(...seqs)], isRead: false, events: seqs }
+    }
+    case "RunCancelled":
+      return { ...nowhere, run: fact.run, events: [WHOLE_RUN] }
+    case "WindowPlanned":
+    case "ReplayFinished":
+      return { ...nowhere, run: fact.run }
+    case "ConnectionStarted":
+    case "ConnectionChanged":
+    case "ReplayRequested":
+    case "ReplayCancelled":
+    case "Paused":
+    case "Resumed":
+    case "BreakerOpened":
+    case "BreakerHalfOpened":
+    case "BreakerClosed":
+    case "RetriesDue":
+    case "ThrottledUntil":
+    case "ConfigChanged":
+      return { ...nowhere, run: null }
+  }
 }
 
 /** Windows read from a log never overlap, so the one of an event is the first of its run that ends at or after it. */
@@ -93,6 +124,7 @@ export interface JournalSql {
 
 /** Opens the journal, whose first segment is there. */
 export const open = (sql: Sql): JournalSql => {
+  bring(sql, "DeliveryJournal facts", FACT_VERSION, () => {})
   const readSegments = () => sql.exec("SELECT * FROM journal_segments ORDER BY n").map(toSegment)
   const readIndexed = () =>
     new Set(sql.exec("SELECT name FROM sqlite_master WHERE name LIKE 'journal_events_%'").map(({ name }) => name))
@@ -141,9 +173,8 @@ export const open = (sql: Sql): JournalSql => {
     },
     append: (fact, now) => {
       const { n } = current()
-      const isRead = fact._tag === "WindowSettled" && fact.seqs === null
-      const run = "run" in fact ? fact.run : null
-      const [lo, hi] = rangeOf(fact)
+      const { run, range, isRead, events } = placeOf(fact)
+      const [lo, hi] = range
       sql.exec(
         `INSERT INTO journal_${n} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         next,
@@ -156,7 +187,6 @@ export const open = (sql: Sql): JournalSql => {
         isRead ? 1 : 0,
         JSON.stringify(fact)
       )
-      const events = eventsOf(fact)
       if (events.length > 0) {
         sql.exec(
           `INSERT OR IGNORE INTO journal_events_${n} SELECT ?, value, ? FROM json_each(?)`,
