@@ -60,7 +60,10 @@ const configOf = (version: number, connections: DestinationConfig["connections"]
 })
 
 /** A destination whose pump finds nothing to do, and whose logs answer as `head` says. */
-const setUp = (head: DeliveryEngine.DeliveryPeers["head"] = async () => 0) => {
+const setUp = (
+  head: DeliveryEngine.DeliveryPeers["head"] = async () => 0,
+  execute: () => Promise<unknown> = () => Promise.resolve(null)
+) => {
   const object = fakeObject()
   const queries: Array<string> = []
   const ports = object.ports()
@@ -74,7 +77,7 @@ const setUp = (head: DeliveryEngine.DeliveryPeers["head"] = async () => 0) => {
       }
     },
     peers: { head },
-    execute: () => Promise.resolve(null as never)
+    execute: () => execute() as Promise<never>
   })
   return { object, engine, queries }
 }
@@ -109,6 +112,115 @@ describe("a wake-up", () => {
     await object.pass(0)
     expect(queries.length).toBeGreaterThan(0)
     expect(queries.filter((query) => /FROM (dead|pending)/.test(query))).toEqual([])
+  })
+})
+
+describe("the logs", () => {
+  const wires = (count: number) => Array.from({ length: count }, (_, i) => wire(i + 1))
+  it("that answer are delivered from while another hangs: a pass waits for it once, and not for long", async () => {
+    let passes = 0
+    let isHanging = false
+    const { engine, object } = setUp(
+      async (source) => (isHanging && source === sourceOf(2) ? await new Promise<never>(() => {}) : 7),
+      async () => {
+        passes++
+        return null
+      }
+    )
+    await engine.configure(configOf(1, wires(3)))
+    await object.pass(0)
+    isHanging = true
+    await engine.configure(configOf(2, wires(3)))
+    passes = 0
+    await object.pass(499)
+    expect(passes).toBe(0)
+    await object.pass(1)
+    expect(passes).toBe(1)
+    for (let n = 8; n < 12; n++) {
+      engine.wake(sourceOf(1), n)
+      await object.pass(0)
+    }
+    expect(passes).toBe(5)
+    await object.pass(2000)
+    expect(object.lines).toMatchObject([{ message: "a log did not say how far it is" }])
+  })
+  it("that answer late are heard: another pass follows", async () => {
+    let passes = 0
+    let answer = (_: number): void => {}
+    const { engine, object } = setUp(
+      () => new Promise((resolve) => (answer = resolve)),
+      async () => {
+        passes++
+        return null
+      }
+    )
+    const configured = engine.configure(configOf(1, wires(1)))
+    await object.pass(0)
+    answer(3)
+    await configured
+    await object.pass(1000)
+    expect(passes).toBe(1)
+    answer(5)
+    await object.pass(0)
+    expect([passes, (await engine.summary()).connections[0]?.head]).toEqual([2, 5])
+  })
+  it("that did not answer are asked again after five seconds, by the alarm, and no sooner", async () => {
+    let isDown = false
+    const asked: Array<number> = []
+    const { engine, object } = setUp(async () => {
+      asked.push(object.now())
+      if (isDown) throw new RangeError("reset")
+      return 0
+    })
+    await engine.configure(configOf(1, wires(1)))
+    await object.pass(0)
+    isDown = true
+    asked.length = 0
+    await engine.configure(configOf(2, wires(1)))
+    await object.pass(0)
+    engine.wake(sourceOf(1), 1)
+    engine.wake(sourceOf(1), 2)
+    await object.pass(0)
+    expect(asked).toHaveLength(1)
+    isDown = false
+    await object.ring(engine.alarm)
+    await object.pass(0)
+    expect(asked.map((at) => at - asked[0]!)).toEqual([0, 5000])
+  })
+  it("are asked sixteen at once", async () => {
+    let [now, most] = [0, 0]
+    const { engine, object } = setUp(async () => {
+      most = Math.max(most, ++now)
+      await Promise.resolve()
+      now--
+      return 0
+    })
+    await engine.configure(configOf(1, wires(100)))
+    await object.pass(0)
+    expect(most).toBe(16)
+  })
+})
+
+describe("an alarm", () => {
+  it("does not last as long as the passes do, and another stands behind them", async () => {
+    let end = (): void => {}
+    let isBusy = false
+    const { engine, object } = setUp(
+      async () => 0,
+      () => (isBusy ? new Promise<null>((resolve) => (end = () => resolve(null))) : Promise.resolve(null))
+    )
+    await engine.configure(configOf(1, [wire(1)]))
+    await object.pass(0)
+    isBusy = true
+    let isOver = false
+    const rung = engine.alarm().then(() => (isOver = true))
+    await object.pass(59_999)
+    expect(isOver).toBe(false)
+    await object.pass(1)
+    await rung
+    expect(object.alarmAt()).toBe(object.now() + 5000)
+    end()
+    await object.pass(0)
   })
 })
 

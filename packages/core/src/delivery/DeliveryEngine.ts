@@ -10,10 +10,11 @@ import * as Exit from "effect/Exit"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Scope from "effect/Scope"
 import type { EnginePorts } from "../EnginePorts.ts"
-import { NotClaimed, UnavailableError } from "../Errors.ts"
+import { NotClaimed } from "../Errors.ts"
 import type { SourceId } from "../Ids.ts"
 import { within } from "../internal/deadline.ts"
 import * as DeliveryJournal from "../journal/DeliveryJournal.ts"
+import { partsOf } from "../journal/internal/deliveryTelling.ts"
 import { line } from "../LogLine.ts"
 import type { EventLog } from "../log/EventLog.ts"
 import { isClaimed } from "../Sql.ts"
@@ -27,7 +28,8 @@ import * as DeliveryLoop from "./DeliveryLoop.ts"
 import * as DestinationConfigStore from "./DestinationConfigStore.ts"
 import { policyOf, type Settings, settingsOf } from "./DestinationSettings.ts"
 import * as FactLines from "./FactLines.ts"
-import type { Fact } from "./Facts.ts"
+import type { Fact, RunId } from "./Facts.ts"
+import * as Heads from "./internal/heads.ts"
 import * as Plan from "./Plan.ts"
 import * as Pump from "./Pump.ts"
 import * as Redrive from "./Redrive.ts"
@@ -53,10 +55,12 @@ export interface DeliveryPorts extends EnginePorts {
 const SAFETY_NET = 5000
 /** How long a log withholds wake-ups from a destination that may not read, in milliseconds. */
 const REST = 2000
-/** Milliseconds after a pass that failed unexpectedly, and until a log that did not answer is asked again. */
+/** Milliseconds after a pass that failed unexpectedly. */
 const AFTER_FAILURE = 5000
-/** Milliseconds in which a log says how far it is. */
-const HEAD_DEADLINE = 2000
+/** Milliseconds that a pass waits for logs to say how far they are. */
+const LOGS_WAIT = 500
+/** Milliseconds that an alarm waits for the passes that it has begun: its time is limited, and theirs is not. */
+const ALARM_WAIT = 60_000
 
 interface Stores {
   readonly journal: DeliveryJournal.DeliveryStore
@@ -92,62 +96,44 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   let loop = DeliveryLoop.initial
   let running: Promise<void> = Promise.resolve()
   let driven: Driven | undefined
+  /** Runs whose log the last pass could not read, and why. */
+  const unread = new Map<RunId, string>()
 
   // -------------------------------------------------------------------------------------------------------------------
   // How far the logs are
 
-  /** Logs that have said how far they are, since this instance began or a wake-up was withheld. */
-  const known = new Set<SourceId>()
-  let asking: Promise<boolean> | undefined
-
-  const sources = ({ journal }: Stores): ReadonlyArray<SourceId> => [
+  const sources = (): ReadonlyArray<SourceId> => [
     ...new Set(
-      journal
-        .runs()
+      (stores?.journal.runs() ?? [])
         .filter(({ replay, deleted }) => replay === null && !deleted)
         .map(({ sourceId }) => sourceId)
     )
   ]
-  /** The last sequence of a log, when it says so in time. */
-  const headOf = async (source: SourceId): Promise<number> => {
-    const head = await within(timer, HEAD_DEADLINE, peers.head(source))
-    if (head !== undefined) return head
-    throw new UnavailableError({ message: `a log did not answer within ${HEAD_DEADLINE} ms` })
-  }
-  /** Asks one log; whether it answered. */
-  const askHead = async ({ journal }: Stores, source: SourceId): Promise<boolean> => {
-    try {
-      journal.raiseHead(source, await headOf(source))
-      known.add(source)
-      return true
-    } catch (error) {
-      ports.log(line("warn", "a log did not say how far it is", { destination: id() }, error))
-      return false
-    }
-  }
-  /** Asks the logs that are not known; whether all have answered. */
-  const refreshHeads = (all: Stores): Promise<boolean> => {
-    asking ??= Promise.all(
-      sources(all)
-        .filter((source) => !known.has(source))
-        .map((source) => askHead(all, source))
-    )
-      .then((answers) => answers.every((hasAnswered) => hasAnswered))
-      .finally(() => {
-        asking = undefined
-      })
-    return asking
-  }
+  /** A pass waits for the logs before the pump begins. */
+  let isWaitingForLogs = false
+  const heads = Heads.make({
+    ports,
+    destination: id,
+    sources,
+    head: peers.head,
+    said: (source, head) => {
+      stores?.journal.raiseHead(source, head)
+      // The pass that goes on may not see it any more.
+      if (!isWaitingForLogs && stores !== undefined) start(stores)
+    },
+    failed: (again) => alarm.atLatest(again)
+  })
 
   /** How far the logs are where connections begin or end. A connection does not begin without it. */
   const headsFor = async ({ version, connections }: Pick<Commands.Wanted, "version" | "connections">) => {
-    const heads = new Map<SourceId, number>()
     const journal = stores?.journal
-    if (journal !== undefined && version <= journal.control().configVersion) return heads
-    const ask = async (source: SourceId) => heads.set(source, await headOf(source))
+    if (journal !== undefined && version <= journal.control().configVersion) return new Map<SourceId, number>()
     const { starts, ends } = Commands.headsNeeded(journal?.runs() ?? [], connections)
-    await Promise.all([...starts.map(ask), Promise.allSettled(ends.map(ask))])
-    return heads
+    const [begun, ended] = await Promise.all([
+      heads.of(starts),
+      Promise.all(ends.map((source) => heads.of([source]).catch(() => new Map<SourceId, number>())))
+    ])
+    return new Map([...begun, ...ended.flatMap((one) => [...one])])
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -183,21 +169,29 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     }
     return driven.settings
   })
-  const headsKnown = (all: Stores): boolean => sources(all).every((source) => known.has(source))
+  /** What the logs say in time, the pump sees; what they say later asks for another pass. */
+  const waitForLogs = async (): Promise<void> => {
+    // Somebody else asks, and a pass waits for a slow log once.
+    if (heads.isAsking()) return
+    isWaitingForLogs = true
+    try {
+      await within(timer, LOGS_WAIT, heads.ask())
+    } finally {
+      isWaitingForLogs = false
+    }
+  }
   /** One pass of the pump. Never rejects. */
   const pass = async (all: Stores): Promise<DeliveryLoop.Ended> => {
     try {
-      const hasAnswers = await refreshHeads(all)
+      await waitForLogs()
+      unread.clear()
       const journal = DeliveryJournal.make(all.journal)
-      const next = await ports.execute(
-        Effect.provideService(Pump.pass(current), DeliveryJournal.DeliveryJournal, journal)
-      )
-      const now = timer.now()
-      const again = hasAnswers ? null : now + AFTER_FAILURE
+      const pump = Pump.pass(current, (run, error) => unread.set(run, error.message))
+      const next = await ports.execute(Effect.provideService(pump, DeliveryJournal.DeliveryJournal, journal))
       return {
-        next: next === null || again === null ? (next ?? again) : Math.min(next, again),
-        now,
-        headsKnown: headsKnown(all)
+        next,
+        now: timer.now(),
+        headsKnown: !heads.canAsk()
       }
     } catch (error) {
       ports.log(line("error", "a delivery run failed; it is tried again", { destination: id() }, error))
@@ -256,9 +250,16 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     return count
   }
   const summary = async (): Promise<DeliveryJournal.Summary> => {
-    const all = need()
-    await refreshHeads(all)
-    return all.journal.summary()
+    const { journal } = need()
+    await heads.ask()
+    const told = journal.summary()
+    const [run] = unread
+    if (told.lastError !== null || run === undefined) return told
+    const { connection } = partsOf(run[0])
+    return {
+      ...told,
+      lastError: { reason: "Unavailable", detail: `the log of connection ${connection} could not be read: ${run[1]}` }
+    }
   }
 
   return {
@@ -266,20 +267,20 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       const wanted = Commands.wantedOf(config)
       // What was deleted is a fact of the journal. Here it would only grow, in one row of 2 MB.
       const kept = { ...config, connections: config.connections.filter(({ deleted }) => !deleted) }
-      const heads = await headsFor(wanted)
+      const known = await headsFor(wanted)
       // Others came meanwhile: what follows is decided by what is there now.
       stores ??= open()
       const all = stores
       const change = Commands.changeOf(all.config?.destination, config.destination)
       const now = timer.now()
-      const facts = Commands.configure(all.journal.control(), all.journal.runs(), { ...wanted, change }, heads, now)
+      const facts = Commands.configure(all.journal.control(), all.journal.runs(), { ...wanted, change }, known, now)
       if (facts.length === 0) return
       sql.transaction(() => {
         all.configs.configure(kept)
         all.journal.commit(facts, now)
       })
       all.config = kept
-      known.clear()
+      heads.forget()
       request(all)
     },
     command: (jobs) => {
@@ -293,7 +294,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       journal.raiseHead(sourceId, head)
       const { pause, breaker } = journal.control()
       if (pause !== null || breaker.state === "open") {
-        known.delete(sourceId)
+        heads.forget(sourceId)
         // The alarm of its probe may have been lost.
         const probeAt = pause !== null ? pause.probeAt : breaker.state === "open" ? breaker.until : null
         if (probeAt !== null && probeAt <= timer.now()) request(stores)
@@ -321,9 +322,9 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     waiting: async (connections) => {
       if (stores === undefined) return 0
       // Answers that are on their way may be older than this question.
-      while (asking !== undefined) await asking
-      known.clear()
-      await refreshHeads(stores)
+      while (heads.isAsking()) await heads.ask()
+      heads.forget()
+      await heads.ask()
       return Commands.waiting(stores.journal.view(timer.now()).runs, connections)
     },
     replay: (id) => stores?.journal.replay(id) ?? null,
@@ -340,14 +341,15 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       try {
         const due = nextDue(stores)
         // While the pass goes on another alarm stands behind it. A new instance does not know yet what the logs have.
-        if (!headsKnown(stores) || (due !== null && due <= timer.now())) alarm.atLatest(timer.now() + SAFETY_NET)
+        if (!heads.areKnown() || (due !== null && due <= timer.now())) alarm.atLatest(timer.now() + SAFETY_NET)
       } catch (error) {
         // An alarm that fails six times is deleted for good: nothing is thrown out of here.
         ports.log(line("error", "a destination's alarm failed; it rings again", { destination: id() }, error))
         alarm.atLatest(timer.now() + AFTER_FAILURE)
       }
       if (loop._tag === "Resting") start(stores)
-      await running
+      await within(timer, ALARM_WAIT, running)
+      if (loop._tag === "Running") alarm.atLatest(timer.now() + SAFETY_NET)
     }
   }
 }

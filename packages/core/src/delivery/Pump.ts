@@ -95,9 +95,12 @@ const advance = Effect.fnUntraced(function* (
 /**
  * One pass: goes on until nothing is due or the budget is spent. Answers when the next one is due, in milliseconds since
  * 1970 (`null`: when something wakes or changes the destination). `current` answers `undefined` when the destination is
- * gone.
+ * gone. `told`: a log could not be read.
  */
-export const pass = Effect.fn("Pump.pass")(function* <R>(current: Effect.Effect<Settings | undefined, never, R>) {
+export const pass = Effect.fn("Pump.pass")(function* <R>(
+  current: Effect.Effect<Settings | undefined, never, R>,
+  told: (run: Facts.RunId, error: UnavailableError) => void = () => {}
+) {
   const journal = yield* DeliveryJournal
   const startedAt = yield* Clock.currentTimeMillis
   let lastServed: string | undefined
@@ -118,6 +121,7 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(current: Effect.Effect<
     const unread = (run: Facts.RunId, error: UnavailableError | undefined) => {
       away.add(run)
       if (error === undefined) return Effect.void
+      told(run, error)
       const fields = { destination: settings.destinationId, ...partsOf(run) }
       return Log.write(Log.line("warn", "a log could not be read", fields, error))
     }
