@@ -1,4 +1,5 @@
 /** What is generated: who sends, what its user asks for, what breaks, and how much time goes by. */
+import { routeOf } from "@hookstream/core/Ids"
 import { Ordering } from "@hookstream/core/workspace/Destination"
 import { Schema } from "effect"
 import type { Gateway } from "./Gateway.ts"
@@ -100,7 +101,7 @@ export const at = <A>(all: ReadonlyArray<A>, slot: number): A => all[slot % all.
 export const makeObey = (world: World, gateway: Gateway, user: User, places: Places, excuses: Excuses) => {
   const breakable = (command: Extract<Command, { readonly object: unknown }>) => {
     if (command.object === "workspace") return gateway.workspace
-    if (command.object === "log") return gateway.logOf(at(places.sources, command.slot).id.slice(12, 21))
+    if (command.object === "log") return gateway.logOf(routeOf(at(places.sources, command.slot).id))
     const { id } = at(places.destinations, command.slot)
     excuses.unfair.add(id)
     if (command._tag === "Replace") excuses.doubled.add(id)

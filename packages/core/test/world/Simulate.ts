@@ -1,6 +1,6 @@
 /** A history from its beginning to its judgement. */
 import { expect } from "@effect/vitest"
-import { destinationIdOf, makeGateway } from "./Gateway.ts"
+import { makeGateway, numberOf } from "./Gateway.ts"
 import { at, type Excuses, type History, makeObey, type Places } from "./History.ts"
 import { judgeArrivals, judgeOrder, judgeRest, type Run } from "./Judge.ts"
 import { makeOracle } from "./Oracle.ts"
@@ -35,10 +35,7 @@ export const simulate = async (history: History): Promise<Figures> => {
   const world = makeWorld(history)
   const { time } = world
   const oracle = makeOracle()
-  const options = (id: string) => {
-    const i = Array.from({ length: 30 }, (_, n) => destinationIdOf(n + 1)).indexOf(id)
-    return history.destinations[i % history.destinations.length]!
-  }
+  const options = (id: string) => at(history.destinations, numberOf(id) - 1)
   const gateway = makeGateway(world, oracle, options)
   const user = makeUser(world, oracle, gateway)
   const excuses: Excuses = {
