@@ -55,11 +55,15 @@ const Act = Schema.Struct({
   /** Milliseconds that go by afterwards. */
   ms: Schema.Literals([0, 1, 30, 3000, 65_000, 400_000])
 })
-/** At last some webhooks come, and the destination ends at a step on their way: after that nothing comes any more. */
+/**
+ * At last some webhooks come, and a destination ends at a step on their way, or no object reaches another: after that
+ * nothing comes any more.
+ */
 const Ending = Schema.Struct({
   ...ofSource,
   ...ofDestination,
   count: Schema.Literals([1, 4, 20]),
+  isCut: Schema.Boolean,
   steps
 })
 const Options = Schema.Struct({

@@ -78,14 +78,10 @@ export const simulate = async (history: History): Promise<Figures> => {
   }
 
   if (history.ending !== null) {
-    const { source, destination, count, steps } = history.ending
+    const { source, destination: slot, count, isCut, steps } = history.ending
     sendTo(source, count)
-    obey({
-      _tag: "Kill",
-      object: "destination",
-      slot: destination,
-      steps
-    })
+    if (isCut) world.cut()
+    else obey({ _tag: "Kill", object: "destination", slot, steps })
     await time.pass(ENDING_MS)
   }
 
