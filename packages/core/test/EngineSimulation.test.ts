@@ -11,7 +11,7 @@ import { Effect } from "effect"
 import { History } from "./world/History.ts"
 import { simulate } from "./world/Simulate.ts"
 
-const RUNS = Number(process.env["HOOKSTREAM_ENGINE_RUNS"] ?? 400)
+const RUNS = Number(process.env["HOOKSTREAM_ENGINE_RUNS"] ?? 300)
 
 const sums: Record<string, number> = {}
 const live = async (history: History): Promise<void> => {

@@ -17,8 +17,8 @@ export const WORKSPACE = "00000001"
 const hex = (n: number, digits: number) => n.toString(16).padStart(digits, "0")
 export const sourceIdOf = (n: number) => `src_${WORKSPACE}${hex(n, 9)}1${hex(n, 14)}`
 export const destinationIdOf = (n: number) => `dst_${hex(n, 32)}`
-/** The number of the source that an id or a route names. */
-export const sourceOf = (id: string) => Number.parseInt(id.startsWith("src_") ? routeOf(id) : id, 16)
+/** Which destination it was, from 1. */
+export const numberOf = (destination: string) => Number.parseInt(destination.slice(4), 16)
 
 /** Tries of the edge to append a webhook, and milliseconds between them. */
 const TRIES = 3

@@ -1,4 +1,5 @@
 /** What is generated: who sends, what its user asks for, what breaks, and how much time goes by. */
+import { routeOf } from "@hookstream/core/Ids"
 import { Ordering } from "@hookstream/core/workspace/Destination"
 import { Schema } from "effect"
 import type { Gateway } from "./Gateway.ts"
@@ -9,13 +10,18 @@ import { ALARM_FAULTS, FAULTS, outside, type World } from "./World.ts"
 const Slot = Schema.Literals([0, 1, 2])
 const ofSource = { source: Slot }
 const ofDestination = { destination: Slot }
-const ofBoth = { source: Slot, destination: Slot }
+/** One of the connections that are there. */
+const ofConnection = { connection: Schema.Literals([0, 1, 2, 3]) }
+const isStopped = Schema.Boolean
 /** How many accesses to its storage an object still has before it ends. */
 const steps = Schema.Literals([0, 1, 2, 5, 9, 17, 40, 70])
 const object = Schema.Literals(["destination", "destination", "log", "workspace"])
 const kill = Schema.Struct({ _tag: Schema.Literal("Kill"), object, slot: Slot, steps })
-const replay = Schema.Struct({ _tag: Schema.Literal("Replay"), ...ofDestination })
+const renew = Schema.Struct({ _tag: Schema.Literal("Renew"), ...ofDestination })
+const cancel = Schema.Struct({ _tag: Schema.Literal("CancelReplay") })
+const replay = Schema.Struct({ _tag: Schema.Literal("Replay"), ...ofConnection })
 
+/** Some stand here more than once, to come more often. */
 const Command = Schema.Union([
   Schema.Struct({ _tag: Schema.Literal("Mode"), ...ofDestination, mode: Schema.Literals(MODES) }),
   kill,
@@ -23,12 +29,13 @@ const Command = Schema.Union([
   kill,
   Schema.Struct({ _tag: Schema.Literal("Replace"), object, slot: Slot }),
   Schema.Struct({ _tag: Schema.Literal("DropAlarm"), object, slot: Slot }),
-  Schema.Struct({ _tag: Schema.Literal("StopSource"), ...ofSource, isStopped: Schema.Boolean }),
-  Schema.Struct({ _tag: Schema.Literal("StopDestination"), ...ofDestination, isStopped: Schema.Boolean }),
-  Schema.Struct({ _tag: Schema.Literal("StopConnection"), ...ofBoth, isStopped: Schema.Boolean }),
-  Schema.Struct({ _tag: Schema.Literal("Renew"), ...ofDestination }),
-  Schema.Struct({ _tag: Schema.Literal("Connect"), ...ofBoth }),
-  Schema.Struct({ _tag: Schema.Literal("Disconnect"), ...ofBoth }),
+  Schema.Struct({ _tag: Schema.Literal("StopSource"), ...ofSource, isStopped }),
+  Schema.Struct({ _tag: Schema.Literal("StopDestination"), ...ofDestination, isStopped }),
+  Schema.Struct({ _tag: Schema.Literal("StopConnection"), ...ofConnection, isStopped }),
+  renew,
+  renew,
+  Schema.Struct({ _tag: Schema.Literal("Connect"), ...ofSource, ...ofDestination }),
+  Schema.Struct({ _tag: Schema.Literal("Disconnect"), ...ofConnection }),
   Schema.Struct({ _tag: Schema.Literal("AnotherSource"), ...ofSource }),
   Schema.Struct({ _tag: Schema.Literal("AnotherDestination"), ...ofDestination, ordering: Ordering }),
   Schema.Struct({ _tag: Schema.Literal("Redrive"), ...ofDestination }),
@@ -36,16 +43,28 @@ const Command = Schema.Union([
   Schema.Struct({ _tag: Schema.Literal("ResetCircuit"), ...ofDestination }),
   replay,
   replay,
-  Schema.Struct({ _tag: Schema.Literal("CancelReplay") })
+  cancel,
+  cancel
 ])
 export type Command = typeof Command.Type
 
 const Act = Schema.Struct({
   ...ofSource,
   count: Schema.Literals([0, 1, 4, 20]),
-  commands: Schema.Array(Command).check(Schema.isMaxLength(4)),
+  commands: Schema.Array(Command).check(Schema.isMinLength(1), Schema.isMaxLength(4)),
   /** Milliseconds that go by afterwards. */
   ms: Schema.Literals([0, 1, 30, 3000, 65_000, 400_000])
+})
+/**
+ * At last some webhooks come, and a destination ends at a step on their way, or no object reaches another: after that
+ * nothing comes any more.
+ */
+const Ending = Schema.Struct({
+  ...ofSource,
+  ...ofDestination,
+  count: Schema.Literals([1, 4, 20]),
+  isCut: Schema.Boolean,
+  steps
 })
 const Options = Schema.Struct({
   ordering: Ordering,
@@ -57,7 +76,8 @@ export const History = Schema.Struct({
   destinations: Schema.Array(Options).check(Schema.isMinLength(2), Schema.isMaxLength(3)),
   calls: Schema.Array(Schema.Literals(["none", "none", "none", "none", ...FAULTS])).check(Schema.isMaxLength(12)),
   alarms: Schema.Array(Schema.Literals(["none", "late", "twice", ...ALARM_FAULTS])).check(Schema.isMaxLength(3)),
-  acts: Schema.Array(Act).check(Schema.isMinLength(3), Schema.isMaxLength(10))
+  acts: Schema.Array(Act).check(Schema.isMinLength(3), Schema.isMaxLength(10)),
+  ending: Schema.NullOr(Ending)
 })
 export type History = typeof History.Type
 
@@ -79,26 +99,25 @@ export interface Excuses {
   readonly hasLostAlarms: boolean
 }
 
-const at = <A>(all: ReadonlyArray<A>, slot: number): A => all[slot % all.length]!
+/** What stands at a slot, of which there may be more than things. */
+export const at = <A>(all: ReadonlyArray<A>, slot: number): A => all[slot % all.length]!
 
 export const makeObey = (world: World, gateway: Gateway, user: User, places: Places, excuses: Excuses) => {
   const breakable = (command: Extract<Command, { readonly object: unknown }>) => {
     if (command.object === "workspace") return gateway.workspace
-    if (command.object === "log") return gateway.logOf(at(places.sources, command.slot).id.slice(12, 21))
+    if (command.object === "log") return gateway.logOf(routeOf(at(places.sources, command.slot).id))
     const { id } = at(places.destinations, command.slot)
     excuses.unfair.add(id)
     if (command._tag === "Replace") excuses.doubled.add(id)
     return gateway.destinationOf(id)
   }
-  const openWire = (source: OwnSource, destination: OwnDestination) =>
-    user.connections.find((one) => !one.isGone && one.source === source && one.destination === destination)
-
   return (command: Command): void => {
     const source = "source" in command ? at(places.sources, command.source) : places.sources[0]!
     const destination =
       "destination" in command ? at(places.destinations, command.destination) : places.destinations[0]!
     const object = gateway.destinationOf(destination.id)
-    const wire = openWire(source, destination)
+    const open = user.connections.filter(({ isGone }) => !isGone)
+    const wire = "connection" in command && open.length > 0 ? at(open, command.connection) : undefined
     const ask = (asked: Promise<unknown>): void => void asked.catch(() => undefined)
     switch (command._tag) {
       case "Mode":
@@ -128,7 +147,9 @@ export const makeObey = (world: World, gateway: Gateway, user: User, places: Pla
         user.renew(destination)
         break
       case "Connect":
-        if (wire === undefined) user.connect(source, destination)
+        if (!open.some((one) => one.source === source && one.destination === destination)) {
+          user.connect(source, destination)
+        }
         break
       case "Disconnect":
         if (wire !== undefined) user.removeConnection(wire)
@@ -152,7 +173,7 @@ export const makeObey = (world: World, gateway: Gateway, user: User, places: Pla
         ask(world.call(outside, object, (one) => one.resetCircuit()))
         break
       case "Replay":
-        user.replay(destination)
+        if (wire !== undefined) user.replay(wire.destination)
         break
       case "CancelReplay": {
         const last = user.replays.findLast(({ isGone }) => !isGone)

@@ -1,6 +1,7 @@
 /** What the oracle is asked at the end of a history, and what only the gateway can tell: what is dead, what is at rest. */
 import { expect } from "@effect/vitest"
-import type { Gateway } from "./Gateway.ts"
+import { routeOf } from "@hookstream/core/Ids"
+import { type Gateway, sourceIdOf } from "./Gateway.ts"
 import type { Excuses } from "./History.ts"
 import { laneOf, type Oracle } from "./Oracle.ts"
 import type { OwnDestination, User } from "./User.ts"
@@ -19,7 +20,7 @@ export interface Run {
 const deadOf = async ({ gateway }: Run, destination: string, source: number, lane: string) => {
   const { letters } = await gateway.destinationOf(destination).ask((one) => one.deadLetters(null, 10_000))
   const own = letters.filter(({ connection, replay }) => laneOf(connection, replay) === lane)
-  const log = gateway.logOf(source.toString(16).padStart(9, "0"))
+  const log = gateway.logOf(routeOf(sourceIdOf(source)))
   const names = own.map(async ({ seq }) => {
     const page = await log.ask((one) => one.read(seq - 1, { maxEvents: 1, maxBytes: 1e6 }))
     const { n } = JSON.parse(new TextDecoder().decode(page.packed[0]!.bodies))

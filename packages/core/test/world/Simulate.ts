@@ -1,7 +1,7 @@
 /** A history from its beginning to its judgement. */
 import { expect } from "@effect/vitest"
-import { destinationIdOf, makeGateway } from "./Gateway.ts"
-import { type Excuses, type History, makeObey, type Places } from "./History.ts"
+import { makeGateway, numberOf } from "./Gateway.ts"
+import { at, type Excuses, type History, makeObey, type Places } from "./History.ts"
 import { judgeArrivals, judgeOrder, judgeRest, type Run } from "./Judge.ts"
 import { makeOracle } from "./Oracle.ts"
 import { RATE } from "./Sinks.ts"
@@ -12,6 +12,9 @@ const KEYS = 3
 const HOUR = 3_600_000
 /** Milliseconds after which a sender gives up a webhook. */
 const SENDER_DEADLINE = 30_000
+
+/** Milliseconds that the last webhooks have before the faults stop. */
+const ENDING_MS = 1000
 
 /** How much of each there was. */
 export interface Figures {
@@ -32,10 +35,7 @@ export const simulate = async (history: History): Promise<Figures> => {
   const world = makeWorld(history)
   const { time } = world
   const oracle = makeOracle()
-  const options = (id: string) => {
-    const i = Array.from({ length: 30 }, (_, n) => destinationIdOf(n + 1)).indexOf(id)
-    return history.destinations[i % history.destinations.length]!
-  }
+  const options = (id: string) => at(history.destinations, numberOf(id) - 1)
   const gateway = makeGateway(world, oracle, options)
   const user = makeUser(world, oracle, gateway)
   const excuses: Excuses = {
@@ -70,10 +70,19 @@ export const simulate = async (history: History): Promise<Figures> => {
   for (const source of places.sources) user.connect(source, places.destinations[0]!)
   const obey = makeObey(world, gateway, user, places, excuses)
   await time.pass(10_000)
+  const sendTo = (slot: number, count: number): void => send(at(places.sources, slot).n, count)
   for (const { source, count, commands, ms } of history.acts) {
-    send(places.sources[source % places.sources.length]!.n, count)
+    sendTo(source, count)
     commands.forEach(obey)
     await time.pass(ms)
+  }
+
+  if (history.ending !== null) {
+    const { source, destination: slot, count, isCut, steps } = history.ending
+    sendTo(source, count)
+    if (isCut) world.cut()
+    else obey({ _tag: "Kill", object: "destination", slot, steps })
+    await time.pass(ENDING_MS)
   }
 
   // The faults stop, and time goes on.

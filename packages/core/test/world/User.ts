@@ -21,6 +21,9 @@ const CLIENT_PAUSE = 1000
 /** Milliseconds without an answer after which a sink's request has failed. */
 const TIMEOUT = 2000
 
+/** Events of a replay per second: it is under way for a while. */
+const REPLAY_RATE = 2
+
 /** A thing of the user's. */
 interface Thing {
   readonly id: string
@@ -185,7 +188,7 @@ export const makeUser = (world: World, oracle: Oracle, gateway: Gateway) => {
     from: 0,
     to,
     filterRules: [],
-    ratePerSecond: 20,
+    ratePerSecond: REPLAY_RATE,
     maxEvents: null,
     parts,
     cancelled: false

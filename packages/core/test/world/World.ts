@@ -90,6 +90,7 @@ export interface Weather {
 export const makeWorld = (weather: Weather) => {
   const time: Time = makeTime(Date.UTC(2026, 10, 25))
   let isFair = false
+  let isCut = false
   const counts = { calls: 0, alarms: 0, faults: 0, kills: 0, replaced: 0 }
   /** What no object may say while nothing goes wrong. */
   const errors: Array<string> = []
@@ -247,7 +248,8 @@ export const makeWorld = (weather: Weather) => {
   const call = async <E, A>(from: Caller, to: WorldObject<E>, method: (engine: E) => A | Promise<A>): Promise<A> => {
     if (!from.isRunning()) return await never()
     from.gate()
-    const fault = pick(weather.calls, counts.calls++)
+    const picked = pick(weather.calls, counts.calls++)
+    const fault = isCut && from !== outside ? "request lost" : picked
     if (fault === "hangs") return await never()
     await time.sleep(REQUEST_MS[fault] ?? 1)
     if (fault === "request lost") throw new ConnectionLost("the request was lost")
@@ -265,9 +267,14 @@ export const makeWorld = (weather: Weather) => {
     call,
     counts,
     errors,
+    /** From now on no object reaches another; whoever is outside does. */
+    cut: () => {
+      isCut = true
+    },
     /** From now on nothing goes wrong. */
     calm: () => {
       isFair = true
+      isCut = false
     }
   }
 }
