@@ -423,6 +423,18 @@ describe("a slot that has nothing to send", () => {
       expect(seen.most).toBe(2)
     })
   )
+  it.effect("is not held up by a request that takes long", () =>
+    Effect.gen(function* () {
+      const slowFirst: SinkDriver["send"] = (batch, tell) =>
+        after(batch[0]!.event.seq === 1 ? 10_000 : 10, ok)(batch, tell)
+      const { run, sent } = given(9, { send: slowFirst, maxInFlight: 2 })
+      const fiber = yield* Effect.forkChild(run)
+      yield* TestClock.adjust("1 second")
+      expect(sent).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Fiber.join(fiber)).toBeNull()
+    })
+  )
   it.effect("takes the next of a key when the one before has ended", () =>
     Effect.gen(function* () {
       const { seen, counted } = counting(after(10, ok), () => true)
