@@ -175,6 +175,8 @@ const prepare = ({ dir, port, allowPrivateNetworks = true, vars = {} }: GatewayO
     ),
     vars: {
       ...deployed,
+      // Ingest URLs of this machine do not lead to production.
+      HOOKSTREAM_PUBLIC_URL: "",
       ...keys,
       HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: String(allowPrivateNetworks),
       ...vars
