@@ -39,6 +39,6 @@ try {
   ])
 } catch (error) {
   if (!(error instanceof SecretsFile.SecretsFileError)) throw error
-  console.error(`npm run deploy: ${error.message}`)
+  console.error(`npm run deploy stopped: ${error.message}`)
   process.exitCode = 1
 }

@@ -11,6 +11,6 @@ try {
   Next:  npm run deploy${env === "" ? "" : ` -- --env ${env}`}`)
 } catch (error) {
   if (!(error instanceof SecretsFile.SecretsFileError)) throw error
-  console.error(`npm run keygen: ${error.message}`)
+  console.error(`npm run keygen stopped: ${error.message}`)
   process.exitCode = 1
 }

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { readDeployed } from "@hookstream/devkit/Workerd"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { type SettingsInput, settingsOf } from "../../packages/runtime-worker/src/DeploymentSettings.ts"
 import * as SecretsFile from "../SecretsFile.ts"
@@ -49,6 +50,18 @@ describe("npm run keygen", () => {
     const ignored = execFileSync("git", ["check-ignore", ...files], { cwd: ROOT, encoding: "utf8" })
     expect(ignored.trim().split("\n")).toEqual(files)
   })
+})
+
+it("wrangler.jsonc names the schema of the wrangler that is installed", () => {
+  const worker = join(ROOT, "packages/runtime-worker")
+  const [, schema] = /"\$schema": "(.+?)"/.exec(readFileSync(join(worker, "wrangler.jsonc"), "utf8"))!
+  expect(JSON.parse(readFileSync(join(worker, schema!), "utf8")).definitions).toHaveProperty("RawConfig")
+})
+
+it("no environment inherits the domain of production, which its deploy would take away", () => {
+  const environments = Object.entries(readDeployed().env)
+  expect(environments.map(([name]) => name)).toContain("staging")
+  for (const [name, settings] of environments) expect(settings, name).toHaveProperty("routes")
 })
 
 describe("npm run deploy", () => {

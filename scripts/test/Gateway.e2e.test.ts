@@ -91,6 +91,7 @@ it("opens what `wrangler dev` left in a folder, and takes nothing of it for the 
     [
       join(ROOT, "node_modules/wrangler/bin/wrangler.js"),
       "dev",
+      "--env=",
       "--cwd",
       join(ROOT, "packages/runtime-worker"),
       "--ip",
@@ -105,7 +106,9 @@ it("opens what `wrangler dev` left in a folder, and takes nothing of it for the 
       "--env-file",
       secrets,
       "--var",
-      "HOOKSTREAM_ALLOW_PRIVATE_NETWORKS:true"
+      "HOOKSTREAM_ALLOW_PRIVATE_NETWORKS:true",
+      "--var",
+      `HOOKSTREAM_PUBLIC_URL:http://127.0.0.1:${port}`
     ],
     { stdio: "ignore", detached: true, env: { ...process.env, WRANGLER_SEND_METRICS: "false" } }
   )

@@ -144,6 +144,27 @@ describe("the logs", () => {
     await object.pass(2000)
     expect(object.lines).toMatchObject([{ message: "a log did not say how far it is" }])
   })
+  it("that may be asked are asked while another hangs, and no pass follows another for nothing", async () => {
+    let passes = 0
+    let isHanging = false
+    const { engine, object } = setUp(
+      async (source) => (isHanging && source === sourceOf(2) ? await new Promise<never>(() => {}) : 7),
+      async () => {
+        passes++
+        return null
+      }
+    )
+    await engine.configure(configOf(1, wires(2)))
+    await object.pass(0)
+    isHanging = true
+    await engine.configure(configOf(2, wires(2)))
+    await object.pass(600)
+    passes = 0
+    // What the first log said no longer counts, while the second one is still being asked.
+    await engine.configure(configOf(3, wires(2)))
+    await object.pass(10)
+    expect(passes).toBeLessThanOrEqual(2)
+  })
   it("that answer late are heard: another pass follows", async () => {
     let passes = 0
     let answer = (_: number): void => {}

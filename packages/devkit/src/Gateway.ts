@@ -176,6 +176,8 @@ const prepare = (options: GatewayOptions, keys: object): string => {
     ),
     vars: {
       ...deployed,
+      // Ingest URLs of this machine do not lead to production.
+      HOOKSTREAM_PUBLIC_URL: "",
       ...keys,
       HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: String(allowPrivateNetworks),
       ...vars

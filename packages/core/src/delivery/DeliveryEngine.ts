@@ -171,11 +171,13 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   })
   /** What the logs say in time, the pump sees; what they say later asks for another pass. */
   const waitForLogs = async (): Promise<void> => {
-    // Somebody else asks, and a pass waits for a slow log once.
-    if (heads.isAsking()) return
+    // A pass waits for a slow log once.
+    const isAsking = heads.isAsking()
+    const asked = heads.ask()
+    if (isAsking) return
     isWaitingForLogs = true
     try {
-      await within(timer, LOGS_WAIT, heads.ask())
+      await within(timer, LOGS_WAIT, asked)
     } finally {
       isWaitingForLogs = false
     }

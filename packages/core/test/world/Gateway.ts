@@ -16,7 +16,8 @@ import { type Life, outside, type World, type WorldObject } from "./World.ts"
 export const WORKSPACE = "00000001"
 const hex = (n: number, digits: number) => n.toString(16).padStart(digits, "0")
 export const sourceIdOf = (n: number) => `src_${WORKSPACE}${hex(n, 9)}1${hex(n, 14)}`
-export const destinationIdOf = (n: number) => `dst_${hex(n, 32)}`
+export const idOf = (prefix: "dst" | "conn" | "rpl" | "key", n: number) => `${prefix}_${hex(n, 32)}`
+export const destinationIdOf = (n: number) => idOf("dst", n)
 /** Which destination it was, from 1. */
 export const numberOf = (destination: string) => Number.parseInt(destination.slice(4), 16)
 

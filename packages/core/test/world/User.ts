@@ -11,7 +11,7 @@ import type { Destination, Ordering } from "@hookstream/core/workspace/Destinati
 import type { Change, Entity, EntityOf, Kind } from "@hookstream/core/workspace/Registry"
 import type { ReplayJob } from "@hookstream/core/workspace/ReplayJob"
 import type { Source } from "@hookstream/core/workspace/Source"
-import { destinationIdOf, type Gateway, sourceIdOf, WORKSPACE } from "./Gateway.ts"
+import { destinationIdOf, type Gateway, idOf, sourceIdOf, WORKSPACE } from "./Gateway.ts"
 import { intakeScope, laneOf, type Oracle, sourceScope } from "./Oracle.ts"
 import { outside, type World, type WorldObject } from "./World.ts"
 
@@ -201,7 +201,7 @@ export const makeUser = (world: World, oracle: Oracle, gateway: Gateway) => {
     replays,
 
     begin: (): void => {
-      const key = { id: "key_1", name: "k", scopes: ["*"], hint: "abcd", createdAt: 1, hash: "h" } as const
+      const key = { id: idOf("key", 1), name: "k", scopes: ["*"], hint: "abcd", createdAt: 1, hash: "h" } as const
       inTurn("workspace", async () => {
         await askOf(gateway.workspace, (one) => one.createWorkspace(WORKSPACE, key))
       })
@@ -227,7 +227,7 @@ export const makeUser = (world: World, oracle: Oracle, gateway: Gateway) => {
       return destination
     },
     connect: (source: OwnSource, destination: OwnDestination): void => {
-      const one: OwnConnection = { ...fresh(`conn_${connections.length + 1}`), source, destination }
+      const one: OwnConnection = { ...fresh(idOf("conn", connections.length + 1)), source, destination }
       connections.push(one)
       const ends = [turns.get(source.id), turns.get(destination.id)]
       inTurn(one.id, async () => {
@@ -244,7 +244,7 @@ export const makeUser = (world: World, oracle: Oracle, gateway: Gateway) => {
     },
     /** All that came over the connections of a destination until now, once more. */
     replay: (destination: OwnDestination): void => {
-      const one: OwnReplay = { ...fresh(`rpl_${replays.length + 1}`), destination }
+      const one: OwnReplay = { ...fresh(idOf("rpl", replays.length + 1)), destination }
       const own = connections.filter((wire) => wire.destination === destination && wire.isMade && !wire.isGone)
       if (own.length === 0) return
       replays.push(one)
