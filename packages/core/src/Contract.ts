@@ -117,17 +117,17 @@ export const asking = <C>({ name, version, methods }: Contract<C>): ((stub: obje
       this.stub = stub as Peer["stub"]
     }
   }
+  const own: object = Peer.prototype
+  const asks = own as Record<string, (this: Peer, ...args: ReadonlyArray<unknown>) => Promise<unknown>>
   for (const [method, { answer }] of Object.entries<Method>(methods)) {
     const understood = (reply: unknown): unknown => {
       const opened = isAnswer(reply) ? reply : { protocol: UNVERSIONED, value: reply }
       if (opened.protocol !== version || !("value" in opened) || !answer(opened.value)) throw otherVersion(name)
       return opened.value
     }
-    Object.defineProperty(Peer.prototype, method, {
-      value: function (this: Peer, ...args: ReadonlyArray<unknown>) {
-        return this.stub[method]!(...args, version).then(understood)
-      }
-    })
+    asks[method] = function (...args) {
+      return this.stub[method]!(...args, version).then(understood)
+    }
   }
   return (stub) => new Peer(stub) as object as Asked<C>
 }

@@ -59,7 +59,7 @@ export class StoreTooNew extends Schema.TaggedError<StoreTooNew>()("StoreTooNew"
   known: Schema.Int
 }) {
   override get message(): string {
-    return `${this.store} is stored in version ${this.stored}, and this release knows version ${this.known}: deploy the newer one again`
+    return `${this.store} has version ${this.stored}, known is ${this.known}: deploy the newer release`
   }
 }
 

@@ -141,7 +141,7 @@ describe("a store that a newer version wrote", () => {
   it("stays shut: whoever asks is told both versions", () => {
     const { ask } = serve(shop(), fakeObject().ports(), open)
     expect(() => ask("size", [1])).toThrow(tooNew)
-    expect(tooNew.message).toContain("version 3, and this release knows version 2")
+    expect(tooNew.message).toContain("has version 3, known is 2")
   })
   it("keeps its alarm, which the newer version will need, and says so in the log", async () => {
     const object = fakeObject()

@@ -81,7 +81,7 @@ const ofKind =
   (entity: Entity): Effect.Effect<EntityOf<K>, UnavailableError> =>
     isOfKind(kind, entity)
       ? Effect.succeed(entity)
-      : Effect.fail(new UnavailableError({ message: `the workspace answered with a ${entity.kind}: try again` }))
+      : Effect.fail(new UnavailableError({ message: "the workspace did not answer: try again" }))
 
 const layerRegistry = (env: Env): Layer.Layer<Registry> => {
   const ask = <A>(id: WorkspaceId, method: (workspace: Asked<WorkspaceContract>) => Promise<A>) =>

@@ -22,13 +22,12 @@ export const objectOf = <C>(
       this.#served = serve(contract, ports, () => make(ports, env, ctx))
     }
     static {
+      const own: object = Shell.prototype
+      const methods = own as Record<string, (this: Shell, ...args: ReadonlyArray<unknown>) => unknown>
       for (const method of Object.keys(contract.methods)) {
-        Object.defineProperty(Shell.prototype, method, {
-          value: function (this: Shell, ...args: ReadonlyArray<unknown>) {
-            return this.#served.ask(method, args)
-          },
-          writable: true
-        })
+        methods[method] = function (...args) {
+          return this.#served.ask(method, args)
+        }
       }
     }
     override alarm(): Promise<void> {
