@@ -56,12 +56,11 @@ const Act = Schema.Struct({
   ms: Schema.Literals([0, 1, 30, 3000, 65_000, 400_000])
 })
 /**
- * At last some webhooks come, and a destination ends at a step on their way, or no object reaches another: after that
- * nothing comes any more.
+ * At last some webhooks come for a connection, and its destination ends at a step on their way, or no object reaches
+ * another: after that nothing comes any more.
  */
 const Ending = Schema.Struct({
-  ...ofSource,
-  ...ofDestination,
+  ...ofConnection,
   count: Schema.Literals([1, 4, 20]),
   isCut: Schema.Boolean,
   steps
@@ -77,7 +76,7 @@ export const History = Schema.Struct({
   calls: Schema.Array(Schema.Literals(["none", "none", "none", "none", ...FAULTS])).check(Schema.isMaxLength(12)),
   alarms: Schema.Array(Schema.Literals(["none", "late", "twice", ...ALARM_FAULTS])).check(Schema.isMaxLength(3)),
   acts: Schema.Array(Act).check(Schema.isMinLength(3), Schema.isMaxLength(10)),
-  ending: Schema.NullOr(Ending)
+  ending: Ending
 })
 export type History = typeof History.Type
 
