@@ -21,6 +21,9 @@ const renew = Schema.Struct({ _tag: Schema.Literal("Renew"), ...ofDestination })
 const cancel = Schema.Struct({ _tag: Schema.Literal("CancelReplay") })
 const replay = Schema.Struct({ _tag: Schema.Literal("Replay"), ...ofConnection })
 
+/** Two changes, one close behind the other. */
+const flip = Schema.Struct({ _tag: Schema.Literal("Flip"), ...ofSource, ...ofDestination })
+
 /** Some stand here more than once, to come more often. */
 const Command = Schema.Union([
   Schema.Struct({ _tag: Schema.Literal("Mode"), ...ofDestination, mode: Schema.Literals(MODES) }),
@@ -32,7 +35,8 @@ const Command = Schema.Union([
   Schema.Struct({ _tag: Schema.Literal("StopSource"), ...ofSource, isStopped }),
   Schema.Struct({ _tag: Schema.Literal("StopDestination"), ...ofDestination, isStopped }),
   Schema.Struct({ _tag: Schema.Literal("StopConnection"), ...ofConnection, isStopped }),
-  renew,
+  flip,
+  flip,
   renew,
   Schema.Struct({ _tag: Schema.Literal("Connect"), ...ofSource, ...ofDestination }),
   Schema.Struct({ _tag: Schema.Literal("Disconnect"), ...ofConnection }),
@@ -141,6 +145,12 @@ export const makeObey = (world: World, gateway: Gateway, user: User, places: Pla
         break
       case "StopConnection":
         if (wire !== undefined) user.stopConnection(wire, command.isStopped)
+        break
+      case "Flip":
+        for (const isStopped of [true, false]) {
+          user.stopSource(source, isStopped)
+          user.stopDestination(destination, isStopped)
+        }
         break
       case "Renew":
         user.renew(destination)
