@@ -21,6 +21,9 @@ const renew = Schema.Struct({ _tag: Schema.Literal("Renew"), ...ofDestination })
 const cancel = Schema.Struct({ _tag: Schema.Literal("CancelReplay") })
 const replay = Schema.Struct({ _tag: Schema.Literal("Replay"), ...ofConnection })
 
+/** Two changes, one close behind the other. */
+const flip = Schema.Struct({ _tag: Schema.Literal("Flip"), ...ofSource, ...ofDestination })
+
 /** Some stand here more than once, to come more often. */
 const Command = Schema.Union([
   Schema.Struct({ _tag: Schema.Literal("Mode"), ...ofDestination, mode: Schema.Literals(MODES) }),
@@ -32,7 +35,8 @@ const Command = Schema.Union([
   Schema.Struct({ _tag: Schema.Literal("StopSource"), ...ofSource, isStopped }),
   Schema.Struct({ _tag: Schema.Literal("StopDestination"), ...ofDestination, isStopped }),
   Schema.Struct({ _tag: Schema.Literal("StopConnection"), ...ofConnection, isStopped }),
-  renew,
+  flip,
+  flip,
   renew,
   Schema.Struct({ _tag: Schema.Literal("Connect"), ...ofSource, ...ofDestination }),
   Schema.Struct({ _tag: Schema.Literal("Disconnect"), ...ofConnection }),
@@ -56,16 +60,17 @@ const Act = Schema.Struct({
   ms: Schema.Literals([0, 1, 30, 3000, 65_000, 400_000])
 })
 /**
- * At last some webhooks come, and a destination ends at a step on their way, or no object reaches another: after that
- * nothing comes any more.
+ * At last some webhooks come for a connection, and its destination ends at a step on their way, or no object reaches
+ * another: after that nothing comes any more.
  */
 const Ending = Schema.Struct({
-  ...ofSource,
-  ...ofDestination,
+  ...ofConnection,
   count: Schema.Literals([1, 4, 20]),
   isCut: Schema.Boolean,
   steps
 })
+/** Many are well; what makes old things come after new ones is more frequent than the rest. */
+const CALLS = ["none", "none", "none", "none", "twice", "late request", ...FAULTS] as const
 const Options = Schema.Struct({
   ordering: Ordering,
   batch: Schema.Literals([1, 5, 30]),
@@ -74,10 +79,10 @@ const Options = Schema.Struct({
 export const History = Schema.Struct({
   sources: Schema.Literals([2, 3]),
   destinations: Schema.Array(Options).check(Schema.isMinLength(2), Schema.isMaxLength(3)),
-  calls: Schema.Array(Schema.Literals(["none", "none", "none", "none", ...FAULTS])).check(Schema.isMaxLength(12)),
+  calls: Schema.Array(Schema.Literals(CALLS)).check(Schema.isMaxLength(12)),
   alarms: Schema.Array(Schema.Literals(["none", "late", "twice", ...ALARM_FAULTS])).check(Schema.isMaxLength(3)),
   acts: Schema.Array(Act).check(Schema.isMinLength(3), Schema.isMaxLength(10)),
-  ending: Schema.NullOr(Ending)
+  ending: Ending
 })
 export type History = typeof History.Type
 
@@ -142,6 +147,12 @@ export const makeObey = (world: World, gateway: Gateway, user: User, places: Pla
         break
       case "StopConnection":
         if (wire !== undefined) user.stopConnection(wire, command.isStopped)
+        break
+      case "Flip":
+        for (const isStopped of [true, false]) {
+          user.stopSource(source, isStopped)
+          user.stopDestination(destination, isStopped)
+        }
         break
       case "Renew":
         user.renew(destination)

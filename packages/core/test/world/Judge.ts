@@ -1,4 +1,4 @@
-/** What the oracle is asked at the end of a history, and what only the gateway can tell: what is dead, what is at rest. */
+/** What is judged at the end of a history: by the oracle, and by what only the gateway can tell: the dead, and rest. */
 import { expect } from "@effect/vitest"
 import { routeOf } from "@hookstream/core/Ids"
 import { type Gateway, sourceIdOf } from "./Gateway.ts"

@@ -70,18 +70,24 @@ export const simulate = async (history: History): Promise<Figures> => {
   for (const source of places.sources) user.connect(source, places.destinations[0]!)
   const obey = makeObey(world, gateway, user, places, excuses)
   await time.pass(10_000)
-  const sendTo = (slot: number, count: number): void => send(at(places.sources, slot).n, count)
   for (const { source, count, commands, ms } of history.acts) {
-    sendTo(source, count)
+    send(at(places.sources, source).n, count)
     commands.forEach(obey)
     await time.pass(ms)
   }
 
-  if (history.ending !== null) {
-    const { source, destination: slot, count, isCut, steps } = history.ending
-    sendTo(source, count)
+  const { connection, count, isCut, steps } = history.ending
+  const open = user.connections.filter(
+    ({ isGone, source, destination }) => !(isGone || source.isGone || destination.isGone)
+  )
+  if (open.length > 0) {
+    const { source, destination } = at(open, connection)
+    send(source.n, count)
     if (isCut) world.cut()
-    else obey({ _tag: "Kill", object: "destination", slot, steps })
+    else {
+      excuses.unfair.add(destination.id)
+      gateway.destinationOf(destination.id).kill(steps)
+    }
     await time.pass(ENDING_MS)
   }
 

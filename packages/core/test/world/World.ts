@@ -3,10 +3,9 @@
  * durable alarm, calls that can be lost, late, doubled, hang or be answered in vain, processes that end at any step,
  * and instances that go on for a while though another has taken their place.
  *
- * Of the last, Cloudflare says: "Uniqueness is enforced upon starting a new event, and upon accessing storage. […] If the
- * event accesses storage at this point, it will receive an exception."
- * (https://developers.cloudflare.com/durable-objects/platform/known-issues/) So whatever needs no storage goes on: timers,
- * requests that are on their way, calls to others, and answers to whoever asked before.
+ * Of the last, Cloudflare says that uniqueness is enforced when an event starts and when storage is accessed: that
+ * throws (https://developers.cloudflare.com/durable-objects/platform/known-issues/). So whatever needs no storage goes
+ * on: timers, requests that are on their way, calls to others, and answers to whoever asked before.
  */
 import * as Alarm from "@hookstream/core/Alarm"
 import type { EnginePorts } from "@hookstream/core/EnginePorts"
