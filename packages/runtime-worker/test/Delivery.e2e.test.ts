@@ -529,6 +529,8 @@ describe("a log without room", () => {
   })
 })
 
+const DAY = 86_400_000
+
 describe("the retention of a source", () => {
   it("drops what is older and delivered; it answers 410 then, and what is not delivered stays", async () => {
     const { source, destination } = await connect(rig)
@@ -546,8 +548,20 @@ describe("the retention of a source", () => {
     await rig.gateway.stop()
     for (const { id } of [source, held.source]) {
       withLogOf(id, (db) => {
-        const tables = db.prepare("SELECT name FROM sqlite_master WHERE name GLOB 'events_*'").all()
-        for (const { name } of tables) db.exec(`UPDATE ${name} SET at = at - 10 * 86400000`)
+        const tables = db.prepare("SELECT name FROM sqlite_master WHERE name GLOB 'groups_*'").all()
+        for (const { name } of tables) {
+          for (const { first, numbers } of db.prepare(`SELECT first, numbers FROM ${name}`).all()) {
+            // The second of five numbers is the time of an event.
+            const older = String(numbers)
+              .split(",")
+              .map((n, i) => (i % 5 === 1 ? Number(n) - 10 * DAY : Number(n)))
+            db.prepare(`UPDATE ${name} SET at = at - ?, numbers = ? WHERE first = ?`).run(
+              10 * DAY,
+              older.join(),
+              first!
+            )
+          }
+        }
       })
     }
     rig.gateway = await startGateway({ dir: rig.dir, port })
