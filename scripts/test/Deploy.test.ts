@@ -25,7 +25,7 @@ const run = (script: "keygen" | "deploy", ...args: ReadonlyArray<string>) => {
 const text = (file: string) => readFileSync(join(dir, file), "utf8")
 
 describe("npm run keygen", () => {
-  it("makes secrets with which a gateway starts, for their owner's eyes only, shows none, and never writes over them", () => {
+  it("makes secrets that a gateway starts with, for their owner's eyes only, and never writes over them", () => {
     const { status, output } = run("keygen")
     expect(status).toBe(0)
     const before = text(".secrets.json")

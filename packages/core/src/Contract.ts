@@ -6,8 +6,8 @@
  * version of who asks as one more argument, an answer that of who answers. What is not understood, be it the version or
  * the shape, is an `UnavailableError`: ask again later. It is never an answer, above all never "there is nothing".
  *
- * Who knows of no versions (every release until 0.1) asks without one and gets the bare answer, and a bare answer counts
- * as version {@link UNVERSIONED}.
+ * Who knows of no versions (every release until 0.1) asks without one and gets the bare answer. A bare answer counts as
+ * version {@link UNVERSIONED}.
  */
 import type { EnginePorts } from "./EnginePorts.ts"
 import { StoreTooNew, StoreUnreadable, UnavailableError } from "./Errors.ts"

@@ -8,7 +8,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { StoreUnreadable } from "./Errors.ts"
 import { bring, type Sql } from "./Sql.ts"
 
-/** Steps from version to version: that at place `n` takes version `n + 1`. What a step takes is what stood there then. */
+/** Steps from version to version: that at place `n` takes version `n + 1`, as it was stored then. */
 export type Steps = ReadonlyArray<(stored: never) => unknown>
 
 /** The version that a list of steps leads to. */

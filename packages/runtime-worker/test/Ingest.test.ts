@@ -14,8 +14,8 @@ const sourceId = Ids.makeSourceId("89abcdef", "0123abcde")
 const oldId = idOfVersion1("89abcdef", "0123abcde")
 
 /**
- * The edge in front of logs that answer so, one reply after the other, the last one for ever; which were woken, when, and
- * with what. As with Cloudflare's, a stub that has failed is broken.
+ * The edge in front of logs that answer so, one reply after the other, the last one for ever; which were woken, when
+ * and with what. As with Cloudflare's, a stub that has failed is broken.
  */
 const edge = (...replies: ReadonlyArray<AppendReply | Error | { readonly protocol: number }>) => {
   const woken: Array<{ readonly route: string; readonly at: number; readonly request: AppendRequest }> = []

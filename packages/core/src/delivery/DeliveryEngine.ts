@@ -50,7 +50,7 @@ export interface DeliveryPorts extends EnginePorts {
 }
 
 /**
- * While a pass goes on an alarm stands behind it, so that a killed process goes on after at most this many milliseconds.
+ * While a pass goes on an alarm stands behind it, so that a killed process resumes after this many milliseconds at most.
  */
 const SAFETY_NET = 5000
 /** How long a log withholds wake-ups from a destination that may not read, in milliseconds. */

@@ -43,7 +43,7 @@ const without = (view: Plan.View, away: ReadonlySet<Facts.RunId>): Plan.View => 
       }
 }
 
-/** Settles a window whose outcomes nobody knows: its events are sent again. `false` when the log has less than was said. */
+/** Settles a window whose outcomes nobody knows: its events are sent again. `false`: the log has less than was said. */
 const recover = Effect.fnUntraced(function* (settings: Settings, view: Plan.View, window: Facts.Window) {
   const journal = yield* DeliveryJournal
   const { run: id, lo, hi, seqs } = window
@@ -93,8 +93,8 @@ const advance = Effect.fnUntraced(function* (
 })
 
 /**
- * One pass: goes on until nothing is due or the budget is spent. Answers when the next one is due, in milliseconds since
- * 1970 (`null`: when something wakes or changes the destination). `current` answers `undefined` when the destination is
+ * One pass: until nothing is due or the budget is spent. Answers when the next one is due, in milliseconds since 1970
+ * (`null`: when something wakes or changes the destination). `current` answers `undefined` when the destination is
  * gone. `told`: a log could not be read.
  */
 export const pass = Effect.fn("Pump.pass")(function* <R>(

@@ -11,7 +11,7 @@ interface ObjectError {
   readonly overloaded?: boolean
 }
 
-/** Whether an idempotent call may be made again: an object that is overloaded is not asked again, it would get worse. */
+/** Whether an idempotent call may be made again. An overloaded object is not asked again: that would make it worse. */
 const isRetryable = (error: unknown): boolean => {
   const { retryable, overloaded } = (error ?? {}) as ObjectError
   return retryable === true && overloaded !== true

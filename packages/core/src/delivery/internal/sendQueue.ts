@@ -33,7 +33,7 @@ export interface Request {
 export const keyInRun = (run: State.Run, key: string | null): string | null =>
   key === null ? null : `${run.id} ${key}`
 
-/** Which events of a window go next: each request in the order of the window, and of a key of a run one event at a time. */
+/** Which events of a window go next: requests in the order of the window, and of a key of a run one event at a time. */
 export const makeQueue = (
   { maxEvents, maxBytes }: SinkDriver["batch"],
   all: ReadonlyArray<Item>,

@@ -1,4 +1,4 @@
-/** Segments with a row for each event, as versions 1 to 3 of the log wrote them. They are read until they are dropped. */
+/** Segments with a row for each event, as versions 1 to 3 of the log wrote them: read until they are dropped. */
 import { BODY_KINDS } from "../../event/Event.ts"
 import type { Piece } from "../../event/PackedEvents.ts"
 import { blob, type Sql } from "../../Sql.ts"
