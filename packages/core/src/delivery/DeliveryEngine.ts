@@ -50,7 +50,7 @@ export interface DeliveryPorts extends EnginePorts {
 }
 
 /**
- * While a pass goes on an alarm stands behind it, so that a killed process resumes after this many milliseconds at most.
+ * Milliseconds after which a killed process goes on at the latest: while a pass goes on, an alarm stands behind it.
  */
 const SAFETY_NET = 5000
 /** How long a log withholds wake-ups from a destination that may not read, in milliseconds. */
