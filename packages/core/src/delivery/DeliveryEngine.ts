@@ -15,7 +15,7 @@ import type { SourceId } from "../Ids.ts"
 import { within } from "../internal/deadline.ts"
 import * as DeliveryJournal from "../journal/DeliveryJournal.ts"
 import { partsOf } from "../journal/internal/deliveryTelling.ts"
-import { line } from "../LogLine.ts"
+import { line, shown } from "../LogLine.ts"
 import type { EventLog } from "../log/EventLog.ts"
 import { isClaimed } from "../Sql.ts"
 import { SecretVault } from "../secret/SecretVault.ts"
@@ -109,6 +109,14 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
         .map(({ sourceId }) => sourceId)
     )
   ]
+  /** A log never goes back by itself. What it gives out again below a cursor would not be delivered. */
+  const tellIfBehind = (source: SourceId, head: number): void => {
+    const live = stores?.journal.runs().filter(({ replay, deleted }) => replay === null && !deleted) ?? []
+    const readTo = Math.max(0, ...live.filter(({ sourceId }) => sourceId === source).map(({ cursor }) => cursor))
+    if (readTo <= head) return
+    const fields = { destination: id(), source: shown(source), head, read_to: readTo }
+    ports.log(line("error", "a log has less than was read of it: it was restored to an earlier time", fields))
+  }
   /** A pass waits for the logs before the pump begins. */
   let isWaitingForLogs = false
   const heads = Heads.make({
@@ -117,6 +125,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     sources,
     head: peers.head,
     said: (source, head) => {
+      tellIfBehind(source, head)
       stores?.journal.raiseHead(source, head)
       // The pass that goes on may not see it any more.
       if (!isWaitingForLogs && stores !== undefined) start(stores)
