@@ -102,13 +102,15 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   // -------------------------------------------------------------------------------------------------------------------
   // How far the logs are
 
-  const sources = (): ReadonlyArray<SourceId> => [
-    ...new Set(
-      (stores?.journal.runs() ?? [])
-        .filter(({ replay, deleted }) => replay === null && !deleted)
-        .map(({ sourceId }) => sourceId)
-    )
-  ]
+  // Every pass asks for them, and only another config has others.
+  let connected: ReadonlyArray<SourceId> | undefined
+  const sources = (): ReadonlyArray<SourceId> => {
+    const live = connected === undefined ? (stores?.journal.runs() ?? []) : []
+    connected ??= [
+      ...new Set(live.filter(({ replay, deleted }) => replay === null && !deleted).map(({ sourceId }) => sourceId))
+    ]
+    return connected
+  }
   /** A log never goes back by itself. What it gives out again below a cursor would not be delivered. */
   const tellIfBehind = (source: SourceId, head: number): void => {
     const live = stores?.journal.runs().filter(({ replay, deleted }) => replay === null && !deleted) ?? []
@@ -291,6 +293,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
         all.journal.commit(facts, now)
       })
       all.config = kept
+      connected = undefined
       heads.forget()
       request(all)
     },
