@@ -295,8 +295,14 @@ describe("the journal's fold", () => {
     [Schema.Array(Fact).check(Schema.isMinLength(6), Schema.isMaxLength(30))],
     ([generated]) => {
       const facts = [...begun, ...plausible(generated)]
-      const store = makeStore(nodeSql())
-      for (const fact of facts) store.commit([fact], 1)
+      const sql = nodeSql()
+      const store = makeStore(sql)
+      for (const fact of facts) {
+        // What is kept in memory from view to view is what a new instance reads.
+        store.view(1)
+        store.commit([fact], 1)
+        expect(store.view(1)).toEqual(makeStore(sql).view(1))
+      }
       expect(store.facts()).toEqual(facts)
       expect(comparable(store.state())).toEqual(comparable(store.facts().reduce(Fold.evolve, State.initialState)))
     },

@@ -77,6 +77,27 @@ const MIGRATIONS = [
   ]
 ]
 
+/** Which of the runs a fact changes. */
+const CHANGES: Readonly<Record<Facts.Fact["_tag"], "none" | "its own" | "any">> = {
+  ConnectionStarted: "any",
+  ConnectionChanged: "any",
+  ReplayRequested: "any",
+  ReplayFinished: "any",
+  ReplayCancelled: "any",
+  RunCancelled: "any",
+  WindowPlanned: "none",
+  WindowSettled: "its own",
+  Paused: "none",
+  Resumed: "none",
+  BreakerOpened: "none",
+  BreakerHalfOpened: "none",
+  BreakerClosed: "none",
+  ThrottledUntil: "none",
+  ConfigChanged: "none",
+  RetriesDue: "none",
+  Redriven: "none"
+}
+
 const LIVE = "SELECT id FROM runs WHERE deleted = 0"
 const ENABLED = "SELECT id FROM runs WHERE enabled = 1 AND deleted = 0"
 
@@ -106,6 +127,27 @@ export const makeStore = (sql: Sql): DeliveryStore => {
   const isCancelled = (id: Facts.RunId, seq: number) => {
     const run = runById(id)
     return run !== undefined && isCancelledIn(run, seq, () => has("pending", id, seq))
+  }
+  // Every step looks at them: read once, and again what a fact has changed.
+  let unfinished: Map<Facts.RunId, State.Run> | undefined
+  const runsToView = (withPending: ReadonlySet<Facts.RunId>): ReadonlyArray<State.Run> => {
+    unfinished ??= new Map(
+      sql
+        .exec("SELECT * FROM runs WHERE deleted = 0 AND finished_at IS NULL ORDER BY id")
+        .map(toRun)
+        .map((run) => [run.id, run])
+    )
+    const known = unfinished
+    // A replay that has finished has something pending when a dead letter of it was brought back.
+    const others = [...withPending].filter((id) => !known.has(id)).flatMap((id) => runById(id) ?? [])
+    const all = [...known.values()].map(raised)
+    const open = others.filter(({ deleted }) => !deleted)
+    return open.length === 0 ? all : [...all, ...open].sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+  const follow = (fact: Facts.Fact): void => {
+    if (CHANGES[fact._tag] === "any") unfinished = undefined
+    if (fact._tag !== "WindowSettled" || unfinished?.has(fact.run) !== true) return
+    unfinished.set(fact.run, sql.exec("SELECT * FROM runs WHERE id = ?", fact.run).map(toRun)[0]!)
   }
   const numberOrNull = (value: unknown) => (value === null || value === undefined ? null : Number(value))
 
@@ -156,7 +198,9 @@ export const makeStore = (sql: Sql): DeliveryStore => {
           }
           return after
         })
+        facts.forEach(follow)
       } catch (error) {
+        unfinished = undefined
         journal.reread()
         throw error
       }
@@ -171,8 +215,8 @@ export const makeStore = (sql: Sql): DeliveryStore => {
             .exec(`SELECT run, count(*) AS n FROM ${table} ${where} GROUP BY run`)
             .map((row) => [row["run"] as string, Number(row["n"])])
         )
-      const all = sql.exec("SELECT * FROM runs WHERE deleted = 0 ORDER BY id").map(toRun).map(raised)
       const pendingOf = countBy("pending")
+      const all = runsToView(new Set(pendingOf.keys()))
       // Only replays with a limit ask for it.
       const limited = all.filter(({ replay }) => replay?.maxEvents != null)
       const deadOf = new Map(limited.map(({ id }) => [id, countOf("dead", id)]))
