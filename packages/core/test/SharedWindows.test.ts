@@ -16,7 +16,7 @@ import { describe, expect } from "vitest"
 import { nodeSql } from "./NodeSql.ts"
 
 const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
-const routeOf = (n: number) => String(n).padStart(9, "0")
+const ownerOf = (n: number) => ({ sourceId: `src_${n}`, route: String(n).padStart(9, "0") })
 
 interface Given {
   /** Events of each log. */
@@ -24,16 +24,27 @@ interface Given {
   readonly answer?: (event: OutboundEvent) => Outcome
   readonly policy?: Partial<Policy.Policy>
   readonly size?: number
+  readonly batch?: { readonly maxEvents: number; readonly maxBytes: number }
+  /** Milliseconds that request number `n` (from 1) takes. */
+  readonly takes?: (n: number) => number
   /** Logs that cannot be read, by their number from 0. */
   readonly away?: ReadonlySet<number>
 }
-/** A destination that is connected to so many logs; a request takes 100 ms. */
-const given = ({ events, answer = () => delivered({}), policy, size = 1, away = new Set() }: Given) => {
+/** A destination that is connected to so many logs. */
+const given = ({
+  events,
+  answer = () => delivered({}),
+  policy,
+  size = 1,
+  batch = { maxEvents: 100, maxBytes: 1e6 },
+  takes = () => 100,
+  away = new Set()
+}: Given) => {
   const journal = DeliveryJournal.makeStore(nodeSql())
   const requests: Array<ReadonlyArray<string>> = []
   const stores = new Map<string, EventLog.EventLogStore>()
   for (const [n, count] of events.entries()) {
-    const owner = { sourceId: `src_${n}`, route: routeOf(n) }
+    const owner = ownerOf(n)
     const store = EventLogMemory.makeMemory(owner)
     const event = newEvent(meta, new Uint8Array(size))
     store.append(Array.from({ length: count }, () => ({ event, token: "", now: 0 })))
@@ -59,16 +70,16 @@ const given = ({ events, answer = () => delivered({}), policy, size = 1, away = 
     },
     connections: new Map(),
     driver: {
-      batch: { maxEvents: 100, maxBytes: 1e6 },
+      batch,
       check: Effect.succeed([]),
-      send: (batch) =>
+      send: (all) =>
         Effect.suspend(() => {
-          requests.push(batch.map(({ event, connectionId }) => `${connectionId.slice(-1)}/${event.seq}`))
-          return Effect.as(Effect.sleep(100), batch.map(answer))
+          requests.push(all.map(({ event, connectionId }) => `${connectionId.slice(-1)}/${event.seq}`))
+          return Effect.as(Effect.sleep(takes(requests.length)), all.map(answer))
         })
     }
   }
-  const pump = Pump.pass(Effect.succeed(settings)).pipe(
+  const pump = Pump.pass(Effect.succeed(settings), () => {}, { last: undefined }).pipe(
     Effect.provide(Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(stores)))
   )
   return {
@@ -167,6 +178,53 @@ describe("a window of several runs", () => {
       expect(Math.max(...requests.map(({ length }) => length))).toBeLessThanOrEqual(7)
       expect(requests.flat()).toHaveLength(20)
       expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
+    })
+  )
+  it.effect("shares what little is allowed among all of them", () =>
+    Effect.gen(function* () {
+      const limits = { requests: null, records: 9, bytes: null }
+      const { pass, requests } = given({ events: [200, 200, 200], policy: { limits } })
+      yield* pass
+      expect(requests[0]).toEqual(["0/1", "0/2", "0/3", "1/1", "1/2", "1/3", "2/1", "2/2", "2/3"])
+    })
+  )
+  it.effect("gives each its turn where one event a second is allowed", () =>
+    Effect.gen(function* () {
+      const limits = { requests: 1, records: null, bytes: null }
+      const { pass, requests } = given({
+        events: [9, 9, 9],
+        policy: { limits },
+        batch: { maxEvents: 1, maxBytes: 1e6 }
+      })
+      for (let n = 0; n < 4; n++) yield* pass
+      expect(requests.flat()).toEqual(["0/1", "1/1", "2/1", "0/2"])
+    })
+  )
+})
+
+describe("a replay with a limit", () => {
+  it.effect("takes no more events than it may, also of those that are held behind their key", () =>
+    Effect.gen(function* () {
+      let isDown = true
+      const { pass, journal } = given({
+        events: [50],
+        answer: () => (isDown ? failed("Unavailable", "down") : delivered({})),
+        policy: { ordering: "key" }
+      })
+      journal.commit([{ _tag: "ConnectionChanged", connection: "conn_000", enabled: false, deleted: false }], 0)
+      journal.commit([{ _tag: "ConnectionStarted", connection: "conn_001", ...ownerOf(0), after: 50 }], 0)
+      const replay = { id: "rpl_1", maxEvents: 5, ratePerSecond: 2, filterRules: [] }
+      journal.commit([{ _tag: "ReplayRequested", connection: "conn_001", replay, after: 0, through: 50 }], 0)
+      yield* pass
+      yield* TestClock.adjust("10 seconds")
+      yield* pass
+      expect(journal.summary().pending).toBeLessThanOrEqual(5)
+      isDown = false
+      for (let n = 0; n < 4; n++) {
+        yield* TestClock.adjust("1 hour")
+        yield* pass
+      }
+      expect(journal.replay("rpl_1")).toMatchObject({ status: "finished", delivered: 5, pending: 0 })
     })
   )
 })

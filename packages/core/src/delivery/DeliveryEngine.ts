@@ -96,6 +96,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   let loop = DeliveryLoop.initial
   let running: Promise<void> = Promise.resolve()
   let driven: Driven | undefined
+  const turn: Pump.Turn = { last: undefined }
   /** Runs whose log the last pass could not read, and why. */
   const unread = new Map<RunId, string>()
 
@@ -188,7 +189,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       await waitForLogs()
       unread.clear()
       const journal = DeliveryJournal.make(all.journal)
-      const pump = Pump.pass(current, (run, error) => unread.set(run, error.message))
+      const pump = Pump.pass(current, (run, error) => unread.set(run, error.message), turn)
       const next = await ports.execute(Effect.provideService(pump, DeliveryJournal.DeliveryJournal, journal))
       return {
         next,
