@@ -188,6 +188,25 @@ describe("a window of several runs", () => {
       expect(requests[0]).toEqual(["0/1", "0/2", "0/3", "1/1", "1/2", "1/3", "2/1", "2/2", "2/3"])
     })
   )
+  it.effect("counts a request that fails once for the breaker, also when its runs are written down one by one", () =>
+    Effect.gen(function* () {
+      const { pass, requests, journal } = given({
+        events: [4, 4],
+        answer: () => failed("Unavailable", "down"),
+        batch: { maxEvents: 3, maxBytes: 1e6 },
+        takes: (n) => (n === 1 ? 900 : 200),
+        policy: { breaker: { ...defaultSettings, threshold: 4 } }
+      })
+      yield* pass
+      // The second ends before the first, which what is the first run's in it waits for.
+      expect(requests.slice(0, 3)).toEqual([
+        ["0/1", "0/2", "0/3"],
+        ["0/4", "1/1", "1/2"],
+        ["1/3", "1/4"]
+      ])
+      expect(journal.control().breaker).toMatchObject({ state: "closed", failures: 3 })
+    })
+  )
   it.effect("gives each its turn where one event a second is allowed", () =>
     Effect.gen(function* () {
       const limits = { requests: 1, records: null, bytes: null }
