@@ -134,6 +134,16 @@ describe("a window of several runs", () => {
       expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
     })
   )
+  it.effect("goes without a run that the process left open and whose log cannot be read", () =>
+    Effect.gen(function* () {
+      const { pass, killedAfter, requests, journal, stores } = given({ events: [1, 1] })
+      yield* killedAfter(50)
+      stores.delete(ownerOf(0).route)
+      yield* pass
+      expect(requests).toEqual([["0/1", "1/1"], ["1/1"]])
+      expect(journal.control().windows.map(({ run }) => run)).toEqual(["conn_000"])
+    })
+  )
   it.effect("goes without a log that cannot be read, which is asked again soon", () =>
     Effect.gen(function* () {
       const { pass, requests, journal } = given({ events: [1, 1, 1], away: new Set([1]) })

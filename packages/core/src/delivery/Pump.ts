@@ -41,11 +41,12 @@ const rotated = (view: Plan.View, last: string | undefined): Plan.View => {
 
 /** What is left without the runs whose log could not be read. */
 const without = (view: Plan.View, away: ReadonlySet<Facts.RunId>): Plan.View => {
-  const isHere = ({ run }: State.Pending) => !away.has(run)
+  const isHere = ({ run }: { readonly run: Facts.RunId }) => !away.has(run)
   return away.size === 0
     ? view
     : {
         ...view,
+        control: { ...view.control, windows: view.control.windows.filter(isHere) },
         runs: view.runs.filter(({ id }) => !away.has(id)),
         due: view.due.filter(isHere),
         oldest: view.oldest.filter(isHere)
@@ -138,9 +139,9 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(
       case "Recover": {
         const { run } = step.window
         const isRead = yield* recover(settings, view, step.window).pipe(
-          Effect.catchTag("UnavailableError", (error) => Effect.as(unread(run, error), false))
+          Effect.catchTag("UnavailableError", (error) => Effect.as(unread(run, error), true))
         )
-        if (!isRead) return now + LOG_RETRY
+        if (!isRead) yield* unread(run, undefined)
         break
       }
       case "Send":
