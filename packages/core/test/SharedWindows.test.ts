@@ -152,6 +152,25 @@ describe("a window of several runs", () => {
       expect(journal.runs().map(({ cursor }) => cursor)).toEqual([1, 0, 1])
     })
   )
+  it.effect("retries what is due of one, however much is due of another whose log cannot be read", () =>
+    Effect.gen(function* () {
+      let isDown = true
+      const answer = () => (isDown ? failed("Unavailable", "down") : delivered({}))
+      const { pass, requests, journal, stores } = given({ events: [200, 1], answer })
+      const change = (enabled: boolean) =>
+        journal.commit([{ _tag: "ConnectionChanged", connection: "conn_001", enabled, deleted: false }], 0)
+      change(false)
+      yield* pass
+      change(true)
+      yield* pass
+      isDown = false
+      requests.length = 0
+      stores.delete(ownerOf(0).route)
+      yield* TestClock.adjust("1 minute")
+      yield* pass
+      expect(requests).toEqual([["1/1"]])
+    })
+  )
   it.effect("retries what is due of all of them together", () =>
     Effect.gen(function* () {
       let isDown = true

@@ -39,19 +39,15 @@ const rotated = (view: Plan.View, last: string | undefined): Plan.View => {
   return i <= 0 ? view : { ...view, runs: [...view.runs.slice(i), ...view.runs.slice(0, i)] }
 }
 
-/** What is left without the runs whose log could not be read. */
-const without = (view: Plan.View, away: ReadonlySet<Facts.RunId>): Plan.View => {
-  const isHere = ({ run }: { readonly run: Facts.RunId }) => !away.has(run)
-  return away.size === 0
+/** What is left without the runs whose log could not be read; their pending events are not in it. */
+const without = (view: Plan.View, away: ReadonlySet<Facts.RunId>): Plan.View =>
+  away.size === 0
     ? view
     : {
         ...view,
-        control: { ...view.control, windows: view.control.windows.filter(isHere) },
-        runs: view.runs.filter(({ id }) => !away.has(id)),
-        due: view.due.filter(isHere),
-        oldest: view.oldest.filter(isHere)
+        control: { ...view.control, windows: view.control.windows.filter(({ run }) => !away.has(run)) },
+        runs: view.runs.filter(({ id }) => !away.has(id))
       }
-}
 
 /** Settles a window whose outcomes nobody knows: its events are sent again. `false`: the log has less than was said. */
 const recover = Effect.fnUntraced(function* (settings: Settings, view: Plan.View, window: Facts.Window) {
@@ -122,7 +118,7 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(
     if (settings === undefined) return null
     const now = yield* Clock.currentTimeMillis
     if (now - startedAt >= PASS_BUDGET) return now
-    const view = without(rotated(yield* journal.view, turn.last), away)
+    const view = without(rotated(yield* journal.view(away), turn.last), away)
     const step = Plan.plan(view, now, settings.policy)
     if (step._tag === "Wait") {
       return away.size === 0 ? step.until : Math.min(step.until ?? Number.POSITIVE_INFINITY, now + LOG_RETRY)
