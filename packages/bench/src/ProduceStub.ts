@@ -1,5 +1,5 @@
 /**
- * A sink that answers a produce request as fast as it can: one receipt for each line. `GET /` tells what came: records,
+ * A sink that answers a produce request as fast as it can, or after `delayMs`: one receipt for each line. `GET /` tells what came: records,
  * requests, and when the first and the last of them did; `?arrivals` when each traced event came. `?reset` forgets it
  * afterwards, `?up=false` answers 503 from then on.
  */
@@ -32,7 +32,9 @@ const nothing = () => ({ records: 0, requests: 0, firstAt: 0, lastAt: 0 })
 let seen = nothing()
 let arrivals: Array<number> = []
 let up = true
-const { traced = false }: { readonly traced?: boolean } = JSON.parse(process.argv[2]!)
+const { traced = false, delayMs = 0 }: { readonly traced?: boolean; readonly delayMs?: number } = JSON.parse(
+  process.argv[2]!
+)
 
 const tell = (params: URLSearchParams): Seen => {
   const told = params.has("arrivals") ? { ...seen, arrivals } : seen
@@ -77,8 +79,12 @@ const server = createServer((request, response) => {
     const count = take(Buffer.concat(chunks))
     const body = receipts.get(count) ?? RECEIPT.repeat(count)
     receipts.set(count, body)
-    response.writeHead(200, { "Content-Type": "application/json", "Content-Length": body.length })
-    response.end(body)
+    const answer = () => {
+      response.writeHead(200, { "Content-Type": "application/json", "Content-Length": body.length })
+      response.end(body)
+    }
+    if (delayMs === 0) answer()
+    else setTimeout(answer, delayMs)
   })
 })
 server.keepAliveTimeout = 60_000

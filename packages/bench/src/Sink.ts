@@ -19,7 +19,9 @@ const QUIET_MS = 500
 /** A retry after an outage may take its time; longer is a fault. */
 const STILL_MAX_MS = 20_000
 
-export const startSink = async (options: { readonly traced?: boolean } = {}): Promise<Sink> => {
+export const startSink = async (
+  options: { readonly traced?: boolean; readonly delayMs?: number } = {}
+): Promise<Sink> => {
   const stub = await start<{ readonly port: number }>("ProduceStub.ts", options)
   const { port } = stub.first
   const read: Sink["read"] = async (query = "") =>

@@ -7,6 +7,7 @@ import * as EndToEnd from "./cases/EndToEnd.ts"
 import * as FanOut from "./cases/FanOut.ts"
 import * as Ingest from "./cases/Ingest.ts"
 import * as KafkaEncode from "./cases/KafkaEncode.ts"
+import * as ManySources from "./cases/ManySources.ts"
 import { profile } from "./Profile.ts"
 import { print, RESULTS, type Result, save } from "./Result.ts"
 
@@ -16,6 +17,7 @@ const CASES: Readonly<Record<string, () => Promise<Result>>> = {
   "deliver-kafka": DeliverKafka.run,
   "end-to-end": EndToEnd.run,
   "fan-out": FanOut.run,
+  "many-sources": ManySources.run,
   backlog: Backlog.run,
   "cold-start": ColdStart.run,
   cost: Cost.run

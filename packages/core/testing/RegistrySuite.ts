@@ -253,6 +253,29 @@ export const cases: Readonly<Record<string, (store: RegistryStore) => void>> = {
     equal([after[0].destinations, after[1].connections.map(({ deleted }) => deleted)], [[], [true]])
     ok(after[0].version > before[0].version && after[1].version > before[1].version)
   },
+  "tells a destination once what was deleted, however much that has been, and keeps the version": (store) => {
+    store.create(source(1))
+    store.create(destination(1))
+    for (const n of [1, 2, 3]) store.create(connection(n, 1, 1))
+    drain(store)
+    const config = () => store.destinationConfig(destination(1).id)
+    const told = () => config().connections.map(({ connection: { id }, deleted }) => [Number(id.slice(-4)), deleted])
+    store.remove("connection", connection(1, 1, 1).id, 2)
+    const [first] = store.outbox().filter(({ target }) => target === destination(1).id)
+    store.remove("connection", connection(2, 1, 1).id, 2)
+    const { version } = config()
+    // The first deletion was told, the second one came meanwhile.
+    store.acknowledged(first!)
+    const gone = [
+      [2, true],
+      [3, false]
+    ]
+    equal(told(), gone)
+    equal(store.outbox().length, 2)
+    drain(store)
+    equal([told(), config().version], [[[3, false]], version])
+    equal(ids(store.connectionsOf(destination(1).id)), [1, 2, 3])
+  },
   "a source takes its connections with it, whose history can still be asked for": (store) => {
     store.create(source(1))
     store.create(destination(1))

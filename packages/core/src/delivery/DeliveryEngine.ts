@@ -15,7 +15,7 @@ import type { SourceId } from "../Ids.ts"
 import { within } from "../internal/deadline.ts"
 import * as DeliveryJournal from "../journal/DeliveryJournal.ts"
 import { partsOf } from "../journal/internal/deliveryTelling.ts"
-import { line } from "../LogLine.ts"
+import { line, shown } from "../LogLine.ts"
 import type { EventLog } from "../log/EventLog.ts"
 import { isClaimed } from "../Sql.ts"
 import { SecretVault } from "../secret/SecretVault.ts"
@@ -103,13 +103,23 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   // -------------------------------------------------------------------------------------------------------------------
   // How far the logs are
 
-  const sources = (): ReadonlyArray<SourceId> => [
-    ...new Set(
-      (stores?.journal.runs() ?? [])
-        .filter(({ replay, deleted }) => replay === null && !deleted)
-        .map(({ sourceId }) => sourceId)
-    )
-  ]
+  // Every pass asks for them, and only another config has others.
+  let connected: ReadonlyArray<SourceId> | undefined
+  const sources = (): ReadonlyArray<SourceId> => {
+    const live = connected === undefined ? (stores?.journal.runs() ?? []) : []
+    connected ??= [
+      ...new Set(live.filter(({ replay, deleted }) => replay === null && !deleted).map(({ sourceId }) => sourceId))
+    ]
+    return connected
+  }
+  /** A log never goes back by itself. What it gives out again below a cursor would not be delivered. */
+  const tellIfBehind = (source: SourceId, head: number): void => {
+    const live = stores?.journal.runs().filter(({ replay, deleted }) => replay === null && !deleted) ?? []
+    const readTo = Math.max(0, ...live.filter(({ sourceId }) => sourceId === source).map(({ cursor }) => cursor))
+    if (readTo <= head) return
+    const fields = { destination: id(), source: shown(source), head, read_to: readTo }
+    ports.log(line("error", "a log has less than was read of it: it was restored to an earlier time", fields))
+  }
   /** A pass waits for the logs before the pump begins. */
   let isWaitingForLogs = false
   const heads = Heads.make({
@@ -118,6 +128,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     sources,
     head: peers.head,
     said: (source, head) => {
+      tellIfBehind(source, head)
       stores?.journal.raiseHead(source, head)
       // The pass that goes on may not see it any more.
       if (!isWaitingForLogs && stores !== undefined) start(stores)
@@ -283,6 +294,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
         all.journal.commit(facts, now)
       })
       all.config = kept
+      connected = undefined
       heads.forget()
       request(all)
     },

@@ -201,6 +201,7 @@ export interface RegistryStore {
   readonly outbox: () => ReadonlyArray<Outbox>
   readonly acknowledged: (sent: Outbox) => void
   readonly logConfig: (source: Ids.SourceId) => LogConfig
+  /** With the connections that were deleted since it was last told. */
   readonly destinationConfig: (destination: Ids.DestinationId) => DestinationConfig
 }
 
@@ -234,7 +235,13 @@ const MIGRATIONS = [
     `INSERT INTO replay_commands
      SELECT id, destination_id, json_extract(entity, '$.version') FROM entities WHERE kind = 'replay'`
   ],
-  ["entities", "changes", "api_keys"].map((table) => `ALTER TABLE ${table} ADD COLUMN v INTEGER NOT NULL DEFAULT 1`)
+  ["entities", "changes", "api_keys"].map((table) => `ALTER TABLE ${table} ADD COLUMN v INTEGER NOT NULL DEFAULT 1`),
+  // Up to which version sources and destinations know what concerns them.
+  [
+    `CREATE TABLE told (target TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID`,
+    `CREATE INDEX entities_by_source ON entities (source_id) WHERE source_id IS NOT NULL`,
+    `CREATE INDEX entities_by_destination ON entities (destination_id) WHERE destination_id IS NOT NULL`
+  ]
 ]
 
 const entityForm: Form<Entity> = {
@@ -264,7 +271,22 @@ export const makeStore = (sql: Sql): RegistryStore => {
     return found["deleted"] === 1 && !withDeleted ? undefined : toEntity(found)
   }
   const connectionRows = (end: Ids.SourceId | Ids.DestinationId) =>
-    sql.exec("SELECT * FROM entities WHERE kind = 'connection' AND ? IN (source_id, destination_id) ORDER BY n", end)
+    sql.exec(
+      "SELECT * FROM entities WHERE kind = 'connection' AND (source_id = ?1 OR destination_id = ?1) ORDER BY n",
+      end
+    )
+  /** The newest version of an entity and its connections. Deleted ones count: a version never goes back. */
+  const newestOf = ({ id, version }: Entity): number =>
+    Math.max(
+      version,
+      Number(
+        sql.exec(
+          `SELECT coalesce(max(json_extract(entity, '$.version')), 0) AS version FROM entities
+           WHERE kind = 'connection' AND (source_id = ?1 OR destination_id = ?1)`,
+          id
+        )[0]!["version"]
+      )
+    )
 
   const targets = (entity: Entity): ReadonlyArray<string> => {
     switch (entity.kind) {
@@ -497,26 +519,42 @@ export const makeStore = (sql: Sql): RegistryStore => {
           replay: one["replay"] as string | null
         })),
     acknowledged: ({ target, version, replay }) => {
-      if (replay === null) sql.exec("DELETE FROM outbox WHERE target = ? AND version = ?", target, version)
-      else sql.exec("DELETE FROM replay_commands WHERE replay = ? AND version = ?", replay, version)
+      if (replay === null) {
+        sql.exec("DELETE FROM outbox WHERE target = ? AND version = ?", target, version)
+        sql.exec(
+          `INSERT INTO told VALUES (?, ?)
+           ON CONFLICT (target) DO UPDATE SET version = max(version, excluded.version)`,
+          target,
+          version
+        )
+      } else sql.exec("DELETE FROM replay_commands WHERE replay = ? AND version = ?", replay, version)
     },
     logConfig: (source) => {
       const found = row(source)!
       const entity = toEntity(found) as Source
-      const connections = connectionRows(source)
-      const ends = connections.filter((one) => one["deleted"] === 0)
+      const ends = sql.exec(
+        `SELECT destination_id AS id, min(n) AS n FROM entities
+         WHERE source_id = ? AND kind = 'connection' AND deleted = 0 GROUP BY destination_id ORDER BY n`,
+        source
+      )
       return {
-        // Deleted connections count: a version never goes back.
-        version: Math.max(entity.version, ...connections.map((one) => toEntity(one).version)),
+        version: newestOf(entity),
         source: entity,
         deleted: found["deleted"] === 1,
-        destinations: [...new Set(ends.map((one) => one["destination_id"] as string))]
+        destinations: ends.map(({ id }) => id as string)
       }
     },
     destinationConfig: (destination) => {
       const found = row(destination)!
       const entity = toEntity(found) as Destination
-      const connections = connectionRows(destination).map((one) => {
+      // What was deleted is told once.
+      const rows = sql.exec(
+        `SELECT * FROM entities WHERE destination_id = ?1 AND kind = 'connection' AND (deleted = 0
+           OR json_extract(entity, '$.version') > coalesce((SELECT version FROM told WHERE target = ?1), 0))
+         ORDER BY n`,
+        destination
+      )
+      const connections = rows.map((one) => {
         const connection = toEntity(one) as Connection
         const deleted = one["deleted"] === 1
         return {
@@ -527,8 +565,7 @@ export const makeStore = (sql: Sql): RegistryStore => {
         }
       })
       return {
-        // Deleted connections count: a version never goes back.
-        version: Math.max(entity.version, ...connections.map(({ connection }) => connection.version)),
+        version: newestOf(entity),
         destination: entity,
         deleted: found["deleted"] === 1,
         connections

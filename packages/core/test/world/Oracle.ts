@@ -144,9 +144,12 @@ export const makeOracle = () => {
         return some.length > 1 + doubtful.length ? [`${name} arrived ${some.length} times on ${id}`] : []
       })
     })
+  /** What was sent before the source went on may arrive afterwards. */
   const takenWhileClosed = () =>
     [...accepted.values()].flatMap((one) =>
-      isStopped(intakeScope(one.source), one.began) ? [`${nameOf(one)} was accepted, and its source takes nothing`] : []
+      listed(stops, intakeScope(one.source)).some(({ from, until }) => from < one.began && one.answered < until)
+        ? [`${nameOf(one)} was accepted, and its source takes nothing`]
+        : []
     )
 
   return {
