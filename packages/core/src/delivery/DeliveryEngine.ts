@@ -112,13 +112,21 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     ]
     return connected
   }
-  /** A log never goes back by itself. What it gives out again below a cursor would not be delivered. */
-  const tellIfBehind = (source: SourceId, head: number): void => {
+  /** How far a log has been read. */
+  const readToOf = (source: SourceId): number => {
     const live = stores?.journal.runs().filter(({ replay, deleted }) => replay === null && !deleted) ?? []
-    const readTo = Math.max(0, ...live.filter(({ sourceId }) => sourceId === source).map(({ cursor }) => cursor))
-    if (readTo <= head) return
-    const fields = { destination: id(), source: shown(source), head, read_to: readTo }
-    ports.log(line("error", "a log has less than was read of it: it was restored to an earlier time", fields))
+    return Math.max(0, ...live.filter(({ sourceId }) => sourceId === source).map(({ cursor }) => cursor))
+  }
+  /** A log never goes back by itself. What it gives out again below a cursor would not be delivered. */
+  const headOf = async (source: SourceId): Promise<number> => {
+    // More may be read while the answer is on its way.
+    const readTo = readToOf(source)
+    const head = await peers.head(source)
+    if (readTo > head) {
+      const fields = { destination: id(), source: shown(source), head, read_to: readTo }
+      ports.log(line("error", "a log has less than was read of it: it was restored to an earlier time", fields))
+    }
+    return head
   }
   /** A pass waits for the logs before the pump begins. */
   let isWaitingForLogs = false
@@ -126,9 +134,8 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     ports,
     destination: id,
     sources,
-    head: peers.head,
+    head: headOf,
     said: (source, head) => {
-      tellIfBehind(source, head)
       stores?.journal.raiseHead(source, head)
       // The pass that goes on may not see it any more.
       if (!isWaitingForLogs && stores !== undefined) start(stores)
