@@ -10,7 +10,7 @@ import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
 import * as EventLog from "@hookstream/core/log/EventLog"
 import { delivered, failed, type OutboundEvent, type Outcome } from "@hookstream/core/sink/Sink"
 import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
-import { Effect, Fiber, Layer } from "effect"
+import { Clock, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
 import { nodeSql } from "./NodeSql.ts"
@@ -183,6 +183,22 @@ describe("a window of several runs", () => {
       // What failed with others is sent alone.
       expect(requests.slice(1).flat().toSorted()).toEqual(["0/1", "1/1", "1/2"])
       expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
+    })
+  )
+  it.effect("retries what is due of one, though the log of another is nobody's any more", () =>
+    Effect.gen(function* () {
+      let isDown = true
+      const answer = () => (isDown ? failed("Unavailable", "down") : delivered({}))
+      const { pass, requests, journal, stores } = given({ events: [1, 1], answer })
+      yield* pass
+      isDown = false
+      requests.length = 0
+      const { route } = ownerOf(0)
+      stores.set(route, { ...stores.get(route)!, get: () => ({ events: [], through: 0 }) })
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* pass).toBe((yield* Clock.currentTimeMillis) - 20_000 + 1100)
+      expect(requests).toEqual([["1/1"]])
+      expect(journal.summary()).toMatchObject({ pending: 1, dead: 0 })
     })
   )
   it.effect("has a reason for each event that failed, and delivers the others", () =>

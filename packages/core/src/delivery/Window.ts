@@ -167,6 +167,8 @@ export const load = Effect.fnUntraced(function* (settings: Settings, run: State.
   const { events, through } = yield* inTime(log.get(run.route, all, maxBytes))
   const pending = wanted.pending.filter(({ seq }) => seq <= through)
   const seqs = pending.map(({ seq }) => seq)
+  // The log is nobody's, so it looked for none of them.
+  if (seqs.length === 0) return undefined
   const window = { run: run.id, lo: seqs[0]!, hi: through, seqs }
   return { window, items: pendingItems(run, pending, yield* settings.open(run, events)) } satisfies Loaded
 })
