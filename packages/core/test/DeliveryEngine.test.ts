@@ -236,6 +236,12 @@ describe("the logs", () => {
     await object.pass(10_000)
     expect(object.lines).toEqual([])
   })
+  it("are compared with what was read of them by one query for all", async () => {
+    const { engine, object, queries } = setUp()
+    await engine.configure(configOf(1, wires(100)))
+    await object.pass(0)
+    expect(queries.filter((query) => query.startsWith("SELECT * FROM runs ORDER BY id")).length).toBeLessThan(10)
+  })
   it("are asked sixteen at once", async () => {
     let [now, most] = [0, 0]
     const { engine, object } = setUp(async () => {

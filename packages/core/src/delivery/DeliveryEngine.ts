@@ -112,21 +112,19 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     ]
     return connected
   }
-  /** How far a log has been read. */
-  const readToOf = (source: SourceId): number => {
-    const live = stores?.journal.runs().filter(({ replay, deleted }) => replay === null && !deleted) ?? []
-    return Math.max(0, ...live.filter(({ sourceId }) => sourceId === source).map(({ cursor }) => cursor))
+  /** How far each log has been read. */
+  const readTo = (): ReadonlyMap<SourceId, number> => {
+    const cursors = new Map<SourceId, number>()
+    for (const { replay, deleted, sourceId, cursor } of stores?.journal.runs() ?? []) {
+      if (replay === null && !deleted) cursors.set(sourceId, Math.max(cursor, cursors.get(sourceId) ?? 0))
+    }
+    return cursors
   }
   /** A log never goes back by itself. What it gives out again below a cursor would not be delivered. */
-  const headOf = async (source: SourceId): Promise<number> => {
-    // More may be read while the answer is on its way.
-    const readTo = readToOf(source)
-    const head = await peers.head(source)
-    if (readTo > head) {
-      const fields = { destination: id(), source: shown(source), head, read_to: readTo }
-      ports.log(line("error", "a log has less than was read of it: it was restored to an earlier time", fields))
-    }
-    return head
+  const tellIfBehind = (source: SourceId, head: number, read: number): void => {
+    if (read <= head) return
+    const fields = { destination: id(), source: shown(source), head, read_to: read }
+    ports.log(line("error", "a log has less than was read of it: it was restored to an earlier time", fields))
   }
   /** A pass waits for the logs before the pump begins. */
   let isWaitingForLogs = false
@@ -134,8 +132,10 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     ports,
     destination: id,
     sources,
-    head: headOf,
-    said: (source, head) => {
+    head: peers.head,
+    readTo,
+    said: (source, head, read) => {
+      tellIfBehind(source, head, read)
       stores?.journal.raiseHead(source, head)
       // The pass that goes on may not see it any more.
       if (!isWaitingForLogs && stores !== undefined) start(stores)
