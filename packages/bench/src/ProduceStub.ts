@@ -1,7 +1,7 @@
 /**
- * A sink that answers a produce request as fast as it can, or after `delayMs`: one receipt for each line. `GET /` tells what came: records,
- * requests, and when the first and the last of them did; `?arrivals` when each traced event came. `?reset` forgets it
- * afterwards, `?up=false` answers 503 from then on.
+ * A sink that answers a produce request as fast as it can, or after `delayMs`: one receipt for each line. `GET /`
+ * tells what came: records, requests, and when the first and the last of them did; `?arrivals` when each traced event
+ * came. `?reset` forgets it afterwards, `?up=false` answers 503 from then on.
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"

@@ -223,6 +223,25 @@ describe("the logs", () => {
       }
     ])
   })
+  it("are not told of when more was read while the answer was on its way", async () => {
+    const { engine, object } = setUp(async () => {
+      await object.ports().timer.sleep(1000)
+      return 5
+    })
+    const configured = engine.configure(configOf(1, wires(1)))
+    await object.pass(10_000)
+    await configured
+    await engine.configure(configOf(2, wires(1)))
+    object.sql.exec("UPDATE runs SET cursor = 6")
+    await object.pass(10_000)
+    expect(object.lines).toEqual([])
+  })
+  it("are compared with what was read of them by one query for all", async () => {
+    const { engine, object, queries } = setUp()
+    await engine.configure(configOf(1, wires(100)))
+    await object.pass(0)
+    expect(queries.filter((query) => query.startsWith("SELECT * FROM runs ORDER BY id")).length).toBeLessThan(10)
+  })
   it("are asked sixteen at once", async () => {
     let [now, most] = [0, 0]
     const { engine, object } = setUp(async () => {

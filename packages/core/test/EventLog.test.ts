@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Event, newEvent } from "@hookstream/core/event/Event"
 import { CHUNK_BYTES, type EventLogStore, makeStore } from "@hookstream/core/log/EventLog"
-import type { Sql } from "@hookstream/core/Sql"
+import type { Sql, SqlValue } from "@hookstream/core/Sql"
 import { makeMemory } from "@hookstream/core/testing/EventLogMemory"
 import { append, cases, log } from "@hookstream/core/testing/EventLogSuite"
 import { afterAll, describe, expect, it } from "vitest"
@@ -98,6 +98,32 @@ describe("the event log on SQLite", () => {
       true,
       7
     ])
+  })
+  it("knows a token among the newest events in whichever segment they are", () => {
+    const store = makeStore(nodeSql(), log, () => 1)
+    for (let n = 1; n <= 5; n++) append(store, "x", { token: `t${n}` })
+    for (let n = 1; n <= 5; n++) expect(append(store, "x", { token: `t${n}`, repeated: true }).seq).toBe(n)
+    expect(store.head()).toBe(5)
+  })
+  it("looks for a token, and for an event that is not there, in no more rows than it must", () => {
+    const sql = nodeSql()
+    const queries: Array<readonly [string, ReadonlyArray<SqlValue>]> = []
+    const noted: Sql["exec"] = (query, ...params) => {
+      queries.push([query, params])
+      return sql.exec(query, ...params)
+    }
+    const store = makeStore({ ...sql, exec: noted }, log)
+    for (let n = 0; n < 9; n++) append(store, "x")
+    queries.length = 0
+    append(store, "x", { token: "other", repeated: true })
+    store.get([99], 1e9)
+    store.ids([99])
+    const plans = queries
+      .filter(([query]) => query.startsWith("SELECT"))
+      .flatMap(([query, params]) => sql.exec(`EXPLAIN QUERY PLAN ${query}`, ...params))
+      .map(({ detail }) => String(detail))
+    expect(plans.filter((plan) => plan.startsWith("SCAN"))).toEqual([])
+    expect(queries.filter(([query]) => query.includes("first <= ? AND last"))).toEqual([])
   })
   it("writes a group as one row, and an event that comes alone by one statement", () => {
     const statements: Array<string> = []

@@ -10,13 +10,13 @@ import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
 import * as EventLog from "@hookstream/core/log/EventLog"
 import { delivered, failed, type OutboundEvent, type Outcome } from "@hookstream/core/sink/Sink"
 import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
-import { Effect, Fiber, Layer } from "effect"
+import { Clock, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
 import { nodeSql } from "./NodeSql.ts"
 
 const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
-const routeOf = (n: number) => String(n).padStart(9, "0")
+const ownerOf = (n: number) => ({ sourceId: `src_${n}`, route: String(n).padStart(9, "0") })
 
 interface Given {
   /** Events of each log. */
@@ -24,16 +24,27 @@ interface Given {
   readonly answer?: (event: OutboundEvent) => Outcome
   readonly policy?: Partial<Policy.Policy>
   readonly size?: number
+  readonly batch?: { readonly maxEvents: number; readonly maxBytes: number }
+  /** Milliseconds that request number `n` (from 1) takes. */
+  readonly takes?: (n: number) => number
   /** Logs that cannot be read, by their number from 0. */
   readonly away?: ReadonlySet<number>
 }
-/** A destination that is connected to so many logs; a request takes 100 ms. */
-const given = ({ events, answer = () => delivered({}), policy, size = 1, away = new Set() }: Given) => {
+/** A destination that is connected to so many logs. */
+const given = ({
+  events,
+  answer = () => delivered({}),
+  policy,
+  size = 1,
+  batch = { maxEvents: 100, maxBytes: 1e6 },
+  takes = () => 100,
+  away = new Set()
+}: Given) => {
   const journal = DeliveryJournal.makeStore(nodeSql())
   const requests: Array<ReadonlyArray<string>> = []
   const stores = new Map<string, EventLog.EventLogStore>()
   for (const [n, count] of events.entries()) {
-    const owner = { sourceId: `src_${n}`, route: routeOf(n) }
+    const owner = ownerOf(n)
     const store = EventLogMemory.makeMemory(owner)
     const event = newEvent(meta, new Uint8Array(size))
     store.append(Array.from({ length: count }, () => ({ event, token: "", now: 0 })))
@@ -59,16 +70,16 @@ const given = ({ events, answer = () => delivered({}), policy, size = 1, away = 
     },
     connections: new Map(),
     driver: {
-      batch: { maxEvents: 100, maxBytes: 1e6 },
+      batch,
       check: Effect.succeed([]),
-      send: (batch) =>
+      send: (all) =>
         Effect.suspend(() => {
-          requests.push(batch.map(({ event, connectionId }) => `${connectionId.slice(-1)}/${event.seq}`))
-          return Effect.as(Effect.sleep(100), batch.map(answer))
+          requests.push(all.map(({ event, connectionId }) => `${connectionId.slice(-1)}/${event.seq}`))
+          return Effect.as(Effect.sleep(takes(requests.length)), all.map(answer))
         })
     }
   }
-  const pump = Pump.pass(Effect.succeed(settings)).pipe(
+  const pump = Pump.pass(Effect.succeed(settings), () => {}, { last: undefined }).pipe(
     Effect.provide(Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(stores)))
   )
   return {
@@ -123,12 +134,41 @@ describe("a window of several runs", () => {
       expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
     })
   )
+  it.effect("goes without a run that the process left open and whose log cannot be read", () =>
+    Effect.gen(function* () {
+      const { pass, killedAfter, requests, journal, stores } = given({ events: [1, 1] })
+      yield* killedAfter(50)
+      stores.delete(ownerOf(0).route)
+      yield* pass
+      expect(requests).toEqual([["0/1", "1/1"], ["1/1"]])
+      expect(journal.control().windows.map(({ run }) => run)).toEqual(["conn_000"])
+    })
+  )
   it.effect("goes without a log that cannot be read, which is asked again soon", () =>
     Effect.gen(function* () {
       const { pass, requests, journal } = given({ events: [1, 1, 1], away: new Set([1]) })
       expect(yield* pass).toBe(1100)
       expect(requests).toEqual([["0/1", "2/1"]])
       expect(journal.runs().map(({ cursor }) => cursor)).toEqual([1, 0, 1])
+    })
+  )
+  it.effect("retries what is due of one, however much is due of another whose log cannot be read", () =>
+    Effect.gen(function* () {
+      let isDown = true
+      const answer = () => (isDown ? failed("Unavailable", "down") : delivered({}))
+      const { pass, requests, journal, stores } = given({ events: [200, 1], answer })
+      const change = (enabled: boolean) =>
+        journal.commit([{ _tag: "ConnectionChanged", connection: "conn_001", enabled, deleted: false }], 0)
+      change(false)
+      yield* pass
+      change(true)
+      yield* pass
+      isDown = false
+      requests.length = 0
+      stores.delete(ownerOf(0).route)
+      yield* TestClock.adjust("1 minute")
+      yield* pass
+      expect(requests).toEqual([["1/1"]])
     })
   )
   it.effect("retries what is due of all of them together", () =>
@@ -143,6 +183,22 @@ describe("a window of several runs", () => {
       // What failed with others is sent alone.
       expect(requests.slice(1).flat().toSorted()).toEqual(["0/1", "1/1", "1/2"])
       expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
+    })
+  )
+  it.effect("retries what is due of one, though the log of another is nobody's any more", () =>
+    Effect.gen(function* () {
+      let isDown = true
+      const answer = () => (isDown ? failed("Unavailable", "down") : delivered({}))
+      const { pass, requests, journal, stores } = given({ events: [1, 1], answer })
+      yield* pass
+      isDown = false
+      requests.length = 0
+      const { route } = ownerOf(0)
+      stores.set(route, { ...stores.get(route)!, get: () => ({ events: [], through: 0 }) })
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* pass).toBe((yield* Clock.currentTimeMillis) - 20_000 + 1100)
+      expect(requests).toEqual([["1/1"]])
+      expect(journal.summary()).toMatchObject({ pending: 1, dead: 0 })
     })
   )
   it.effect("has a reason for each event that failed, and delivers the others", () =>
@@ -167,6 +223,72 @@ describe("a window of several runs", () => {
       expect(Math.max(...requests.map(({ length }) => length))).toBeLessThanOrEqual(7)
       expect(requests.flat()).toHaveLength(20)
       expect(journal.summary()).toMatchObject({ pending: 0, dead: 0 })
+    })
+  )
+  it.effect("shares what little is allowed among all of them", () =>
+    Effect.gen(function* () {
+      const limits = { requests: null, records: 9, bytes: null }
+      const { pass, requests } = given({ events: [200, 200, 200], policy: { limits } })
+      yield* pass
+      expect(requests[0]).toEqual(["0/1", "0/2", "0/3", "1/1", "1/2", "1/3", "2/1", "2/2", "2/3"])
+    })
+  )
+  it.effect("counts a request that fails once for the breaker, also when its runs are written down one by one", () =>
+    Effect.gen(function* () {
+      const { pass, requests, journal } = given({
+        events: [4, 4],
+        answer: () => failed("Unavailable", "down"),
+        batch: { maxEvents: 3, maxBytes: 1e6 },
+        takes: (n) => (n === 1 ? 900 : 200),
+        policy: { breaker: { ...defaultSettings, threshold: 4 } }
+      })
+      yield* pass
+      // The second ends before the first, which what is the first run's in it waits for.
+      expect(requests.slice(0, 3)).toEqual([
+        ["0/1", "0/2", "0/3"],
+        ["0/4", "1/1", "1/2"],
+        ["1/3", "1/4"]
+      ])
+      expect(journal.control().breaker).toMatchObject({ state: "closed", failures: 3 })
+    })
+  )
+  it.effect("gives each its turn where one event a second is allowed", () =>
+    Effect.gen(function* () {
+      const limits = { requests: 1, records: null, bytes: null }
+      const { pass, requests } = given({
+        events: [9, 9, 9],
+        policy: { limits },
+        batch: { maxEvents: 1, maxBytes: 1e6 }
+      })
+      for (let n = 0; n < 4; n++) yield* pass
+      expect(requests.flat()).toEqual(["0/1", "1/1", "2/1", "0/2"])
+    })
+  )
+})
+
+describe("a replay with a limit", () => {
+  it.effect("takes no more events than it may, also of those that are held behind their key", () =>
+    Effect.gen(function* () {
+      let isDown = true
+      const { pass, journal } = given({
+        events: [50],
+        answer: () => (isDown ? failed("Unavailable", "down") : delivered({})),
+        policy: { ordering: "key" }
+      })
+      journal.commit([{ _tag: "ConnectionChanged", connection: "conn_000", enabled: false, deleted: false }], 0)
+      journal.commit([{ _tag: "ConnectionStarted", connection: "conn_001", ...ownerOf(0), after: 50 }], 0)
+      const replay = { id: "rpl_1", maxEvents: 5, ratePerSecond: 2, filterRules: [] }
+      journal.commit([{ _tag: "ReplayRequested", connection: "conn_001", replay, after: 0, through: 50 }], 0)
+      yield* pass
+      yield* TestClock.adjust("10 seconds")
+      yield* pass
+      expect(journal.summary().pending).toBeLessThanOrEqual(5)
+      isDown = false
+      for (let n = 0; n < 4; n++) {
+        yield* TestClock.adjust("1 hour")
+        yield* pass
+      }
+      expect(journal.replay("rpl_1")).toMatchObject({ status: "finished", delivered: 5, pending: 0 })
     })
   )
 })

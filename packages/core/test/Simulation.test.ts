@@ -272,7 +272,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   const journal = (): DeliveryJournal.DeliveryJournal["Service"] => DeliveryJournal.make(store)
   const crashing: DeliveryJournal.DeliveryJournal["Service"] = {
     control: Effect.suspend(() => journal().control),
-    view: Effect.suspend(() => journal().view),
+    view: (away) => Effect.suspend(() => journal().view(away)),
     pendingAmong: (run, seqs) => Effect.suspend(() => journal().pendingAmong(run, seqs)),
     blockedKeys: (run, keys) => Effect.suspend(() => journal().blockedKeys(run, keys)),
     commit: (facts) =>

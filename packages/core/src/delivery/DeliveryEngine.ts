@@ -96,6 +96,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   let loop = DeliveryLoop.initial
   let running: Promise<void> = Promise.resolve()
   let driven: Driven | undefined
+  const turn: Pump.Turn = { last: undefined }
   /** Runs whose log the last pass could not read, and why. */
   const unread = new Map<RunId, string>()
 
@@ -111,12 +112,18 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     ]
     return connected
   }
+  /** How far each log has been read. */
+  const readTo = (): ReadonlyMap<SourceId, number> => {
+    const cursors = new Map<SourceId, number>()
+    for (const { replay, deleted, sourceId, cursor } of stores?.journal.runs() ?? []) {
+      if (replay === null && !deleted) cursors.set(sourceId, Math.max(cursor, cursors.get(sourceId) ?? 0))
+    }
+    return cursors
+  }
   /** A log never goes back by itself. What it gives out again below a cursor would not be delivered. */
-  const tellIfBehind = (source: SourceId, head: number): void => {
-    const live = stores?.journal.runs().filter(({ replay, deleted }) => replay === null && !deleted) ?? []
-    const readTo = Math.max(0, ...live.filter(({ sourceId }) => sourceId === source).map(({ cursor }) => cursor))
-    if (readTo <= head) return
-    const fields = { destination: id(), source: shown(source), head, read_to: readTo }
+  const tellIfBehind = (source: SourceId, head: number, read: number): void => {
+    if (read <= head) return
+    const fields = { destination: id(), source: shown(source), head, read_to: read }
     ports.log(line("error", "a log has less than was read of it: it was restored to an earlier time", fields))
   }
   /** A pass waits for the logs before the pump begins. */
@@ -126,8 +133,9 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     destination: id,
     sources,
     head: peers.head,
-    said: (source, head) => {
-      tellIfBehind(source, head)
+    readTo,
+    said: (source, head, read) => {
+      tellIfBehind(source, head, read)
       stores?.journal.raiseHead(source, head)
       // The pass that goes on may not see it any more.
       if (!isWaitingForLogs && stores !== undefined) start(stores)
@@ -199,7 +207,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       await waitForLogs()
       unread.clear()
       const journal = DeliveryJournal.make(all.journal)
-      const pump = Pump.pass(current, (run, error) => unread.set(run, error.message))
+      const pump = Pump.pass(current, (run, error) => unread.set(run, error.message), turn)
       const next = await ports.execute(Effect.provideService(pump, DeliveryJournal.DeliveryJournal, journal))
       return {
         next,

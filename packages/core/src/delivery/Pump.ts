@@ -2,7 +2,8 @@
  * The pump of a destination: plan → read → filter → send → settle, again and again, until nothing is due.
  *
  * A pass of it starts no send after {@link PASS_BUDGET}, but waits for those in flight. It keeps nothing in memory
- * between two windows: what to do next is asked of the journal each time, so it may end anywhere and another goes on.
+ * between two windows but whose turn it is: what to do next is asked of the journal each time, so it may end anywhere
+ * and another goes on.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -24,24 +25,29 @@ export const PASS_BUDGET = 30_000
 /** Milliseconds until a log that could not be read is asked again. */
 const LOG_RETRY = 1000
 
+/**
+ * The last run that had a part of a window. Who keeps it from pass to pass lets each run have its turn, also where so
+ * little is allowed that a pass is one request.
+ */
+export interface Turn {
+  last: Facts.RunId | undefined
+}
+
 /** Each run in turn: those after the last one served come first. */
 const rotated = (view: Plan.View, last: string | undefined): Plan.View => {
   const i = view.runs.findIndex(({ id }) => last !== undefined && id > last)
   return i <= 0 ? view : { ...view, runs: [...view.runs.slice(i), ...view.runs.slice(0, i)] }
 }
 
-/** What is left without the runs whose log could not be read. */
-const without = (view: Plan.View, away: ReadonlySet<Facts.RunId>): Plan.View => {
-  const isHere = ({ run }: State.Pending) => !away.has(run)
-  return away.size === 0
+/** What is left without the runs whose log could not be read; their pending events are not in it. */
+const without = (view: Plan.View, away: ReadonlySet<Facts.RunId>): Plan.View =>
+  away.size === 0
     ? view
     : {
         ...view,
-        runs: view.runs.filter(({ id }) => !away.has(id)),
-        due: view.due.filter(isHere),
-        oldest: view.oldest.filter(isHere)
+        control: { ...view.control, windows: view.control.windows.filter(({ run }) => !away.has(run)) },
+        runs: view.runs.filter(({ id }) => !away.has(id))
       }
-}
 
 /** Settles a window whose outcomes nobody knows: its events are sent again. `false`: the log has less than was said. */
 const recover = Effect.fnUntraced(function* (settings: Settings, view: Plan.View, window: Facts.Window) {
@@ -75,7 +81,7 @@ const recover = Effect.fnUntraced(function* (settings: Settings, view: Plan.View
   return true
 })
 
-/** Sends a window; answers the run that it came to last. `unread`: see {@link Window.loadParts}. */
+/** Sends a window; answers the last run that has a part of it. `unread`: see {@link Window.loadParts}. */
 const advance = Effect.fnUntraced(function* (
   settings: Settings,
   view: Plan.View,
@@ -85,25 +91,25 @@ const advance = Effect.fnUntraced(function* (
 ) {
   const journal = yield* DeliveryJournal
   const loaded = yield* Window.loadParts(settings, step.parts, unread)
-  const last = loaded.at(-1)?.part.run.id
   // What was planned before a change is planned again.
-  if (last === undefined || State.isChanged(view.control, yield* journal.control)) return last
-  yield* dispatch(settings, yield* Window.plan(settings, loaded, step), deadline)
-  return last
+  if (loaded.length === 0 || State.isChanged(view.control, yield* journal.control)) return undefined
+  const planned = yield* Window.plan(settings, loaded, step)
+  yield* dispatch(settings, planned, deadline)
+  return planned.parts.at(-1)?.window.run
 })
 
 /**
  * One pass: until nothing is due or the budget is spent. Answers when the next one is due, in milliseconds since 1970
  * (`null`: when something wakes or changes the destination). `current` answers `undefined` when the destination is
- * gone. `told`: a log could not be read.
+ * gone. `told`: a log could not be read. `turn`: see {@link Turn}.
  */
 export const pass = Effect.fn("Pump.pass")(function* <R>(
   current: Effect.Effect<Settings | undefined, never, R>,
-  told: (run: Facts.RunId, error: UnavailableError) => void = () => {}
+  told: (run: Facts.RunId, error: UnavailableError) => void = () => {},
+  turn: Turn = { last: undefined }
 ) {
   const journal = yield* DeliveryJournal
   const startedAt = yield* Clock.currentTimeMillis
-  let lastServed: string | undefined
   /** Runs whose log could not be read: those of other logs go on. */
   const away = new Set<Facts.RunId>()
 
@@ -112,7 +118,7 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(
     if (settings === undefined) return null
     const now = yield* Clock.currentTimeMillis
     if (now - startedAt >= PASS_BUDGET) return now
-    const view = without(rotated(yield* journal.view, lastServed), away)
+    const view = without(rotated(yield* journal.view(away), turn.last), away)
     const step = Plan.plan(view, now, settings.policy)
     if (step._tag === "Wait") {
       return away.size === 0 ? step.until : Math.min(step.until ?? Number.POSITIVE_INFINITY, now + LOG_RETRY)
@@ -129,15 +135,15 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(
       case "Recover": {
         const { run } = step.window
         const isRead = yield* recover(settings, view, step.window).pipe(
-          Effect.catchTag("UnavailableError", (error) => Effect.as(unread(run, error), false))
+          Effect.catchTag("UnavailableError", (error) => Effect.as(unread(run, error), true))
         )
-        if (!isRead) return now + LOG_RETRY
+        if (!isRead) yield* unread(run, undefined)
         break
       }
       case "Send":
-        lastServed =
+        turn.last =
           (yield* advance(settings, view, step, startedAt + PASS_BUDGET, ({ id }, error) => unread(id, error))) ??
-          lastServed
+          turn.last
         break
       case "Finish":
         yield* journal.commit([{ _tag: "ReplayFinished", run: step.run.id, at: yield* Clock.currentTimeMillis }])

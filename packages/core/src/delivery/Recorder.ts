@@ -14,24 +14,24 @@ import type { Planned } from "./Window.ts"
 const RECORD_EVERY = 100
 const RECORD_EVENTS = 500
 
-/** Writes down what follows from these outcomes. */
+/** Writes down what follows from these outcomes. `asked`: see `Settle.settle`. */
 export const settle = Effect.fnUntraced(function* (
   settings: Settings,
   ended: ReadonlyArray<Settle.Ended>,
-  rates: Facts.Rates | null = null
+  rates: Facts.Rates | null = null,
+  asked?: ReadonlyArray<Settle.Handled>
 ) {
   const journal = yield* DeliveryJournal
   const random = yield* Random.Random
-  const control = yield* journal.control
-  const facts = Settle.settle(ended, {
+  const context = {
     now: yield* Clock.currentTimeMillis,
     policy: settings.policy,
-    control,
+    control: yield* journal.control,
     rates,
     configVersion: settings.configVersion,
     random: () => random.nextDoubleUnsafe()
-  })
-  yield* journal.commit(facts)
+  }
+  yield* journal.commit(Settle.settle(ended, context, asked))
 })
 
 /** A window in two: what has come to its end, and what is still on its way. */
@@ -99,11 +99,20 @@ const together = (all: ReadonlyArray<Settle.Ended>): ReadonlyArray<ReadonlyArray
 export const make = (settings: Settings, { parts, control, plannedAt }: Planned, queue: SendQueue) => {
   const open = parts.map(({ window, items }): Open => ({ window, waiting: items }))
   let recordedAt = plannedAt
+  /** Requests that the breaker has seen. */
+  const seen = new Set<number>()
 
+  /** All that has been settled of the requests of these outcomes, but for those that the breaker has seen. */
+  const askedOf = (ended: ReadonlyArray<Settle.Ended>): ReadonlyArray<Settle.Handled> => {
+    const isNew = (request: number | null): request is number => request !== null && !seen.has(request)
+    const requests = new Set(ended.flatMap(({ handled }) => handled.map(({ request }) => request).filter(isNew)))
+    for (const request of requests) seen.add(request)
+    return [...queue.settled.values()].filter(({ request }) => request !== null && requests.has(request))
+  }
   const record = Effect.fnUntraced(function* (isLast: boolean) {
     const rates = Allowance.spend(control, settings.policy.limits, queue.used, plannedAt)
     const ended = open.flatMap((part) => take(part, queue.settled, isLast))
-    for (const some of together(ended)) yield* settle(settings, some, rates)
+    for (const some of together(ended)) yield* settle(settings, some, rates, askedOf(some))
   })
 
   return {

@@ -288,14 +288,19 @@ const pauseFacts = ({ pause }: Control, settled: ReadonlyArray<Handled>, now: nu
 
 /**
  * The facts that follow from a window's outcomes: one `WindowSettled` for each run, and what they mean for the whole
- * destination. What the breaker has seen stands in the last of them, for requests have events of several runs.
+ * destination. What the breaker has seen stands in the last of them, for requests have events of several runs. `asked`:
+ * all events of the requests that it has not seen yet, for those of one request may be settled one after another.
  */
-export const settle = (parts: ReadonlyArray<Ended>, context: SettleContext): ReadonlyArray<Fact> => {
+export const settle = (
+  parts: ReadonlyArray<Ended>,
+  context: SettleContext,
+  asked: ReadonlyArray<Handled> = parts.flatMap(({ handled }) => handled)
+): ReadonlyArray<Fact> => {
   const { now, control, rates } = context
   const all = parts.flatMap(({ handled }) => handled)
   const throttled = throttle(all, context)
   const answeredAt = all.some(({ result }) => answered(result) === true) ? now : control.lastAnswerAt
-  const seen = observations(all)
+  const seen = observations(asked)
   const facts: Array<Fact> = parts.map(({ window, handled, rest }, i) => ({
     _tag: "WindowSettled",
     ...window,

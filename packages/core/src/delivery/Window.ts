@@ -167,6 +167,8 @@ export const load = Effect.fnUntraced(function* (settings: Settings, run: State.
   const { events, through } = yield* inTime(log.get(run.route, all, maxBytes))
   const pending = wanted.pending.filter(({ seq }) => seq <= through)
   const seqs = pending.map(({ seq }) => seq)
+  // The log is nobody's, so it looked for none of them.
+  if (seqs.length === 0) return undefined
   const window = { run: run.id, lo: seqs[0]!, hi: through, seqs }
   return { window, items: pendingItems(run, pending, yield* settings.open(run, events)) } satisfies Loaded
 })
@@ -213,8 +215,8 @@ export const loadParts = Effect.fnUntraced(function* (
 })
 
 /**
- * As much of each part as may be sent now: what is not sent is not planned, so that nobody takes it for sent after a
- * crash.
+ * As much of each part as may be sent now, one event of each in turn, so that none takes all that is allowed: what is
+ * not sent is not planned, so that nobody takes it for sent after a crash.
  */
 const within = (
   parts: ReadonlyArray<LoadedPart>,
@@ -223,18 +225,30 @@ const within = (
 ): ReadonlyArray<Loaded> => {
   const most = Math.min(records, requests * maxEvents)
   let [count, size] = [0, 0]
-  return parts.flatMap(({ part, window, items: all }) => {
-    let own = 0
-    const cut = all.findIndex((item) => {
-      if (item.decided !== undefined) return false
-      if (own >= part.records || count >= most || (count > 0 && size >= bytes)) return true
-      own++
-      count++
-      size += sizeOf(item)
-      return false
+  // What is held is not sent, but it becomes pending: it is one of those that a replay may send.
+  const turns = parts.map(({ part, items }) => ({
+    most: part.records,
+    items: items.filter(({ decided }) => decided?._tag !== "Filtered"),
+    own: 0
+  }))
+  let open = turns
+  while (open.length > 0) {
+    open = open.filter((turn) => {
+      const item = turn.items[turn.own]
+      if (item === undefined || turn.own >= turn.most) return false
+      if (item.decided === undefined) {
+        if (count >= most || (count > 0 && size >= bytes)) return false
+        count++
+        size += sizeOf(item)
+      }
+      turn.own++
+      return true
     })
-    if (cut === -1) return [{ window, items: all }]
-    const items = all.slice(0, cut)
+  }
+  return parts.flatMap(({ window, items: all }, i) => {
+    const first = turns[i]!.items[turns[i]!.own]
+    if (first === undefined) return [{ window, items: all }]
+    const items = all.slice(0, all.indexOf(first))
     const last = items.at(-1)
     if (last === undefined) return []
     const seqs = window.seqs === null ? null : items.map(({ seq }) => seq)

@@ -22,7 +22,8 @@ export class DeliveryJournal extends Context.Service<
   {
     readonly commit: (facts: ReadonlyArray<Facts.Fact>) => Effect.Effect<void>
     readonly control: Effect.Effect<State.Control>
-    readonly view: Effect.Effect<Plan.View>
+    /** `away`: see `DeliveryStore`. */
+    readonly view: (away: ReadonlySet<Facts.RunId>) => Effect.Effect<Plan.View>
     readonly pendingAmong: (
       run: Facts.RunId,
       seqs: ReadonlyArray<number>
@@ -36,7 +37,7 @@ export const make = (store: DeliveryStore): DeliveryJournal["Service"] => ({
   commit: (facts) =>
     Effect.clockWith((clock) => Effect.sync(() => store.commit(facts, clock.currentTimeMillisUnsafe()))),
   control: Effect.sync(store.control),
-  view: Effect.clockWith((clock) => Effect.sync(() => store.view(clock.currentTimeMillisUnsafe()))),
+  view: (away) => Effect.clockWith((clock) => Effect.sync(() => store.view(clock.currentTimeMillisUnsafe(), away))),
   pendingAmong: (run, seqs) => Effect.sync(() => store.pendingAmong(run, seqs)),
   blockedKeys: (run, keys) => Effect.sync(() => store.blockedKeys(run, keys))
 })

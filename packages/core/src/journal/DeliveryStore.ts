@@ -116,7 +116,8 @@ export interface DeliveryStore {
    */
   readonly raiseHead: (sourceId: SourceId, head: number) => void
   readonly control: () => State.Control
-  readonly view: (now: number) => Plan.View
+  /** `away`: runs whose pending events do not matter now. The view is bounded, and they would hide those of others. */
+  readonly view: (now: number, away?: ReadonlySet<Facts.RunId>) => Plan.View
   /** The pending events among these. */
   readonly pendingAmong: (run: Facts.RunId, seqs: ReadonlyArray<number>) => ReadonlyArray<State.Pending>
   /** Pending events after a position, by run and sequence; none of a deleted connection or a cancelled replay. */

@@ -1,7 +1,7 @@
 /**
- * The event log of a source: append-only, one row per event, a gap-free sequence from 1. Its rows stand in segments,
- * which are dropped whole once they are older than the retention and no destination needs them: dropping a table costs
- * nothing, deleting costs a row for each row. Here is what it holds and tells; `internal/eventLogSql.ts` is the store.
+ * The event log of a source: append-only, a gap-free sequence from 1. Its rows stand in segments, which are dropped
+ * whole once they are older than the retention and no destination needs them: dropping a table costs nothing, deleting
+ * costs a row for each row. Here is what it holds and tells; `internal/eventLogSql.ts` is the store.
  */
 import type { Event, NewEvent } from "../event/Event.ts"
 import type { PackedEvents } from "../event/PackedEvents.ts"

@@ -37,12 +37,14 @@ export const make = (options: {
   readonly destination: () => string
   readonly sources: () => ReadonlyArray<SourceId>
   readonly head: (source: SourceId) => Promise<number>
-  /** A log has said how far it is. */
-  readonly said: (source: SourceId, head: number) => void
+  /** How far each log has been read. */
+  readonly readTo: () => ReadonlyMap<SourceId, number>
+  /** A log has said how far it is. `read`: how far it had been read when it was asked. */
+  readonly said: (source: SourceId, head: number, read: number) => void
   /** A log has not said it; it can be asked again at this time. */
   readonly failed: (again: number) => void
 }): Heads => {
-  const { ports, destination, sources, head, said, failed } = options
+  const { ports, destination, sources, head, readTo, said, failed } = options
   const { timer } = ports
   const known = new Set<SourceId>()
   const asked = new Set<SourceId>()
@@ -54,11 +56,11 @@ export const make = (options: {
     if (found !== undefined) return found
     throw new UnavailableError({ message: `a log did not answer within ${DEADLINE} ms` })
   }
-  const askOne = async (source: SourceId): Promise<void> => {
+  const askOne = async (source: SourceId, read: number): Promise<void> => {
     try {
       const found = await of(source)
       known.add(source)
-      said(source, found)
+      said(source, found, read)
     } catch (error) {
       const again = timer.now() + ASK_AGAIN
       againAt.set(source, again)
@@ -81,7 +83,10 @@ export const make = (options: {
       const wanted = canAsk()
       if (wanted.length === 0) return asking ?? Promise.resolve()
       for (const source of wanted) asked.add(source)
-      const all = Promise.all([asking, atOnce(AT_ONCE, wanted, askOne)])
+      // More may be read while the answers are on their way.
+      const read = readTo()
+      const answers = atOnce(AT_ONCE, wanted, (source) => askOne(source, read.get(source) ?? 0))
+      const all = Promise.all([asking, answers])
       const own: Promise<void> = all.then(() => {
         if (asking === own) asking = undefined
       })

@@ -99,7 +99,8 @@ const CHANGES: Readonly<Record<Facts.Fact["_tag"], "none" | "its own" | "any">> 
 }
 
 const LIVE = "SELECT id FROM runs WHERE deleted = 0"
-const ENABLED = "SELECT id FROM runs WHERE enabled = 1 AND deleted = 0"
+/** Its parameter: the runs that are away, as JSON. */
+const ENABLED = "SELECT id FROM runs WHERE enabled = 1 AND deleted = 0 AND id NOT IN (SELECT value FROM json_each(?))"
 
 /** Opens the journal in `sql`, making its tables when they are missing. */
 export const makeStore = (sql: Sql): DeliveryStore => {
@@ -154,10 +155,15 @@ export const makeStore = (sql: Sql): DeliveryStore => {
   const journal = JournalSql.open(sql)
 
   /** Due events, each followed by those that wait behind its key, as far as none of the key is due later. */
-  const due = (now: number): ReadonlyArray<State.Pending> => {
+  const due = (now: number, away: string): ReadonlyArray<State.Pending> => {
     const limit = Policy.WINDOW_EVENTS
     const heads = sql
-      .exec(`SELECT * FROM pending WHERE due <= ? AND run IN (${ENABLED}) ORDER BY due, run, seq LIMIT ?`, now, limit)
+      .exec(
+        `SELECT * FROM pending WHERE due <= ? AND run IN (${ENABLED}) ORDER BY due, run, seq LIMIT ?`,
+        now,
+        away,
+        limit
+      )
       .map(toPending)
     const out = [...heads]
     for (const { run, key } of heads) {
@@ -208,7 +214,8 @@ export const makeStore = (sql: Sql): DeliveryStore => {
     raiseHead: (sourceId, head) => {
       heads.set(sourceId, Math.max(head, heads.get(sourceId) ?? 0))
     },
-    view: (now) => {
+    view: (now, runsAway = new Set()) => {
+      const away = JSON.stringify([...runsAway])
       const countBy = (table: "pending" | "dead", where = "") =>
         new Map(
           sql
@@ -224,18 +231,19 @@ export const makeStore = (sql: Sql): DeliveryStore => {
       const isCalm = pendingOf.size === 0
       const later = isCalm
         ? undefined
-        : sql.exec(`SELECT min(due) AS due FROM pending WHERE due > ? AND run IN (${ENABLED})`, now)[0]
+        : sql.exec(`SELECT min(due) AS due FROM pending WHERE due > ? AND run IN (${ENABLED})`, now, away)[0]
       const shown = all.map((run) => ({ ...run, pending: pendingOf.get(run.id) ?? 0, dead: deadOf.get(run.id) ?? 0 }))
       return {
         control: state,
         runs: shown.filter((run) => goesOn(run, run.pending)),
-        due: isCalm ? [] : due(now),
+        due: isCalm ? [] : due(now, away),
         oldest:
           isCalm || state.breaker.state === "closed"
             ? []
             : sql
                 .exec(
                   `SELECT * FROM pending WHERE due IS NOT NULL AND run IN (${ENABLED}) ORDER BY seq, run LIMIT ?`,
+                  away,
                   Policy.WINDOW_EVENTS
                 )
                 .map(toPending),

@@ -86,7 +86,8 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
   // Oldest first, never none. Read once for each instance: every append needs them.
   let segments = readSegments()
   const current = () => segments.at(-1)!
-  const segmentOf = (seq: number) => segments.findLast(({ first }) => first <= seq)
+  /** Where an event would be; it is asked of no segment when it has not come yet. */
+  const segmentOf = (seq: number) => (seq > newest.seq ? undefined : segments.findLast(({ first }) => first <= seq))
   /** The last event of a segment; where it is empty, what came before it. */
   const lastOf = ({ first, afterAt, rows }: Segment) => rows.last() ?? { seq: first - 1, at: afterAt }
   // Read from the newest row once for each instance, so that an append is one statement.
@@ -109,9 +110,10 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
   })
   const withToken = (token: string): Appended | undefined => {
     const after = newest.seq - TOKEN_LOOKBACK
-    for (const { rows } of segments.slice(-2)) {
+    for (const { first, rows } of segments.toReversed()) {
       const found = rows.withToken(token, after)
       if (found !== undefined) return appended(found.seq, found.at)
+      if (first <= after + 1) break
     }
     return undefined
   }

@@ -158,8 +158,9 @@ export const groupRows = (sql: Sql, n: number): SegmentRows => {
     },
     withToken: (token, after) => {
       const rows = sql.exec(
-        `SELECT tokens, numbers FROM groups_${n} WHERE last > ? AND instr(tokens, ?) > 0`,
-        after,
+        `SELECT tokens, numbers FROM groups_${n}
+         WHERE first >= coalesce((SELECT max(first) FROM groups_${n} WHERE first <= ?), 0) AND instr(tokens, ?) > 0`,
+        after + 1,
         JSON.stringify(token)
       )
       for (const row of rows) {
