@@ -22,7 +22,7 @@ const source = (n: number): Source => ({
 const hangs = () => new Promise<never>(() => {})
 
 /** A workspace whose logs and destinations answer as `peers` says. Effects sleep in the same virtual time. */
-const setUp = (peers: Partial<WorkspaceEngine.WorkspacePeers> = {}) => {
+const setUp = async (peers: Partial<WorkspaceEngine.WorkspacePeers> = {}) => {
   const object = fakeObject()
   const told: Array<string> = []
   const open = () => {
@@ -38,6 +38,9 @@ const setUp = (peers: Partial<WorkspaceEngine.WorkspacePeers> = {}) => {
       execute: (effect) =>
         Effect.runPromise(effect.pipe(Effect.provideService(Clock.Clock, clock), Effect.provide(Logger.layer([])))),
       peers: {
+        list: async () => {},
+        nudgeLog: async () => {},
+        nudgeDestination: async () => {},
         claimLog: async () => true,
         configureLog: async (id) => void told.push(id),
         configureDestination: async (id) => void told.push(id),
@@ -47,25 +50,25 @@ const setUp = (peers: Partial<WorkspaceEngine.WorkspacePeers> = {}) => {
     })
   }
   const engine = open()
-  engine.createWorkspace("00000001", { id: "key_1", name: "k", scopes: ["*"], hint: "abcd", createdAt: 1, hash: "h" })
+  await engine.createWorkspace("00000001", { id: "key_1", name: "k", scopes: ["*"], hint: "abcd", createdAt: 1, hash: "h" })
   return { object, engine, open, told }
 }
 
 describe("a change of a workspace", () => {
   it("is answered when those it concerns have heard of it", async () => {
-    const { engine, told } = setUp()
+    const { engine, told } = await setUp()
     expect(await engine.create(source(1), undefined)).toMatchObject({ ok: true, value: { untold: [] } })
     expect(told).toEqual([source(1).id])
   })
   it("is stored and answered when one of those hangs, and the answer names it", async () => {
-    const { engine, object } = setUp({ configureLog: hangs })
+    const { engine, object } = await setUp({ configureLog: hangs })
     const answer = engine.create(source(1), undefined)
     await object.pass(5000)
     expect(await answer).toMatchObject({ ok: true, value: { untold: [source(1).id] } })
     expect(engine.get("source", source(1).id, false).ok).toBe(true)
   })
   it("waits for its own targets only: another that hangs delays it by nothing", async () => {
-    const { engine, object } = setUp({ configureLog: (id) => (id === source(1).id ? hangs() : Promise.resolve()) })
+    const { engine, object } = await setUp({ configureLog: (id) => (id === source(1).id ? hangs() : Promise.resolve()) })
     const first = engine.create(source(1), undefined)
     await object.pass(5000)
     await first
@@ -75,7 +78,7 @@ describe("a change of a workspace", () => {
   })
   it("that could not be told is told by the alarm, after longer and longer pauses, and then no more", async () => {
     let isAway = true
-    const { engine, object, told } = setUp({
+    const { engine, object, told } = await setUp({
       configureLog: async (id) => {
         if (isAway) throw new RangeError("away")
         told.push(id)
@@ -94,7 +97,7 @@ describe("a change of a workspace", () => {
     expect(object.alarmAt()).toBeUndefined()
   })
   it("that was not told when its process ended is told by the next one", async () => {
-    const { engine, object, open, told } = setUp({ configureLog: () => Promise.reject(new RangeError("away")) })
+    const { engine, object, open, told } = await setUp({ configureLog: () => Promise.reject(new RangeError("away")) })
     await engine.create(source(1), undefined)
     await object.ring(async () => {})
     object.sql.flush()
@@ -110,7 +113,7 @@ describe("a change of a workspace", () => {
       [() => Promise.reject(new RangeError("away")), "unavailable"],
       [hangs, "unavailable"]
     ] as const) {
-      const { engine, object } = setUp({ claimLog })
+      const { engine, object } = await setUp({ claimLog })
       const answer = engine.create(source(1), undefined)
       await object.pass(5000)
       expect(await answer).toMatchObject({ ok: false, error })
@@ -126,6 +129,9 @@ describe("a workspace that nobody has claimed", () => {
       ...object.ports(),
       execute: Effect.runPromise,
       peers: {
+        list: hangs,
+        nudgeLog: hangs,
+        nudgeDestination: hangs,
         claimLog: hangs,
         configureLog: hangs,
         configureDestination: hangs,
