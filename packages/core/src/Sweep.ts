@@ -56,9 +56,7 @@ export const make = (options: {
 }): Sweep => {
   const { ports, page, ask } = options
   const { sql, alarm, timer, log } = ports
-  migrate(sql, "Sweep", [
-    ["CREATE TABLE sweep (one INTEGER PRIMARY KEY CHECK (one = 1), after TEXT NOT NULL)"]
-  ])
+  migrate(sql, "Sweep", [["CREATE TABLE sweep (one INTEGER PRIMARY KEY CHECK (one = 1), after TEXT NOT NULL)"]])
   const after = () => sql.exec("SELECT after FROM sweep")[0]?.["after"]
   // Whose alarm was lost goes on as well.
   if (after() !== undefined) alarm.atLatest(timer.now())

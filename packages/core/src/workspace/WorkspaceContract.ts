@@ -1,5 +1,17 @@
 /** What others ask of the object of a workspace: the API, and the directory that sweeps it. */
-import { type Contract, flag, list, nothing, nullable, object, oneOf, optional, record, type Shape, text } from "../Contract.ts"
+import {
+  type Contract,
+  flag,
+  list,
+  nothing,
+  nullable,
+  object,
+  oneOf,
+  optional,
+  record,
+  type Shape,
+  text
+} from "../Contract.ts"
 import type { ApiKeyId, DestinationId, Route, SourceId, WorkspaceId } from "../Ids.ts"
 import { type Reply, replied } from "../Reply.ts"
 import type { Connection } from "./Connection.ts"
