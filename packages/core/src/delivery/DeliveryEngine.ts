@@ -338,7 +338,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       return summary()
     },
     nudge: () => {
-      if (stores?.config === undefined || stores.config.deleted) return
+      if (stores === undefined) return
       const now = timer.now()
       // What a log told may have been lost with the instance that heard it: only the log knows whether there is more.
       const due = heads.areKnown() ? nextDue(stores) : now

@@ -67,11 +67,8 @@ export const make = (ports: WorkspacePorts): WorkspaceEngine => {
     if (stores === undefined) throw new NotClaimed({ object: "Workspace" })
     return stores.registry
   }
-  /** Whatever was not told yet is told, even if an alarm was lost. */
-  const arm = (): void => {
-    if (need().outbox().length > 0) alarm.atLatest(timer.now() + TELL_AGAIN)
-  }
-  if (stores !== undefined) arm()
+  // What an earlier instance did not tell.
+  if (stores !== undefined && stores.registry.outbox().length > 0) alarm.atLatest(timer.now() + TELL_AGAIN)
 
   const tell = async (target: string, entries: ReadonlyArray<Registry.Outbox>): Promise<void> => {
     const registry = need()
@@ -170,11 +167,7 @@ export const make = (ports: WorkspacePorts): WorkspaceEngine => {
     list: (kind, page) => need().list(kind, page),
     connectionsOf: (end) => need().connectionsOf(end),
     hasLog: (workspace, route) => need().hasLog(workspace, route),
-    sweep: () => {
-      if (stores === undefined) return
-      arm()
-      stores.sweep.begin()
-    },
+    sweep: () => stores?.sweep.begin(),
     alarm: async () => {
       alarm.fired()
       if (stores === undefined) return
