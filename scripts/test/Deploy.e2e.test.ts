@@ -40,7 +40,7 @@ it.each([["production"], ["staging", "--env", "staging"]])(
     expect(output).toContain("--dry-run: exiting now")
     expect(status).toBe(0)
     for (const name of Object.keys(newSecrets())) expect(output).toContain(`env.${name} ("(hidden)")`)
-    for (const name of ["WORKSPACE", "SOURCE_LOG", "DESTINATION", "FAILURES", "VERSION"]) {
+    for (const name of ["WORKSPACE", "SOURCE_LOG", "DESTINATION", "DIRECTORY", "FAILURES", "VERSION"]) {
       expect(output).toContain(`env.${name}`)
     }
     expect(output).toContain('env.HOOKSTREAM_TRUSTED_IP_HEADER ("CF-Connecting-IP")')

@@ -28,7 +28,12 @@ export const newVars = () => ({
   HOOKSTREAM_ALLOW_PRIVATE_NETWORKS: "true"
 })
 
-export const OBJECTS = { WORKSPACE: "Workspace", SOURCE_LOG: "SourceLog", DESTINATION: "Destination" }
+export const OBJECTS = {
+  WORKSPACE: "Workspace",
+  SOURCE_LOG: "SourceLog",
+  DESTINATION: "Destination",
+  DIRECTORY: "Directory"
+}
 
 export const startGateway = async ({
   minify = true,

@@ -66,20 +66,22 @@ const setUp = (
 ) => {
   const object = fakeObject()
   const queries: Array<string> = []
-  const ports = object.ports()
-  const engine = DeliveryEngine.make({
-    ...ports,
-    sql: {
-      transaction: ports.sql.transaction,
-      exec: (query, ...params) => {
-        queries.push(query)
-        return ports.sql.exec(query, ...params)
-      }
-    },
-    peers: { head },
-    execute: () => execute() as Promise<never>
-  })
-  return { object, engine, queries }
+  const open = () => {
+    const ports = object.ports()
+    return DeliveryEngine.make({
+      ...ports,
+      sql: {
+        transaction: ports.sql.transaction,
+        exec: (query, ...params) => {
+          queries.push(query)
+          return ports.sql.exec(query, ...params)
+        }
+      },
+      peers: { head },
+      execute: () => execute() as Promise<never>
+    })
+  }
+  return { object, engine: open(), queries, open }
 }
 
 describe("the number of deliveries that wait", () => {
@@ -276,6 +278,62 @@ describe("an alarm", () => {
     expect(object.alarmAt()).toBe(object.now() + 5000)
     end()
     await object.pass(0)
+  })
+})
+
+describe("a destination whose alarm was lost", () => {
+  it("asks its logs once it is nudged, when its instance is new and does not know how far they are", async () => {
+    let asked = 0
+    const { object, engine, open } = setUp(async () => {
+      asked++
+      return 0
+    })
+    await engine.configure(configOf(1, [wire(1)]))
+    await object.pass(0)
+    object.kill()
+    await object.ring(async () => {})
+    const next = open()
+    expect(object.alarmAt()).toBeUndefined()
+    asked = 0
+    next.nudge()
+    expect(object.alarmAt()).toBe(object.now() + 5000)
+    await object.ring(next.alarm)
+    await object.pass(0)
+    expect(asked).toBe(1)
+    while (object.alarmAt() !== undefined) await object.ring(next.alarm)
+    next.nudge()
+    expect(object.alarmAt()).toBeUndefined()
+  })
+  it("goes on once it is nudged, also the instance that takes its alarm for set", async () => {
+    let passes = 0
+    const { object, engine } = setUp(
+      async () => 0,
+      async () => {
+        passes++
+        return null
+      }
+    )
+    await engine.configure(configOf(1, [wire(1)]))
+    await object.pass(0)
+    while (object.alarmAt() !== undefined) await object.ring(engine.alarm)
+    engine.wake(sourceOf(1), 5)
+    await object.pass(0)
+    await object.ring(async () => {})
+    await object.pass(3_600_000)
+    passes = 0
+    engine.nudge()
+    expect(object.alarmAt()).toBe(object.now() + 5000)
+    await object.ring(engine.alarm)
+    await object.pass(0)
+    expect(passes).toBe(1)
+  })
+  it("that was deleted is left alone", async () => {
+    const { object, engine } = setUp()
+    await engine.configure({ ...configOf(1, [wire(1)]), deleted: true })
+    await object.ring(async () => {})
+    await object.pass(3_600_000)
+    engine.nudge()
+    expect(object.alarmAt()).toBeUndefined()
   })
 })
 

@@ -466,6 +466,53 @@ describe("a log that was claimed, and not told of its source yet", () => {
   })
 })
 
+describe("a log whose alarm was lost", () => {
+  it.each([
+    ["a new instance", true],
+    ["the instance that takes its alarm for set", false]
+  ])("wakes whom it did not reach once it is nudged: %s", async (_, isKilled) => {
+    let isAway = true
+    const { engine, object, open, woken } = setUp([FIRST], () =>
+      isAway ? Promise.reject(new RangeError("away")) : Promise.resolve(0)
+    )
+    engine.append(request())
+    await object.pass(0)
+    await object.ring(async () => {})
+    if (isKilled) object.kill()
+    isAway = false
+    const next = isKilled ? open() : engine
+    // A new instance sets the alarm by itself. Here that one is lost too.
+    await object.ring(async () => {})
+    await object.pass(3_600_000)
+    next.nudge()
+    expect(object.alarmAt()).toBe(object.now() + 2000)
+    woken.length = 0
+    await object.ring(next.alarm)
+    expect(woken).toEqual([[FIRST, 1]])
+  })
+  it("drops what is past its retention once it is nudged", async () => {
+    const { engine, object, open } = setUp([])
+    engine.append(request())
+    await object.pass(0)
+    object.kill()
+    await object.ring(async () => {})
+    expect(object.now()).toBeGreaterThan(7 * DAY)
+    const next = open()
+    expect(object.alarmAt()).toBeUndefined()
+    expect(next.list(10, 10).packed).not.toMatchObject([{ index: "[]" }])
+    next.nudge()
+    await object.pass(DAY)
+    await object.ring(next.alarm)
+    expect(next.list(10, 10).packed).toMatchObject([{ index: "[]" }])
+  })
+  it("that has nothing to do sets none", async () => {
+    const { engine, object } = setUp([FIRST])
+    await object.ring(engine.alarm)
+    engine.nudge()
+    expect(object.alarmAt()).toBeUndefined()
+  })
+})
+
 describe("a log that nobody has claimed", () => {
   it("stores nothing, finds nothing and says so", () => {
     const object = fakeObject()

@@ -25,7 +25,8 @@ describe("the registry, on SQLite", () => {
       { target: destination, version: 7, replay: null },
       { target: destination, version: 7, replay: `rpl_${hex(3)}` },
       { target: destination, version: 6, replay: `rpl_${hex(1)}` },
-      { target: destination, version: 5, replay: `rpl_${hex(2)}` }
+      { target: destination, version: 5, replay: `rpl_${hex(2)}` },
+      { target: "directory", version: 0, replay: null }
     ])
     // A destination knows version 6: what it is told as its config is nothing newer, and every later change is.
     expect(store.destinationConfig(destination).version).toBe(3)

@@ -178,6 +178,8 @@ const KNOWN = new Set([
   "limits",
   "observability",
   "durable_objects",
+  // workerd has none: nothing sweeps but a test that asks for it.
+  "triggers",
   "exports",
   "vars",
   // The starter makes its own.

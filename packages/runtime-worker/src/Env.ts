@@ -6,6 +6,7 @@ export interface Env extends SettingsInput {
   readonly WORKSPACE: DurableObjectNamespace
   readonly SOURCE_LOG: DurableObjectNamespace
   readonly DESTINATION: DurableObjectNamespace
+  readonly DIRECTORY: DurableObjectNamespace
   /** Counts who fails, by address, for all isolates of a place; without it each isolate counts for itself. */
   readonly FAILURES?: RateLimit
   /** The version that runs; Cloudflare alone has it. */

@@ -3,18 +3,23 @@ import * as ApiHandler from "@hookstream/api/ApiHandler"
 import { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
 import { FailureLimit } from "@hookstream/api/FailureLimit"
+import { SHARDS } from "@hookstream/core/directory/DirectoryContract"
 import * as Ids from "@hookstream/core/Ids"
 import { line } from "@hookstream/core/LogLine"
+import { askEach } from "@hookstream/core/Sweep"
 import { SecretVault } from "@hookstream/core/secret/SecretVault"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
 import { type Edge, ingest, targetOf } from "./Ingest.ts"
 import { SettingsError } from "./internal/errors.ts"
+import { timer } from "./internal/ports.ts"
 import { print } from "./internal/print.ts"
 import { runtimeOf } from "./Layers.ts"
+import { directoryOf } from "./Peers.ts"
 
 export { Destination } from "./Destination.ts"
+export { Directory } from "./Directory.ts"
 export { SourceLog } from "./SourceLog.ts"
 export { Workspace } from "./Workspace.ts"
 
@@ -79,5 +84,9 @@ export default {
       print(line("error", "a request could not be answered", { request_id: requestId }, error))
       return errorResponse(500, "an error inside the gateway; its log has the cause", { requestId })
     }
+  },
+  /** The sweep of all objects, begun by the cron trigger of `wrangler.jsonc`. */
+  async scheduled(_, env): Promise<void> {
+    await askEach({ timer, log: print }, SHARDS, (shard) => directoryOf(env, shard).sweep())
   }
 } satisfies ExportedHandler<Env>

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Contract } from "@hookstream/core/Contract"
 import * as Delivery from "@hookstream/core/delivery/DeliveryContract"
+import * as Directory from "@hookstream/core/directory/DirectoryContract"
 import * as Log from "@hookstream/core/log/LogContract"
 import * as Registry from "@hookstream/core/workspace/WorkspaceContract"
 import { productionBundle } from "@hookstream/devkit/Workerd"
@@ -18,7 +19,8 @@ const arityOf = <C>({ methods }: Contract<C>) =>
 const contracts = {
   SourceLog: arityOf(Log.contract),
   Destination: arityOf(Delivery.contract),
-  Workspace: arityOf(Registry.contract)
+  Workspace: arityOf(Registry.contract),
+  Directory: arityOf(Directory.contract)
 }
 
 /** The file of another commit's bundle, by `npm run test:old-new -- <commit>`. */

@@ -47,6 +47,8 @@ export interface DeliveryContract {
   readonly lowWatermark: (sourceId: SourceId) => number | null
   /** Closes the circuit by hand: what waits is tried at once. */
   readonly resetCircuit: () => Promise<Summary>
+  /** Looks for what is left to do, for an alarm may have been lost. Answers at once. */
+  readonly nudge: () => void
 }
 
 const summary = record<Summary>({
@@ -90,6 +92,7 @@ export const contract: Contract<DeliveryContract> = {
       )
     },
     lowWatermark: { args: 1, answer: nullable(number) },
-    resetCircuit: { args: 0, answer: summary }
+    resetCircuit: { args: 0, answer: summary },
+    nudge: { args: 0, answer: nothing }
   }
 }

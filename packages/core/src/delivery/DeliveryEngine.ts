@@ -357,6 +357,13 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       commit(all, Commands.resetCircuit(all.journal.control(), now), now)
       return summary()
     },
+    nudge: () => {
+      if (stores === undefined) return
+      const now = timer.now()
+      // What a log told may have been lost with the instance that heard it: only the log knows whether there is more.
+      const due = heads.areKnown() ? nextDue(stores) : now
+      if (due !== null) alarm.atLatest(Math.max(due, now + SAFETY_NET))
+    },
     alarm: async () => {
       alarm.fired()
       if (stores === undefined) return

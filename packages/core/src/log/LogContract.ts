@@ -59,6 +59,8 @@ export interface LogContract {
   readonly list: (before: number, limit: number) => Packed
   readonly stats: () => LogStats
   readonly range: (from: number, to: number) => LogRange
+  /** Looks for what is left to do, for an alarm may have been lost. Answers at once. */
+  readonly nudge: () => void
 }
 
 const packed = { packed: list, sourceId: text }
@@ -94,6 +96,7 @@ export const contract: Contract<LogContract> = {
         lastAt: nullable(number)
       })
     },
-    range: { args: 2, answer: record<LogRange>({ after: number, through: number }) }
+    range: { args: 2, answer: record<LogRange>({ after: number, through: number }) },
+    nudge: { args: 0, answer: nothing }
   }
 }

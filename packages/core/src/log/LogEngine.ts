@@ -258,6 +258,11 @@ export const make = (ports: LogPorts): LogEngine => {
     ids: (seqs) => need().events.ids(seqs),
     stats: () => need().events.stats(),
     range: (from, to) => need().events.range(from, to),
+    nudge: () => {
+      if (stores === undefined) return
+      const due = behind(stores).length > 0 ? timer.now() : expiry()
+      if (due !== null) alarm.atLatest(Math.max(due, timer.now() + WAKE_AGAIN))
+    },
     alarm: async () => {
       alarm.fired()
       if (stores === undefined) return

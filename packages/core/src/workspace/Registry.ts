@@ -169,6 +169,9 @@ export const DestinationConfig = Schema.Struct({
 })
 export type DestinationConfig = typeof DestinationConfig.Type
 
+/** The target of the outbox that has to list a workspace from before there was a directory; the others are ids. */
+export const DIRECTORY = "directory"
+
 /** Something that has not yet been told the newest version. */
 export interface Outbox {
   readonly target: string
@@ -200,6 +203,12 @@ export interface RegistryStore {
   /** What sources and destinations have to be told: logs first, of each its config first, then the newest. */
   readonly outbox: () => ReadonlyArray<Outbox>
   readonly acknowledged: (sent: Outbox) => void
+  readonly workspace: () => Ids.WorkspaceId
+  /**
+   * Ids of sources and destinations behind `after`, in their order: those that may have something to do. Events of a
+   * source that was deleted before `since` are gone, and a destination that was deleted does nothing more.
+   */
+  readonly atWork: (after: string, limit: number, since: number) => ReadonlyArray<string>
   readonly logConfig: (source: Ids.SourceId) => LogConfig
   /** With the connections that were deleted since it was last told. */
   readonly destinationConfig: (destination: Ids.DestinationId) => DestinationConfig
@@ -241,7 +250,9 @@ const MIGRATIONS = [
     `CREATE TABLE told (target TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID`,
     `CREATE INDEX entities_by_source ON entities (source_id) WHERE source_id IS NOT NULL`,
     `CREATE INDEX entities_by_destination ON entities (destination_id) WHERE destination_id IS NOT NULL`
-  ]
+  ],
+  // A new workspace is listed in the directory before it is made; those that were made before have to be told.
+  [`INSERT INTO outbox SELECT '${DIRECTORY}', 0 FROM workspace`]
 ]
 
 const entityForm: Form<Entity> = {
@@ -529,6 +540,17 @@ export const makeStore = (sql: Sql): RegistryStore => {
         )
       } else sql.exec("DELETE FROM replay_commands WHERE replay = ? AND version = ?", replay, version)
     },
+    workspace: () => sql.exec("SELECT id FROM workspace")[0]!["id"] as string,
+    atWork: (after, limit, since) =>
+      sql
+        .exec(
+          `SELECT id FROM entities WHERE id > ? AND kind IN ('source', 'destination') AND
+           (deleted = 0 OR (kind = 'source' AND json_extract(entity, '$.updatedAt') >= ?)) ORDER BY id LIMIT ?`,
+          after,
+          since,
+          limit
+        )
+        .map(({ id }) => id as string),
     logConfig: (source) => {
       const found = row(source)!
       const entity = toEntity(found) as Source

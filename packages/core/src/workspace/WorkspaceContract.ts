@@ -1,5 +1,17 @@
-/** What others ask of the object of a workspace: the API alone. */
-import { type Contract, flag, list, nullable, object, oneOf, optional, record, type Shape, text } from "../Contract.ts"
+/** What others ask of the object of a workspace: the API, and the directory that sweeps it. */
+import {
+  type Contract,
+  flag,
+  list,
+  nothing,
+  nullable,
+  object,
+  oneOf,
+  optional,
+  record,
+  type Shape,
+  text
+} from "../Contract.ts"
 import type { ApiKeyId, DestinationId, Route, SourceId, WorkspaceId } from "../Ids.ts"
 import { type Reply, replied } from "../Reply.ts"
 import type { Connection } from "./Connection.ts"
@@ -8,8 +20,8 @@ import type { ApiKey, Change, Entity, Idempotency, Kind, NewApiKey, NewEntity, P
 export type Changed = Reply<Change<Entity>>
 
 export interface WorkspaceContract {
-  /** Claims this object for a new workspace, and stores its first key. */
-  readonly createWorkspace: (workspace: WorkspaceId, key: NewApiKey) => Reply<null>
+  /** Has a new workspace listed in the directory, claims this object for it, and stores its first key. */
+  readonly createWorkspace: (workspace: WorkspaceId, key: NewApiKey) => Promise<Reply<null>>
   readonly authenticate: (hash: string) => ApiKey | undefined
   readonly createKey: (workspace: WorkspaceId, key: NewApiKey) => Reply<ApiKey>
   readonly listKeys: () => ReadonlyArray<ApiKey>
@@ -24,6 +36,8 @@ export interface WorkspaceContract {
   readonly list: (kind: Kind, page: PageRequest) => Page<Entity>
   readonly connectionsOf: (end: SourceId | DestinationId) => ReadonlyArray<Connection>
   readonly hasLog: (workspace: WorkspaceId, route: Route) => boolean
+  /** Begins to ask its logs and destinations to look for what is left to do, and answers at once. */
+  readonly sweep: () => void
 }
 
 const changed: Shape<Changed> = replied(record<Change<Entity>>({ value: object, untold: list }))
@@ -44,6 +58,7 @@ export const contract: Contract<WorkspaceContract> = {
     get: { args: 3, answer: replied(object) },
     list: { args: 2, answer: record<Page<Entity>>({ items: list, next: nullable(text) }) },
     connectionsOf: { args: 1, answer: list },
-    hasLog: { args: 2, answer: flag }
+    hasLog: { args: 2, answer: flag },
+    sweep: { args: 0, answer: nothing }
   }
 }

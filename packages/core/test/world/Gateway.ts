@@ -1,5 +1,6 @@
 /** The gateway in the world: a workspace, logs and destinations, each an engine of core, and the edge. */
 import * as DeliveryEngine from "@hookstream/core/delivery/DeliveryEngine"
+import * as DirectoryEngine from "@hookstream/core/directory/DirectoryEngine"
 import { UnavailableError } from "@hookstream/core/Errors"
 import { newEvent } from "@hookstream/core/event/Event"
 import { unpack } from "@hookstream/core/event/PackedEvents"
@@ -113,11 +114,21 @@ export const makeGateway = (world: World, oracle: Oracle, sinkOf: (destination: 
       ...life.ports,
       execute: (effect) => Effect.runPromise(Effect.provide(effect, services)),
       peers: {
+        list: (id) => call(life, directory, (one) => one.add(id)),
+        nudgeLog: (source) => call(life, logOf(routeOf(source)), (log) => log.nudge()),
+        nudgeDestination: (id) => call(life, destinationOf(id), (one) => one.nudge()),
         claimLog: (source) => call(life, logOf(routeOf(source)), (log) => log.claim(source)),
         configureLog: (source, config) => call(life, logOf(routeOf(source)), (log) => log.configure(config)),
         configureDestination: (id, config) => call(life, destinationOf(id), (one) => one.configure(config)),
         commandDestination: (id, jobs) => call(life, destinationOf(id), (one) => one.command(jobs))
       }
+    })
+  )
+
+  const directory: WorldObject<DirectoryEngine.DirectoryEngine> = world.object("directory", (life) =>
+    DirectoryEngine.make({
+      ...life.ports,
+      peers: { sweep: () => call(life, workspace, (one) => one.sweep()) }
     })
   )
 
@@ -153,6 +164,6 @@ export const makeGateway = (world: World, oracle: Oracle, sinkOf: (destination: 
     }
   }
 
-  return { workspace, logOf, destinationOf, sinkAt, send }
+  return { workspace, directory, logOf, destinationOf, sinkAt, send }
 }
 export type Gateway = ReturnType<typeof makeGateway>

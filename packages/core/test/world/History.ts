@@ -100,7 +100,7 @@ export interface Excuses {
   readonly redriven: Set<string>
   /** Destinations of which two instances may have sent at once. */
   readonly doubled: Set<string>
-  /** An alarm was lost, so that something may have to come before what it stood for is done. */
+  /** An alarm was lost, so that a sweep may have to come before what it stood for is done. */
   readonly hasLostAlarms: boolean
 }
 

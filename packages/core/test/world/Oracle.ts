@@ -84,8 +84,9 @@ export const makeOracle = () => {
 
   const scopesOf = ({ connection, destination, source, replay }: Lane) =>
     [connection, destination, sourceScope(source), replay].filter((scope) => scope !== null)
-  const isStopped = (scope: string, at: number) =>
-    listed(stops, scope).some(({ from, until }) => from < at && at < until)
+  /** `end`: of what takes time, and may have happened at any moment of it. */
+  const isStopped = (scope: string, at: number, end = at) =>
+    listed(stops, scope).some(({ from, until }) => from < at && end < until)
   const isWanted = (lane: Lane) => !scopesOf(lane).some((scope) => unwanted.has(scope))
   const firstsOf = (lane: string): ReadonlyArray<Arrival> => {
     const firsts = new Map<string, Arrival>()
@@ -147,7 +148,7 @@ export const makeOracle = () => {
   /** What was sent before the source went on may arrive afterwards. */
   const takenWhileClosed = () =>
     [...accepted.values()].flatMap((one) =>
-      listed(stops, intakeScope(one.source)).some(({ from, until }) => from < one.began && one.answered < until)
+      isStopped(intakeScope(one.source), one.began, one.answered)
         ? [`${nameOf(one)} was accepted, and its source takes nothing`]
         : []
     )

@@ -203,7 +203,11 @@ export const makeUser = (world: World, oracle: Oracle, gateway: Gateway) => {
     begin: (): void => {
       const key = { id: idOf("key", 1), name: "k", scopes: ["*"], hint: "abcd", createdAt: 1, hash: "h" } as const
       inTurn("workspace", async () => {
-        await askOf(gateway.workspace, (one) => one.createWorkspace(WORKSPACE, key))
+        for (;;) {
+          const made = await askOf(gateway.workspace, (one) => one.createWorkspace(WORKSPACE, key))
+          if (made.ok || made.error !== "unavailable") return
+          await time.sleep(CLIENT_PAUSE)
+        }
       })
     },
     makeSource: (): OwnSource => {

@@ -6,7 +6,7 @@ import contracts from "contracts"
 import release, * as objects from "release"
 
 /** Of the edge with its API, and of each class. All objects share one isolate here. */
-const speaks = { edge: "now", SourceLog: "now", Destination: "now", Workspace: "now" }
+const speaks = { edge: "now", SourceLog: "now", Destination: "now", Workspace: "now", Directory: "now" }
 const NEXT = 2
 /** Calls that were refused since it was asked last, by class. */
 let refused = {}
@@ -34,7 +34,8 @@ const heardBy = (env, part) => ({
   ...env,
   WORKSPACE: asked(env.WORKSPACE, contracts.Workspace, part),
   SOURCE_LOG: asked(env.SOURCE_LOG, contracts.SourceLog, part),
-  DESTINATION: asked(env.DESTINATION, contracts.Destination, part)
+  DESTINATION: asked(env.DESTINATION, contracts.Destination, part),
+  DIRECTORY: asked(env.DIRECTORY, contracts.Directory, part)
 })
 
 const speaking = (part) => {
@@ -62,6 +63,7 @@ const speaking = (part) => {
 export const SourceLog = speaking("SourceLog")
 export const Destination = speaking("Destination")
 export const Workspace = speaking("Workspace")
+export const Directory = speaking("Directory")
 
 const envs = new WeakMap()
 export default {
