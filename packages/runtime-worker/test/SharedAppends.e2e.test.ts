@@ -85,7 +85,10 @@ describe("while the log takes its time", () => {
     expect(await statuses([...others.slice(1), ...later])).toEqual([200, 200, 200, 200, 200])
     expect(await callsOf()).toEqual(["append", "appendAll", "appendAll"])
   })
-  it.each(["fails", "old"] as const)("each event goes by itself when a shared call %s, and is stored once", async (is) => {
+  it.each([
+    ["has lost its reply", "fails"],
+    ["is not known to the log", "old"]
+  ] as const)("each event goes by itself when a shared call %s, and is stored once", async (_, is) => {
     await callsOf(is)
     const { first, others } = await begin(await sourceOf(rig), 4)
     others[0]!.giveUp()
