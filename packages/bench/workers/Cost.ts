@@ -71,12 +71,12 @@ export const SourceLog = counting(RealSourceLog)
 export const Destination = counting(RealDestination)
 
 export default {
-  fetch(request, env): Promise<Response> | Response {
+  fetch(request, env, ctx): Promise<Response> | Response {
     if (new URL(request.url).pathname === "/counted") {
       settle()
       return Response.json(counted)
     }
     counted.workerRequests++
-    return gateway.fetch(request, env)
+    return gateway.fetch(request, env, ctx)
   }
 } satisfies ExportedHandler<Env>

@@ -38,6 +38,11 @@ export const flag: Shape<boolean> = (value) => typeof value === "boolean"
 export const number: Shape<number> = (value) => typeof value === "number"
 export const text: Shape<string> = (value) => typeof value === "string"
 export const list: Shape<ReadonlyArray<unknown>> = (value) => Array.isArray(value)
+/** For a list of answers: each by itself. */
+export const listOf =
+  <A>(shape: Shape<A>): Shape<ReadonlyArray<A>> =>
+  (value) =>
+    Array.isArray(value) && value.every(shape)
 export const object: Shape<object> = isObject
 export const nullable =
   <A>(shape: Shape<A>): Shape<A | null> =>

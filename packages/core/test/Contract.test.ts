@@ -2,6 +2,7 @@ import {
   asking,
   type Contract,
   list,
+  listOf,
   number,
   oneOf,
   optional,
@@ -110,6 +111,16 @@ describe("an object of another version", () => {
     ["an empty value under the version", { protocol: 1, value: undefined }]
   ])("is to be asked later, not believed, when it answers with %s", async (_, answer) => {
     await expect(asking(shop())({ find: async () => answer }).find("a", 3)).rejects.toEqual(again)
+  })
+  it("is not believed in a list of answers of which one is not understood", async () => {
+    const many: Contract<{ readonly sizes: () => ReadonlyArray<number> }> = {
+      name: "the shop",
+      version: 1,
+      methods: { sizes: { args: 0, answer: listOf(number) } }
+    }
+    expect(await asking(many)({ sizes: async () => [1, 2] }).sizes()).toEqual([1, 2])
+    await expect(asking(many)({ sizes: async () => [1, "2"] }).sizes()).rejects.toEqual(again)
+    await expect(asking(many)({ sizes: async () => 1 }).sizes()).rejects.toEqual(again)
   })
   it("is not taken to have nothing when it refuses", async () => {
     const maybe: Contract<{ readonly key: () => string | undefined }> = {

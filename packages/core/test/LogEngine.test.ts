@@ -1,7 +1,10 @@
 import { NotClaimed } from "@hookstream/core/Errors"
 import { newEvent } from "@hookstream/core/event/Event"
-import type { AppendRequest } from "@hookstream/core/log/LogContract"
+import { unpack } from "@hookstream/core/event/PackedEvents"
+import { routeOf } from "@hookstream/core/Ids"
+import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogContract"
 import * as LogEngine from "@hookstream/core/log/LogEngine"
+import { pack } from "@hookstream/core/log/PackedAppends"
 import type { LogConfig } from "@hookstream/core/workspace/Registry"
 import type { SourceStatus } from "@hookstream/core/workspace/Source"
 import { describe, expect, it } from "vitest"
@@ -39,8 +42,9 @@ const leavesOut = (config: LogConfig, redact: ReadonlyArray<string>): LogConfig 
 })
 
 const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+const encoder = new TextEncoder()
 let tokens = 0
-const request = (bytes = 1): AppendRequest => ({
+const request = (bytes = 1): Required<AppendRequest> => ({
   sourceId: SOURCE,
   event: newEvent(meta, new Uint8Array(bytes)),
   token: String(tokens++),
@@ -105,6 +109,49 @@ describe("an append", () => {
     await object.pass(0)
     expect((await replies).map(({ status }) => status)).toEqual(["rejected", "rejected"])
     expect(engine.stats().count).toBe(1)
+  })
+  it("that comes in one call with others is written with them, in order and as it was", async () => {
+    const { engine, object } = setUp([])
+    const all = ["é", "", "😀"].map((text, i) => {
+      const meta = { method: "POST", headers: [["x", text]], query: "", contentType: null, sourceIp: null } as const
+      return { ...request(), token: `${i}`, event: newEvent(meta, encoder.encode(text)) }
+    })
+    const replies = engine.appendAll(pack(all)) as ReadonlyArray<AppendReply>
+    expect(new Set(replies.map((reply) => reply._tag === "Accepted" && reply.id)).size).toBe(3)
+    const { packed } = engine.read(0, { maxEvents: 10, maxBytes: 10_000 })
+    const events = unpack(packed, { sourceId: SOURCE, route: routeOf(SOURCE) })
+    expect(events.map(({ headers, body }) => [headers, new TextDecoder().decode(body)])).toEqual([
+      [[["x", "é"]], "é"],
+      [[["x", ""]], ""],
+      [[["x", "😀"]], "😀"]
+    ])
+    const again = engine.append({ ...request(), token: "1", repeated: true })
+    await object.pass(0)
+    expect(await again).toEqual(replies[1])
+  })
+  it("that comes in one call with others is refused by itself", () => {
+    const { engine } = setUp([])
+    const { source, ...rest } = config(2, [])
+    engine.configure({ ...rest, source: { ...source, redact: ["payload.card"] } })
+    const [stale, known] = [request(), { ...request(), redacted: ["payload.card"] }]
+    const other = { ...request(), generation: 99 }
+    expect(engine.appendAll(pack([stale, known, other]))).toMatchObject([
+      { _tag: "Redact", paths: ["payload.card"] },
+      { _tag: "Accepted" },
+      { _tag: "NotFound" }
+    ])
+    expect(engine.stats().count).toBe(1)
+  })
+  it("that comes in one call with others waits for those that came before", async () => {
+    const { engine, object } = setUp([])
+    engine.append(request())
+    const before = engine.append(request())
+    const all = engine.appendAll(pack([request(), request()]))
+    expect(engine.stats().count).toBe(1)
+    await object.pass(0)
+    const ids = [await before, ...(await all)].map((reply) => reply._tag === "Accepted" && reply.id)
+    expect(ids).toEqual(ids.toSorted())
+    expect(engine.stats().count).toBe(4)
   })
   it.each([
     ["is paused", config(2, [], "paused"), request(), "Paused"],

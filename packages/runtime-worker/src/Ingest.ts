@@ -17,8 +17,9 @@ import type { IngestTarget } from "@hookstream/core/secret/IdKeys"
 import type { SecretVault } from "@hookstream/core/secret/SecretVault"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
-import { patientlyAfter } from "./internal/call.ts"
+import { patientlyAfter, patientlyAlone } from "./internal/call.ts"
 import { print } from "./internal/print.ts"
+import { type SharedAppends, SharedCallLost } from "./internal/sharedAppends.ts"
 import { logOf } from "./Peers.ts"
 
 const PREFIX = "/v1/ingest/"
@@ -50,29 +51,33 @@ export const targetOf = (url: string): Target | undefined => {
 }
 
 /**
- * Appends to the log. A lost reply is asked for again with the same token, so that one request makes one event.
- * `undefined`: the log could not be reached.
+ * Appends to the log, with others where a call is on its way. A lost reply is asked for again with the same token, so
+ * that one request makes one event. `undefined`: the log could not be reached.
  */
 const append = async (
-  env: Env,
+  { env, appends }: Edge,
   { route, ...target }: IngestTarget,
-  what: Pick<AppendRequest, "event" | "redacted">
+  what: Required<Pick<AppendRequest, "event" | "redacted">>,
+  keep: Keep
 ): Promise<AppendReply | undefined> => {
-  const token = crypto.randomUUID()
+  const first = { ...target, ...what, token: crypto.randomUUID() }
   let attempt = 0
-  const ask = (): Promise<AppendReply> =>
-    logOf(env, route).append({ ...target, ...what, token, repeated: ++attempt > 1 })
+  const ask = (): Promise<AppendReply> => logOf(env, route).append({ ...first, repeated: ++attempt > 1 })
   const tellLost = (error: unknown): void =>
     print(line("warn", "the log did not answer an append", { source: shown(target.sourceId), attempt }, error))
   try {
     // Nearly always this is the only try: it costs no fiber.
-    return await ask()
+    return await appends.add(route, first, ask, keep)
   } catch (lost) {
-    tellLost(lost)
+    const isShared = lost instanceof SharedCallLost
+    if (!isShared) tellLost(lost)
+    // The log may have it.
+    attempt = 1
     const again = Effect.tryPromise({ try: ask, catch: (cause) => cause }).pipe(
       Effect.tapError((error) => Effect.sync(() => tellLost(error)))
     )
-    return await Effect.runPromise(patientlyAfter(lost, again).pipe(Effect.orElseSucceed(() => undefined)))
+    const goingOn = isShared ? patientlyAlone(lost.reason, again) : patientlyAfter(lost, again)
+    return await Effect.runPromise(goingOn.pipe(Effect.orElseSucceed(() => undefined)))
   }
 }
 
@@ -85,16 +90,17 @@ const REDACTIONS_MAX = 4096
  * the clear.
  */
 const store = async (
-  { env, vault }: Edge,
+  edge: Edge,
   target: IngestTarget,
-  came: { readonly meta: EventMeta; readonly body: Uint8Array }
+  came: { readonly meta: EventMeta; readonly body: Uint8Array },
+  keep: Keep
 ): Promise<Exclude<AppendReply, { readonly _tag: "Redact" }> | undefined> => {
   const { sourceId } = target
   for (let round = 0; round < ROUNDS; round++) {
     const redacted = redactions.get(sourceId) ?? []
     const { meta, body } = Redaction.redact(redacted, came.meta, came.body)
-    const event = newEvent(await EventSecrets.seal(vault, sourceId, meta), body)
-    const reply = await append(env, target, { event, redacted })
+    const event = newEvent(await EventSecrets.seal(edge.vault, sourceId, meta), body)
+    const reply = await append(edge, target, { event, redacted }, keep)
     if (reply?._tag !== "Redact") return reply
     if (redactions.size >= REDACTIONS_MAX) redactions.clear()
     redactions.set(sourceId, reply.paths)
@@ -108,9 +114,12 @@ export interface Edge {
   readonly deployment: Deployment["Service"]
   readonly vault: SecretVault["Service"]
   readonly failures: FailureLimit.FailureLimit["Service"]
+  readonly appends: SharedAppends
 }
+/** Keeps work alive when the client of its request is gone. */
+export type Keep = (work: Promise<void>) => void
 
-export const ingest = async (request: Request, { token, query }: Target, edge: Edge): Promise<Response> => {
+export const ingest = async (request: Request, { token, query }: Target, edge: Edge, keep: Keep): Promise<Response> => {
   const requestId = Ids.random("req")
   const refuse = (status: number, error: string) => errorResponse(status, error, { requestId })
   const repeat = (error: string) => errorResponse(503, error, { requestId, retryAfterSeconds: RETRY_AFTER })
@@ -144,7 +153,7 @@ export const ingest = async (request: Request, { token, query }: Target, edge: E
     contentType: request.headers.get("content-type"),
     sourceIp
   }
-  const reply = await store(edge, target, { meta, body }).catch((error: unknown) => {
+  const reply = await store(edge, target, { meta, body }, keep).catch((error: unknown) => {
     if (error instanceof PayloadTooLarge) return error
     throw error
   })

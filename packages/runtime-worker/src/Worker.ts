@@ -6,6 +6,7 @@ import { FailureLimit } from "@hookstream/api/FailureLimit"
 import { SHARDS } from "@hookstream/core/directory/DirectoryContract"
 import * as Ids from "@hookstream/core/Ids"
 import { line } from "@hookstream/core/LogLine"
+import { pack } from "@hookstream/core/log/PackedAppends"
 import { askEach } from "@hookstream/core/Sweep"
 import { SecretVault } from "@hookstream/core/secret/SecretVault"
 import * as Context from "effect/Context"
@@ -15,8 +16,9 @@ import { type Edge, ingest, targetOf } from "./Ingest.ts"
 import { SettingsError } from "./internal/errors.ts"
 import { timer } from "./internal/ports.ts"
 import { print } from "./internal/print.ts"
+import * as SharedAppends from "./internal/sharedAppends.ts"
 import { runtimeOf } from "./Layers.ts"
-import { directoryOf } from "./Peers.ts"
+import { directoryOf, logOf } from "./Peers.ts"
 
 export { Destination } from "./Destination.ts"
 export { Directory } from "./Directory.ts"
@@ -39,7 +41,8 @@ const makeGateway = (env: Env): Gateway => {
       env,
       deployment: Context.get(services, Deployment),
       vault: Context.get(services, SecretVault),
-      failures: Context.get(services, FailureLimit)
+      failures: Context.get(services, FailureLimit),
+      appends: SharedAppends.make((route, appends) => logOf(env, route).appendAll(pack(appends)))
     },
     api: (request) => {
       api ??= ApiHandler.make(services)
@@ -73,11 +76,12 @@ const unset = (error: SettingsError, requestId: string): Response => {
 }
 
 export default {
-  async fetch(request, env): Promise<Response> {
+  async fetch(request, env, ctx): Promise<Response> {
     try {
       const gateway = gatewayOf(env)
       const target = targetOf(request.url)
-      return target === undefined ? await gateway.api(request) : await ingest(request, target, gateway.edge)
+      if (target === undefined) return await gateway.api(request)
+      return await ingest(request, target, gateway.edge, (work) => ctx.waitUntil(work))
     } catch (error) {
       const requestId = Ids.random("req")
       if (error instanceof SettingsError) return unset(error, requestId)

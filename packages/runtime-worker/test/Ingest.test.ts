@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { idOfVersion1 } from "../../core/test/fixtures.ts"
 import type { Env } from "../src/Env.ts"
 import { ingest, targetOf } from "../src/Ingest.ts"
+import * as SharedAppends from "../src/internal/sharedAppends.ts"
 
 const idKeys = IdKeys.make(`1:${Buffer.alloc(32, 1).toString("base64")}`)
 const sourceId = Ids.makeSourceId("89abcdef", "0123abcde")
@@ -17,7 +18,13 @@ const oldId = idOfVersion1("89abcdef", "0123abcde")
  * The edge in front of logs that answer so, one reply after the other, the last one for ever; which were woken, when
  * and with what. As with Cloudflare's, a stub that has failed is broken.
  */
-const edge = (...replies: ReadonlyArray<AppendReply | Error | { readonly protocol: number }>) => {
+const edge = (...replies: ReadonlyArray<AppendReply | Error | { readonly protocol: number }>) =>
+  edgeThatShares(async () => [], ...replies)
+/** The same, whose calls for several are answered by `appendAll`. */
+const edgeThatShares = (
+  appendAll: Parameters<typeof SharedAppends.make>[0],
+  ...replies: ReadonlyArray<AppendReply | Error | { readonly protocol: number }>
+) => {
   const woken: Array<{ readonly route: string; readonly at: number; readonly request: AppendRequest }> = []
   const SOURCE_LOG = {
     getByName: (route: string) => {
@@ -46,11 +53,12 @@ const edge = (...replies: ReadonlyArray<AppendReply | Error | { readonly protoco
       version: null
     },
     vault: SecretVault.make(`1:${Buffer.alloc(32, 2).toString("base64")}`),
-    failures: { take: () => Effect.succeed(true) }
+    failures: { take: () => Effect.succeed(true) },
+    appends: SharedAppends.make(appendAll)
   }
   const post = async (token: string, method = "POST", body: string | null = null, headers: HeadersInit = {}) => {
     const url = `http://gateway.test/v1/ingest/${token}?a=1`
-    const response = await ingest(new Request(url, { method, body, headers }), targetOf(url)!, gateway)
+    const response = await ingest(new Request(url, { method, body, headers }), targetOf(url)!, gateway, () => {})
     return { status: response.status, headers: response.headers, text: await response.text() }
   }
   return { woken, post }
@@ -193,5 +201,41 @@ describe("a log that does not answer", () => {
   it("for another reason is not asked again", async () => {
     const { status, woken } = await posted(new Error("a defect"), accepted)
     expect([status, woken.length]).toEqual([503, 1])
+  })
+
+  /** Three requests at once: one goes alone, and the two others share a call, which fails with `error`. */
+  const sharing = async (error: Error, ...replies: ReadonlyArray<AppendReply | Error>) => {
+    const { woken, post } = edgeThatShares(async () => Promise.reject(error), ...replies)
+    const own = await token
+    const answers = Promise.all([post(own), post(own), post(own)])
+    await vi.advanceTimersByTimeAsync(100)
+    return { statuses: (await answers).map(({ status }) => status), woken }
+  }
+  const asked = ({ woken }: Awaited<ReturnType<typeof sharing>>) =>
+    woken.map(({ at, request }) => [request.repeated, at > 40])
+
+  it("because it resets in a shared call is asked again after a pause, for each event with its token", async () => {
+    const all = await sharing(reset(), accepted)
+    expect(all.statuses).toEqual([200, 200, 200])
+    expect(asked(all)).toEqual([
+      [false, false],
+      [true, true],
+      [true, true]
+    ])
+    expect(new Set(all.woken.map(({ request }) => request.token)).size).toBe(3)
+  })
+  it("because it knows no shared calls is asked for each event at once", async () => {
+    const all = await sharing(new TypeError("no such method"), accepted)
+    expect(all.statuses).toEqual([200, 200, 200])
+    expect(asked(all)).toEqual([
+      [false, false],
+      [true, false],
+      [true, false]
+    ])
+  })
+  it("because it is overloaded by a shared call is left alone, and the senders repeat", async () => {
+    const all = await sharing(overloaded(), accepted)
+    expect(all.statuses).toEqual([200, 503, 503])
+    expect(all.woken).toHaveLength(1)
   })
 })

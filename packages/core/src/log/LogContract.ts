@@ -1,5 +1,17 @@
 /** What others ask of the object of a source's log: edges, destinations, workspaces and the API. */
-import { type Contract, flag, list, nothing, nullable, number, optional, record, tagged, text } from "../Contract.ts"
+import {
+  type Contract,
+  flag,
+  list,
+  listOf,
+  nothing,
+  nullable,
+  number,
+  optional,
+  record,
+  tagged,
+  text
+} from "../Contract.ts"
 import type { NewEvent } from "../event/Event.ts"
 import type { PackedEvents } from "../event/PackedEvents.ts"
 import type { EventId, SourceId } from "../Ids.ts"
@@ -17,6 +29,21 @@ export interface AppendRequest {
   readonly repeated: boolean
   /** What was left out of the event, as the source's setting says it. An edge of version 1 leaves out nothing. */
   readonly redacted?: ReadonlyArray<string>
+}
+
+/** An append that is asked for the first time. */
+export type FirstAppend = Required<Omit<AppendRequest, "repeated">>
+
+/**
+ * Several of them, by `PackedAppends.pack`: few values, however many events. Between objects each value is copied by
+ * itself.
+ */
+export interface PackedAppends {
+  /** JSON: of each event everything but its meta and body, and the lengths of these. */
+  readonly index: string
+  /** One after another, as the bodies. */
+  readonly metas: string
+  readonly bodies: Uint8Array
 }
 
 export type AppendReply =
@@ -51,6 +78,11 @@ export interface LogContract {
   readonly configure: (config: LogConfig) => void
   /** Answers once the event is written: at once when it comes alone, else with those that come close to it. */
   readonly append: (request: AppendRequest) => AppendReply | Promise<AppendReply>
+  /**
+   * Appends of one edge that came close together, answered by position: each for itself accepted or refused. A log of
+   * 0.1 and before knows it not, and the call fails.
+   */
+  readonly appendAll: (appends: PackedAppends) => ReadonlyArray<AppendReply> | Promise<ReadonlyArray<AppendReply>>
   readonly read: (after: number, limits: ReadLimits) => Page
   /** `undefined`: this is nobody's log. */
   readonly get: (seqs: ReadonlyArray<number>, maxBytes: number) => Part | undefined
@@ -64,6 +96,13 @@ export interface LogContract {
 }
 
 const packed = { packed: list, sourceId: text }
+const appended = tagged<AppendReply>({
+  Accepted: record({ _tag: text, id: text }),
+  Paused: record({ _tag: text }),
+  Redact: record({ _tag: text, paths: list }),
+  Full: record({ _tag: text }),
+  NotFound: record({ _tag: text })
+})
 
 export const contract: Contract<LogContract> = {
   name: "the event log",
@@ -71,16 +110,8 @@ export const contract: Contract<LogContract> = {
   methods: {
     claim: { args: 1, answer: flag },
     configure: { args: 1, answer: nothing },
-    append: {
-      args: 1,
-      answer: tagged<AppendReply>({
-        Accepted: record({ _tag: text, id: text }),
-        Paused: record({ _tag: text }),
-        Redact: record({ _tag: text, paths: list }),
-        Full: record({ _tag: text }),
-        NotFound: record({ _tag: text })
-      })
-    },
+    append: { args: 1, answer: appended },
+    appendAll: { args: 1, answer: listOf(appended) },
     read: { args: 2, answer: record<Page>({ ...packed, head: number }) },
     get: { args: 2, answer: optional(record<Part>({ ...packed, through: number })) },
     list: { args: 2, answer: record<Packed>(packed) },

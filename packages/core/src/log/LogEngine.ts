@@ -17,6 +17,7 @@ import * as GroupCommit from "./internal/groupCommit.ts"
 import * as WakeUps from "./internal/wakeUps.ts"
 import * as LogConfigStore from "./LogConfigStore.ts"
 import type { AppendReply, AppendRequest, LogContract, Packed } from "./LogContract.ts"
+import { unpack } from "./PackedAppends.ts"
 
 /** The destinations as a log asks them. */
 export interface LogPeers {
@@ -252,6 +253,7 @@ export const make = (ports: LogPorts): LogEngine => {
       if (due !== null) alarm.atLatest(Math.max(due, timer.now() + WAKE_AGAIN))
     },
     append: group.add,
+    appendAll: (appends) => group.addAll(unpack(appends)),
     read: (after, limits) => ofOwner(({ readPacked }) => readPacked(after, limits)),
     get: (seqs, maxBytes) => (stores === undefined ? undefined : ofOwner(({ getPacked }) => getPacked(seqs, maxBytes))),
     list: (before, limit) => ofOwner(({ listPacked }) => listPacked(before, limit)),

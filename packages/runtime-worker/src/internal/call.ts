@@ -42,6 +42,15 @@ export const patientlyAfter = <A>(lost: unknown, ask: Effect.Effect<A, unknown>)
   )
 }
 
+/**
+ * Goes on after a call for several has failed with `reason`. Where that was no mark of the platform's, it is not known
+ * whose fault it was (the object may not know such calls, or not bear one of the several): `ask` goes at once.
+ */
+export const patientlyAlone = <A>(reason: unknown, ask: Effect.Effect<A, unknown>): Effect.Effect<A, unknown> => {
+  const { retryable, overloaded } = (reason ?? {}) as ObjectError
+  return retryable === true || overloaded === true ? patientlyAfter(reason, ask) : patiently(ask)
+}
+
 /** Calls an object {@link patiently}. */
 export const call = <A>(what: string, attempt: () => Promise<A>): Effect.Effect<A, UnavailableError> =>
   patiently(Effect.tryPromise({ try: attempt, catch: (cause) => cause })).pipe(

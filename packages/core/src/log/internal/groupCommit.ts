@@ -17,6 +17,8 @@ interface Waiting<A, B> {
 export interface GroupCommit<A, B> {
   /** Answers after the request is written. When a group fails, all of its requests fail with the same error. */
   readonly add: (request: A) => B | Promise<B>
+  /** The same for several that came together: answered by position, and in one group unless others came before. */
+  readonly addAll: (requests: ReadonlyArray<A>) => ReadonlyArray<B> | Promise<ReadonlyArray<B>>
 }
 
 /**
@@ -55,17 +57,20 @@ export const make = <A, B>(options: {
     } while (isBusy)
   }
 
+  const wait = (request: A): Promise<B> => {
+    const { promise, resolve, reject } = Promise.withResolvers<B>()
+    waiting.push({ request, resolve, reject })
+    waitingBytes += bytesOf(request)
+    if (waiting.length >= GROUP_REQUESTS || waitingBytes >= GROUP_BYTES) flush()
+    return promise
+  }
+  const writeNow = (requests: ReadonlyArray<A>): ReadonlyArray<B> => {
+    void gather()
+    return write(requests)
+  }
+
   return {
-    add: (request) => {
-      if (!isBusy) {
-        void gather()
-        return write([request])[0]!
-      }
-      const { promise, resolve, reject } = Promise.withResolvers<B>()
-      waiting.push({ request, resolve, reject })
-      waitingBytes += bytesOf(request)
-      if (waiting.length >= GROUP_REQUESTS || waitingBytes >= GROUP_BYTES) flush()
-      return promise
-    }
+    add: (request) => (isBusy ? wait(request) : writeNow([request])[0]!),
+    addAll: (requests) => (isBusy ? Promise.all(requests.map(wait)) : writeNow(requests))
   }
 }
