@@ -226,6 +226,8 @@ describe.skipIf(OLD === undefined)("the bundle of another commit", () => {
     const from = (part: Part) => (old.includes(part) ? "old" : "release")
     const classes = PARTS.filter((part) => part !== "edge").map((part) => `export { ${part} } from "${from(part)}"`)
     const worker = join(dir, `${old.join("-")}.js`)
+    // An old release may have no directory.
+    classes.push(`export { Directory } from "release"`)
     writeFileSync(worker, [...classes, `export { default } from "${from("edge")}"`].join("\n"))
     const mixed = await startRig({}, { modules: { worker, release: productionBundle(false).file, old: OLD! } })
     try {

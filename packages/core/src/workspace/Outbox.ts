@@ -1,6 +1,6 @@
 /**
- * Tells sources and destinations what changed, and the directory that there is this workspace. Each is called by itself: one that hangs or fails costs its own
- * deadline, and stays in the outbox for the next attempt.
+ * Tells sources and destinations what changed, and the directory that there is this workspace. Each is called by
+ * itself: one that hangs or fails costs its own deadline, and stays in the outbox for the next attempt.
  */
 import * as Effect from "effect/Effect"
 import * as Log from "../LogLine.ts"
