@@ -479,6 +479,18 @@ describe("a log that is nearly full", () => {
     await object.ring(engine.alarm)
     expect([held(), await send(1)]).toEqual([8, 1])
   })
+  it("keeps what came while its destinations were asked: of that nobody was", async () => {
+    let answer = (_: null): void => {}
+    const { engine, object, send, setSize } = filling(() => new Promise((resolve) => (answer = resolve)))
+    setSize(950)
+    await send(2)
+    await object.pass(10_000)
+    const rung = engine.alarm()
+    await send(1)
+    answer(null)
+    await rung
+    expect(engine.stats()).toMatchObject({ first: 3, count: 3 })
+  })
   it("looks no oftener than every ten seconds at what it can give up", async () => {
     let asked = 0
     const { engine, object, send } = filling(async () => {

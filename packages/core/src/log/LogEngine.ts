@@ -193,11 +193,12 @@ export const make = (ports: LogPorts): LogEngine => {
     if (due === null || (due > now && !isPressed)) return due
     const { events, config } = need()
     const { source, destinations } = config.config()!
+    const head = events.head()
     const asked = Promise.all(destinations.map((id) => peers.lowWatermark(id, source.id)))
     const marks = await within(timer, ASK_DEADLINE, asked)
     if (marks === undefined) return now + EXPIRE_AGAIN
-    // Events that came meanwhile are newer than the retention, whatever the marks say of them.
-    const through = Math.min(...marks.map((mark) => mark ?? Number.POSITIVE_INFINITY))
+    // Of events that came meanwhile nobody was asked.
+    const through = Math.min(head, ...marks.map((mark) => mark ?? head))
     events.drop(now - source.retentionDays * DAY, through)
     if (isPressed) relieve(events, through)
     const next = expiry()
