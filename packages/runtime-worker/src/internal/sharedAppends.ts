@@ -2,9 +2,9 @@
  * Appends to one log share calls. While one of this isolate is on its way to a log, those that come meanwhile wait and
  * go with the next call.
  *
- * A call is made by one request for others: by the one that found none on its way. It goes on for who waits when its own
- * event has its answer, and `keep` must hold it alive even when its client is gone. Nothing that belongs to a request
- * crosses to another: only bytes, texts and promises do.
+ * A call is made by one request for others: by the one that found none on its way. It goes on for who waits when its
+ * own event has its answer, and `keep` must hold it alive even when its client is gone. Nothing that belongs to a
+ * request crosses to another: only bytes, texts and promises do.
  */
 import type { Route } from "@hookstream/core/Ids"
 import { line, shown } from "@hookstream/core/LogLine"
