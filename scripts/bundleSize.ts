@@ -8,7 +8,8 @@ const ROOT = join(import.meta.dirname, "..")
 /**
  * KiB. A Worker's start pays for every byte of it. It was 160 before hostile input was bounded, secrets were concealed
  * and deletions cancelled what waits, and 170 before objects spoke in versions, stored values had forms, and windows
- * were streams, and 177 before the sweep and calls that requests share. The way back is the management API in a Worker of its own.
+ * were streams, and 177 before the sweep and calls that requests share. The way back is the management API in a Worker
+ * of its own.
  */
 const BUDGET = 180
 

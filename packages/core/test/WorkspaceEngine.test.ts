@@ -179,7 +179,7 @@ describe("a workspace from before there was a directory", () => {
     })
     listed.length = 0
     isAway = true
-    object.sql.exec("UPDATE schema_versions SET version = 3 WHERE store = 'Registry'")
+    object.sql.exec("UPDATE schema_versions SET version = 4 WHERE store = 'Registry'")
     object.sql.flush()
     const engine = open()
     await object.ring(engine.alarm)
