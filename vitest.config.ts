@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config"
 
-// Unit, contract and property tests run in Node ("unit"); tests that start a real workerd are apart ("workerd"):
-// they take longer and must not compete with each other for two cores.
+// Unit, contract and property tests run in Node ("unit"). Tests that start a real workerd ("workerd") come after them:
+// they go by the clock, and those of Node use all cores.
 export default defineConfig({
   test: {
     projects: [
@@ -21,7 +21,8 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["packages/*/test/**/*.{workerd,e2e}.test.ts", "scripts/test/**/*.e2e.test.ts"],
-          fileParallelism: false,
+          // They wait more than they compute, so two go side by side.
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 60_000

@@ -4,7 +4,7 @@
  */
 import release, * as objects from "release"
 
-export { Destination, Workspace } from "release"
+export { Destination, Directory, Workspace } from "release"
 
 const MILLIS = 300
 let is = "well"
