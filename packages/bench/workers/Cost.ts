@@ -3,6 +3,7 @@
  * serves all.
  */
 import { Destination as RealDestination } from "@hookstream/runtime-worker/Destination"
+import { Directory as RealDirectory } from "@hookstream/runtime-worker/Directory"
 import type { Env } from "@hookstream/runtime-worker/Env"
 import { SourceLog as RealSourceLog } from "@hookstream/runtime-worker/SourceLog"
 import gateway from "@hookstream/runtime-worker/Worker"
@@ -66,6 +67,7 @@ const counting = <C extends ObjectClass>(Real: C): C => {
     }
   }
 }
+export const Directory = counting(RealDirectory)
 export const Workspace = counting(RealWorkspace)
 export const SourceLog = counting(RealSourceLog)
 export const Destination = counting(RealDestination)
