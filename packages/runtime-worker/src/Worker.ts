@@ -7,6 +7,7 @@ import { SHARDS } from "@hookstream/core/directory/DirectoryContract"
 import * as Ids from "@hookstream/core/Ids"
 import { line } from "@hookstream/core/LogLine"
 import { pack } from "@hookstream/core/log/PackedAppends"
+import * as SharedAppends from "@hookstream/core/log/SharedAppends"
 import { askEach } from "@hookstream/core/Sweep"
 import { SecretVault } from "@hookstream/core/secret/SecretVault"
 import * as Context from "effect/Context"
@@ -16,7 +17,6 @@ import { type Edge, ingest, targetOf } from "./Ingest.ts"
 import { SettingsError } from "./internal/errors.ts"
 import { timer } from "./internal/ports.ts"
 import { print } from "./internal/print.ts"
-import * as SharedAppends from "./internal/sharedAppends.ts"
 import { runtimeOf } from "./Layers.ts"
 import { directoryOf, logOf } from "./Peers.ts"
 
@@ -42,7 +42,7 @@ const makeGateway = (env: Env): Gateway => {
       deployment: Context.get(services, Deployment),
       vault: Context.get(services, SecretVault),
       failures: Context.get(services, FailureLimit),
-      appends: SharedAppends.make((route, appends) => logOf(env, route).appendAll(pack(appends)))
+      appends: SharedAppends.make({ timer, log: print }, (route, appends) => logOf(env, route).appendAll(pack(appends)))
     },
     api: (request) => {
       api ??= ApiHandler.make(services)

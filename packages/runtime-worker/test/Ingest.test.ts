@@ -1,14 +1,16 @@
 import { MAX_PAYLOAD_VALUES } from "@hookstream/core/event/EventPath"
 import * as Ids from "@hookstream/core/Ids"
 import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogContract"
+import * as SharedAppends from "@hookstream/core/log/SharedAppends"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
 import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { idOfVersion1 } from "../../core/test/fixtures.ts"
+import { nodeTimer } from "../../core/test/NodeTimer.ts"
 import type { Env } from "../src/Env.ts"
 import { ingest, targetOf } from "../src/Ingest.ts"
-import * as SharedAppends from "../src/internal/sharedAppends.ts"
+import { print } from "../src/internal/print.ts"
 
 const idKeys = IdKeys.make(`1:${Buffer.alloc(32, 1).toString("base64")}`)
 const sourceId = Ids.makeSourceId("89abcdef", "0123abcde")
@@ -22,7 +24,7 @@ const edge = (...replies: ReadonlyArray<AppendReply | Error | { readonly protoco
   edgeThatShares(async () => [], ...replies)
 /** The same, whose calls for several are answered by `appendAll`. */
 const edgeThatShares = (
-  appendAll: Parameters<typeof SharedAppends.make>[0],
+  appendAll: Parameters<typeof SharedAppends.make>[1],
   ...replies: ReadonlyArray<AppendReply | Error | { readonly protocol: number }>
 ) => {
   const woken: Array<{ readonly route: string; readonly at: number; readonly request: AppendRequest }> = []
@@ -54,7 +56,7 @@ const edgeThatShares = (
     },
     vault: SecretVault.make(`1:${Buffer.alloc(32, 2).toString("base64")}`),
     failures: { take: () => Effect.succeed(true) },
-    appends: SharedAppends.make(appendAll)
+    appends: SharedAppends.make({ timer: nodeTimer, log: print }, appendAll)
   }
   const post = async (token: string, method = "POST", body: string | null = null, headers: HeadersInit = {}) => {
     const url = `http://gateway.test/v1/ingest/${token}?a=1`

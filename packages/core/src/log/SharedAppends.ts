@@ -6,10 +6,11 @@
  * own event has its answer, and `keep` must hold it alive even when its client is gone. Nothing that belongs to a
  * request crosses to another: only bytes, texts and promises do.
  */
-import type { Route } from "@hookstream/core/Ids"
-import { line, shown } from "@hookstream/core/LogLine"
-import type { AppendReply, FirstAppend } from "@hookstream/core/log/LogContract"
-import { print } from "./print.ts"
+import type { EnginePorts } from "../EnginePorts.ts"
+import type { Route } from "../Ids.ts"
+import { within } from "../internal/deadline.ts"
+import { line, shown } from "../LogLine.ts"
+import type { AppendReply, FirstAppend } from "./LogContract.ts"
 
 /** A call takes as many events and bytes of bodies at most; a larger body goes alone. */
 const CALL_EVENTS = 256
@@ -52,6 +53,7 @@ export interface SharedAppends {
 
 /** `send` makes a call in the name of the request that asks it, and answers by position. */
 export const make = (
+  { timer, log }: Pick<EnginePorts, "timer" | "log">,
   send: (route: Route, appends: ReadonlyArray<FirstAppend>) => Promise<ReadonlyArray<AppendReply>>
 ): SharedAppends => {
   /** What waits for the next call to a log; nothing stands here where none is on its way. */
@@ -76,7 +78,7 @@ export const make = (
       for (const [i, { resolve }] of all.entries()) resolve(replies[i]!)
     } catch (error) {
       const fields = { source: shown(all[0]!.append.sourceId), events: all.length }
-      print(line("warn", "the log did not answer a shared append; each event goes by itself", fields, error))
+      log(line("warn", "the log did not answer a shared append; each event goes by itself", fields, error))
       const lost = new SharedCallLost(error)
       for (const { reject } of all) reject(lost)
     }
@@ -95,19 +97,14 @@ export const make = (
     const { promise, resolve, reject } = Promise.withResolvers<AppendReply>()
     const own = { append, resolve, reject }
     queue.push(own)
-    const late = setTimeout(() => {
-      // Others shall not come to wait for it too.
-      release(route, queue)
-      const place = queue.indexOf(own)
-      if (place !== -1) queue.splice(place, 1)
-      print(line("warn", "a shared append has not come back", { source: shown(append.sourceId) }))
-      reject(new SharedCallLost(undefined))
-    }, PATIENCE)
-    try {
-      return await promise
-    } finally {
-      clearTimeout(late)
-    }
+    const reply = await within(timer, PATIENCE, promise)
+    if (reply !== undefined) return reply
+    // Others shall not come to wait for it too.
+    release(route, queue)
+    const place = queue.indexOf(own)
+    if (place !== -1) queue.splice(place, 1)
+    log(line("warn", "a shared append has not come back", { source: shown(append.sourceId) }))
+    throw new SharedCallLost(undefined)
   }
 
   return {

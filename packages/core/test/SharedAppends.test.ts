@@ -1,6 +1,8 @@
+import type { Line } from "@hookstream/core/LogLine"
 import type { AppendReply, FirstAppend } from "@hookstream/core/log/LogContract"
+import * as SharedAppends from "@hookstream/core/log/SharedAppends"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import * as SharedAppends from "../src/internal/sharedAppends.ts"
+import { nodeTimer } from "./NodeTimer.ts"
 
 const ROUTE = "0123abcde"
 const KiB = 1024
@@ -24,7 +26,9 @@ const log = (reply: (token: string) => AppendReply = accepted) => {
     open.push({ answer: () => resolve(answer), fail: reject })
     return promise
   }
-  const appends = SharedAppends.make((_, all) => {
+  const lines: Array<Line> = []
+  const ports = { timer: nodeTimer, log: (line: Line) => lines.push(line) }
+  const appends = SharedAppends.make(ports, (_, all) => {
     const tokens = all.map(({ token }) => token)
     return call(tokens, tokens.map(reply))
   })
@@ -39,6 +43,7 @@ const log = (reply: (token: string) => AppendReply = accepted) => {
   const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
   return {
     calls,
+    lines,
     kept,
     add,
     answer: async () => {
@@ -53,13 +58,6 @@ const log = (reply: (token: string) => AppendReply = accepted) => {
 }
 
 describe("appends to one log", () => {
-  const warned = vi.fn()
-  beforeEach(() => {
-    warned.mockClear()
-    vi.spyOn(console, "warn").mockImplementation(warned)
-  })
-  afterEach(() => vi.restoreAllMocks())
-
   it("go alone one after the other, and share the next call while one is on its way, in order", async () => {
     const { calls, add, answer } = log()
     const first = add("a")
@@ -114,7 +112,7 @@ describe("appends to one log", () => {
     expect(await Promise.all(all)).toEqual([accepted("a"), { _tag: "Redact", paths }, accepted("c")])
   })
   it("fail with the call that they share, and only with it", async () => {
-    const { calls, add, answer, fail } = log()
+    const { calls, lines, add, answer, fail } = log()
     const all = ["a", "b", "c"].map((token) => add(token))
     await answer()
     const next = add("d")
@@ -122,7 +120,7 @@ describe("appends to one log", () => {
     const lost = Promise.allSettled(all.slice(1))
     await fail(cause)
     for (const one of await lost) expect(one).toMatchObject({ status: "rejected", reason: { reason: cause } })
-    expect(warned).toHaveBeenCalledTimes(1)
+    expect(lines).toMatchObject([{ level: "warn", fields: { events: 2 } }])
     expect(calls.at(-1)).toEqual(["d"])
     await answer()
     expect(await next).toEqual(accepted("d"))
@@ -165,11 +163,9 @@ describe("appends to one log", () => {
 describe("an append whose call does not come back", () => {
   beforeEach(() => {
     vi.useFakeTimers({ now: 0, toFake: ["setTimeout", "clearTimeout"] })
-    vi.spyOn(console, "warn").mockImplementation(() => {})
   })
   afterEach(() => {
     vi.useRealTimers()
-    vi.restoreAllMocks()
   })
   it("goes on alone, whether it was on its way or not, and nobody comes to wait any more", async () => {
     const { calls, add, answer } = log()
