@@ -1,4 +1,5 @@
 /** The few calls of the API that scripts and end-to-end tests make, as a user would with curl. */
+import { RequestFailed } from "./Errors.ts"
 
 export interface Answer {
   readonly status: number
@@ -27,7 +28,7 @@ export const apiClient = (url: string, headers: Record<string, string>): Client 
     call,
     need: async (method, path, body) => {
       const answer = await call(method, path, body)
-      if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
+      if (answer.status >= 300) throw new RequestFailed(`${method} ${path}`, answer.status, answer.body)
       return answer.body
     }
   }

@@ -6,8 +6,11 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import { setTimeout as sleep } from "node:timers/promises"
 import { parseEnv } from "node:util"
-import type { Holder, KeeperCommand, KeeperEvent } from "./gatewayKeeper.ts"
+import { FolderInUse, FolderNotLocked, GatewayNotStarted } from "./Errors.ts"
+import type { KeeperCommand, KeeperEvent } from "./gatewayKeeper.ts"
+import { isSoWithin } from "./poll.ts"
 import { newSecrets } from "./Secrets.ts"
 import { BINARY, configText, productionBundle, readDeployed } from "./Workerd.ts"
 
@@ -35,15 +38,6 @@ export interface Gateway {
   readonly logFile: string
 }
 
-/** A gateway runs on the folder already. */
-export class FolderInUse extends Error {
-  readonly by: Holder
-  constructor(dir: string, by: Holder) {
-    super(`a gateway runs on ${dir} already: ${JSON.stringify(by)}`)
-    this.by = by
-  }
-}
-
 /** A folder that is ours until the process that holds its lock ends. */
 export interface Claim {
   readonly dir: string
@@ -53,7 +47,7 @@ export interface Claim {
 
 const READY_MS = 60_000
 const STOP_MS = 5000
-const HEALTH_MS = 20
+const POLL_MS = 20
 
 /** The secrets of a deployment, made at the first start. */
 const secrets = (dir: string): NodeJS.Dict<string> => {
@@ -74,15 +68,7 @@ const alive = (group: number): boolean => {
   }
 }
 
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-
-const ended = async (group: number, ms: number): Promise<boolean> => {
-  for (const until = Date.now() + ms; Date.now() < until; ) {
-    if (!alive(group)) return true
-    await sleep(20)
-  }
-  return !alive(group)
-}
+const ended = (group: number): Promise<boolean> => isSoWithin(STOP_MS, POLL_MS, () => !alive(group))
 
 const next = async ({ events }: Pick<Claim, "events">): Promise<KeeperEvent | undefined> => {
   const { value, done } = await events.next()
@@ -104,7 +90,7 @@ export const claimFolder = async (folder: string): Promise<Claim> => {
   if (first?._tag === "Claimed") return { dir, keeper, events }
   keeper.stdin.end()
   if (first?._tag === "Held") throw new FolderInUse(dir, first.holder)
-  throw new Error(`the folder ${dir} could not be locked`)
+  throw new FolderNotLocked(dir)
 }
 
 /**
@@ -223,19 +209,12 @@ export const startGateway = async (options: GatewayOptions, claim?: Claim): Prom
     throw error
   }
 
-  const patience = setTimeout(() => signal("SIGKILL"), READY_MS)
-  const listening = await next(claimed)
-  clearTimeout(patience)
+  const listening = await Promise.race([next(claimed), sleep(READY_MS, undefined, { ref: false })])
   const url = listening?._tag === "Listening" ? `http://127.0.0.1:${listening.port}` : undefined
-  let isReady = false
-  for (const until = Date.now() + READY_MS; url !== undefined && !isReady && Date.now() < until; ) {
-    isReady = await isServing(url)
-    if (!isReady) await sleep(HEALTH_MS)
-  }
-  if (url === undefined || !isReady) {
+  if (url === undefined || !(await isSoWithin(READY_MS, POLL_MS, () => isServing(url)))) {
     signal("SIGKILL")
     const log = existsSync(logFile) ? readFileSync(logFile, "utf8").slice(-4000) : ""
-    throw new Error(`the gateway did not start; its log:\n${log}`)
+    throw new GatewayNotStarted(logFile, log)
   }
   return {
     url,
@@ -245,9 +224,9 @@ export const startGateway = async (options: GatewayOptions, claim?: Claim): Prom
     signal,
     stop: async (name = "SIGTERM") => {
       signal(name)
-      if (await ended(group, STOP_MS)) return
+      if (await ended(group)) return
       signal("SIGKILL")
-      await ended(group, STOP_MS)
+      await ended(group)
     }
   }
 }

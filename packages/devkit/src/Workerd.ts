@@ -5,6 +5,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, w
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { basename, dirname, join } from "node:path"
+import { UnknownFields } from "./Errors.ts"
 
 const ROOT = join(import.meta.dirname, "../../..")
 const WORKER = join(ROOT, "packages/runtime-worker")
@@ -195,7 +196,6 @@ export const readDeployed = (): Deployed => {
   const lines = readFileSync(join(WORKER, "wrangler.jsonc"), "utf8").replaceAll(/^\s*\/\/.*$/gm, "")
   const config = JSON.parse(lines) as Deployed
   const unknown = Object.keys(config).filter((field) => !KNOWN.has(field))
-  // A field that is left out here would make the gateway on this machine another one than that which is deployed.
-  if (unknown.length > 0) throw new Error(`devkit/Workerd.ts does not know ${unknown.join(", ")} of wrangler.jsonc`)
+  if (unknown.length > 0) throw new UnknownFields(unknown)
   return config
 }

@@ -77,17 +77,17 @@ const takeLock = (): boolean => {
 }
 
 const claim = async (): Promise<KeeperEvent> => {
-  const until = Date.now() + ENDING_MS
+  const until = performance.now() + ENDING_MS
   while (!takeLock()) {
     const { starter, ...rest } = readHolder()
     if (starter !== undefined && commandOf(starter) !== "") return { _tag: "Held", holder: { starter, ...rest } }
-    if (Date.now() > until) return { _tag: "Held", holder: rest }
+    if (performance.now() > until) return { _tag: "Held", holder: rest }
     await sleep(POLL_MS)
   }
   const { gateway, config } = readHolder()
   // The process of that number may be another one by now: its command line names our configuration, or it is not ours.
   while (gateway !== undefined && config !== undefined && commandOf(gateway).includes(config)) {
-    if (Date.now() > until) return { _tag: "Held", holder: { gateway } }
+    if (performance.now() > until) return { _tag: "Held", holder: { gateway } }
     await sleep(POLL_MS)
   }
   writeHolder({ starter: process.ppid, keeper: process.pid })

@@ -2,6 +2,7 @@
  * Many sources with one event a second each into one Kafka destination, whose proxy takes 100 ms a request: how long an
  * event is under way, from its acceptance to the sink. It must not grow with the number of sources that are busy.
  */
+import { setTimeout as sleep } from "node:timers/promises"
 import { now } from "../Clock.ts"
 import { addKafka, addSource, startGateway } from "../Gateway.ts"
 import { NUMBER_DIGITS, NUMBER_MARK } from "../Load.ts"
@@ -19,8 +20,6 @@ const CASES = [
   { sources: 60, goal: 1000 },
   { sources: 300, goal: 3000 }
 ]
-
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const bodyOf = (number: number): string =>
   `{"type":"invoice.paid",${NUMBER_MARK}${String(number).padStart(NUMBER_DIGITS, "0")}"}`
