@@ -1,7 +1,7 @@
 /**
  * Who calls: the API key of `X-API-Key` (or `Authorization: Bearer`) and whether its scopes allow it, or the root key.
  */
-import type { ApiKey } from "@hookstream/core/workspace/Registry"
+import type { ApiKey } from "@hookstream/core/workspace/ApiKey"
 import * as Context from "effect/Context"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"

@@ -17,6 +17,7 @@ import * as Sink from "@hookstream/core/sink/Sink"
 import * as SinkRegistry from "@hookstream/core/sink/SinkRegistry"
 import * as DeliveryMemory from "@hookstream/core/testing/DeliveryMemory"
 import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
+import type { ApiKey } from "@hookstream/core/workspace/ApiKey"
 import * as Registry from "@hookstream/core/workspace/Registry"
 import type { ReplayJob } from "@hookstream/core/workspace/ReplayJob"
 import type { Source } from "@hookstream/core/workspace/Source"
@@ -322,7 +323,7 @@ export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
       return made
     },
     /** A key as it was stored before a scope was refused. */
-    storedKey: async (workspace: string, scopes: Registry.ApiKey["scopes"]): Promise<Call> => {
+    storedKey: async (workspace: string, scopes: ApiKey["scopes"]): Promise<Call> => {
       const text = await idKeys.apiKey(workspace)
       const hash = Buffer.from(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).toString("hex")
       const id = Ids.random("key")

@@ -1,6 +1,6 @@
 /** `/v1/workspaces` and `/v1/auth/api-keys`. */
 import { ApiKeyId, WorkspaceId } from "@hookstream/core/Ids"
-import { Scope } from "@hookstream/core/workspace/Registry"
+import { Scope } from "@hookstream/core/workspace/ApiKey"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"

@@ -1,6 +1,7 @@
 /** Workspaces and API keys, and the check of a key at every other endpoint. */
 import * as Ids from "@hookstream/core/Ids"
-import { type ApiKey, type NewApiKey, Registry, type Scope } from "@hookstream/core/workspace/Registry"
+import type { ApiKey, NewApiKey, Scope } from "@hookstream/core/workspace/ApiKey"
+import { Registry } from "@hookstream/core/workspace/Registry"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"

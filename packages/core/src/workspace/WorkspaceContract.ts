@@ -14,8 +14,9 @@ import {
 } from "../Contract.ts"
 import type { ApiKeyId, DestinationId, Route, SourceId, WorkspaceId } from "../Ids.ts"
 import { type Reply, replied } from "../Reply.ts"
+import type { ApiKey, NewApiKey } from "./ApiKey.ts"
 import type { Connection } from "./Connection.ts"
-import type { ApiKey, Change, Entity, Idempotency, Kind, NewApiKey, NewEntity, Page, PageRequest } from "./Registry.ts"
+import type { Change, Entity, Idempotency, Kind, NewEntity, Page, PageRequest } from "./RegistryStore.ts"
 
 export type Changed = Reply<Change<Entity>>
 
