@@ -1,5 +1,6 @@
 import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
-import { Deliveries, type RedriveFilter } from "@hookstream/core/delivery/Deliveries"
+import { Deliveries } from "@hookstream/core/delivery/Deliveries"
+import type { RedriveFilter } from "@hookstream/core/delivery/DeliveryContract"
 import { defaultPolicy, type RetryPolicy } from "@hookstream/core/delivery/RetryPolicy"
 import * as Ids from "@hookstream/core/Ids"
 import type { DeadLetter, Summary } from "@hookstream/core/journal/DeliveryJournal"

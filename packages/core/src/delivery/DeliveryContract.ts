@@ -11,9 +11,16 @@ import type {
   ReplayProgress,
   Summary
 } from "../journal/DeliveryStore.ts"
+import type { Reason } from "../sink/Sink.ts"
 import type { DestinationConfig } from "../workspace/Registry.ts"
 import type { ReplayJob } from "../workspace/ReplayJob.ts"
-import type { RedriveFilter } from "./Deliveries.ts"
+
+/** Which dead letters, or which of what waits; without a field all. */
+export interface RedriveFilter {
+  readonly connection?: ConnectionId
+  /** Of the last try. */
+  readonly reason?: Reason
+}
 
 export interface DeliveryContract {
   /** Works by this config from now on. An engine that has this version already changes nothing. */
@@ -23,29 +30,44 @@ export interface DeliveryContract {
   /**
    * The log of this source has events up to `head`. Answers at once, with the milliseconds for which the destination
    * needs no further wake-up: while it may not read, a busy log is spared the calls, and the logs are asked before the
-   * next run.
+   * next pass.
    */
   readonly wake: (sourceId: SourceId, head: number) => number
+  /** Everything that the journal tells of one event, oldest first. */
   readonly timeline: (sourceId: SourceId, seq: number) => ReadonlyArray<Entry>
   readonly statuses: (sourceId: SourceId, seqs: ReadonlyArray<number>) => ReadonlyArray<DeliveryStatus>
   /** With the logs as they are now, as far as they can be reached. */
   readonly summary: () => Promise<Summary>
+  /** Newest first. */
   readonly deadLetters: (before: DeadPage["next"], limit: number) => DeadPage
   /** Brings dead letters back with all their tries; answers how many. */
   readonly redrive: (filter: RedriveFilter) => number
-  /** Makes what waits due now; answers how many. */
+  /**
+   * Tries now what waits for its retry, with the tries that it has left; answers how many. An open circuit is probed at
+   * once.
+   */
   readonly retryWaiting: (filter: RedriveFilter) => number
   /** Tries an event again now on each connection where it is dead or waits for its retry; answers on how many. */
   readonly retry: (sourceId: SourceId, seq: number) => number
-  /** Tries the delivery of this attempt again now. */
+  /**
+   * Tries the delivery of this attempt again now. `settled`: it is neither dead nor waiting for its retry, or cancelled.
+   */
   readonly retryAttempt: (position: AttemptPosition) => "retried" | "settled" | "unknown"
+  /** Tries, newest first. */
   readonly attempts: (filter: AttemptFilter, before: AttemptPosition | null, limit: number) => AttemptPage
-  /** Deliveries that are not done with, with the logs as they are now, as far as they can be reached. */
+  /**
+   * Deliveries of these connections that are not done with: pending, or not read from their log yet. With the logs as
+   * they are now, as far as they can be reached.
+   */
   readonly waiting: (connections: ReadonlyArray<ConnectionId>) => Promise<number>
+  /** `null` when the destination knows no such replay. */
   readonly replay: (id: ReplayId) => ReplayProgress | null
   /** Events of this log up to here are no longer needed; `null` when none is. */
   readonly lowWatermark: (sourceId: SourceId) => number | null
-  /** Closes the circuit by hand: what waits is tried at once. */
+  /**
+   * Closes the circuit by hand, also a closed one: what waits is tried at once, also of a sink that has asked for
+   * patience.
+   */
   readonly resetCircuit: () => Promise<Summary>
   /** Looks for what is left to do, for an alarm may have been lost. Answers at once. */
   readonly nudge: () => void

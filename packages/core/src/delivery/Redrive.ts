@@ -7,7 +7,7 @@
 import type { SourceId } from "../Ids.ts"
 import type { DeliveryStore } from "../journal/DeliveryJournal.ts"
 import { probeNow } from "./Commands.ts"
-import type { RedriveFilter } from "./Deliveries.ts"
+import type { RedriveFilter } from "./DeliveryContract.ts"
 import type { Fact, RunId } from "./Facts.ts"
 
 /** Deliveries that one transaction brings back. */
