@@ -92,7 +92,7 @@ const start = () =>
         Layer.mock(EventLog)({
           get: (route) => {
             asked.push(route)
-            return Effect.succeed({ events: [], through: 0 })
+            return Effect.succeed({ events: [], bytes: 0, through: 0 })
           },
           stats: (route) => {
             asked.push(route)

@@ -242,7 +242,9 @@ export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
                 ...log,
                 // As an object that nobody has claimed answers.
                 get: (route, seqs, maxBytes) =>
-                  logs.has(route) ? log.get(route, seqs, maxBytes) : Effect.succeed({ events: [], through: 0 })
+                  logs.has(route)
+                    ? log.get(route, seqs, maxBytes)
+                    : Effect.succeed({ events: [], bytes: 0, through: 0 })
               } satisfies EventLog.EventLog["Service"])
             )
           ).pipe(Layer.provide(EventLog.layerStores(logs)))

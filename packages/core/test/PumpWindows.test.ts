@@ -324,7 +324,7 @@ describe("a log that holds less than was said", () => {
     (head: number) =>
     (store: EventLog.EventLogStore): EventLog.EventLogStore => ({
       ...store,
-      read: () => ({ events: [], head })
+      read: () => ({ events: [], bytes: 0, head })
     })
   const replay = (journal: DeliveryJournal.DeliveryStore) => {
     const what = { id: "rpl_1", filterRules: [], ratePerSecond: 100, maxEvents: null }

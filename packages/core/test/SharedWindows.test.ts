@@ -24,6 +24,7 @@ interface Given {
   readonly answer?: (event: OutboundEvent) => Outcome
   readonly policy?: Partial<Policy.Policy>
   readonly size?: number
+  readonly headerBytes?: number
   readonly batch?: { readonly maxEvents: number; readonly maxBytes: number }
   /** Milliseconds that request number `n` (from 1) takes. */
   readonly takes?: (n: number) => number
@@ -36,6 +37,7 @@ const given = ({
   answer = () => delivered({}),
   policy,
   size = 1,
+  headerBytes = 0,
   batch = { maxEvents: 100, maxBytes: 1e6 },
   takes = () => 100,
   away = new Set()
@@ -46,7 +48,8 @@ const given = ({
   for (const [n, count] of events.entries()) {
     const owner = ownerOf(n)
     const store = EventLogMemory.makeMemory(owner)
-    const event = newEvent(meta, new Uint8Array(size))
+    const headers = [["x-long", "h".repeat(headerBytes)]] as const
+    const event = newEvent({ ...meta, headers }, new Uint8Array(size))
     store.append(Array.from({ length: count }, () => ({ event, token: "", now: 0 })))
     if (!away.has(n)) stores.set(owner.route, store)
     const connection = `conn_${String(n).padStart(3, "0")}`
@@ -194,7 +197,7 @@ describe("a window of several runs", () => {
       isDown = false
       requests.length = 0
       const { route } = ownerOf(0)
-      stores.set(route, { ...stores.get(route)!, get: () => ({ events: [], through: 0 }) })
+      stores.set(route, { ...stores.get(route)!, get: () => ({ events: [], bytes: 0, through: 0 }) })
       yield* TestClock.adjust("30 seconds")
       expect(yield* pass).toBe((yield* Clock.currentTimeMillis) - 20_000 + 1100)
       expect(requests).toEqual([["1/1"]])
@@ -211,12 +214,15 @@ describe("a window of several runs", () => {
       expect(journal.deadLetters(null, 9).letters).toMatchObject([{ connection: "conn_001", seq: 2 }])
     })
   )
-  it.effect("holds no more bytes than it may, and takes what it left next", () =>
+  it.effect.each([
+    ["bodies", { size: 1000 }],
+    ["headers", { headerBytes: 1000 }]
+  ] as const)("holds no more bytes than it may, of %s, and takes what it left next", ([, large]) =>
     Effect.gen(function* () {
       const { pass, requests, journal } = given({
         events: Array.from({ length: 20 }, () => 1),
-        size: 1000,
-        policy: { window: { events: 100, bytes: 4000 } }
+        policy: { window: { events: 100, bytes: 4000 } },
+        ...large
       })
       expect(yield* pass).toBeNull()
       // Four logs are read at once, so that the last of them may be too many.

@@ -36,16 +36,16 @@ export const makeMemory = (log: LogOwner): EventLogStore => {
       let bytes = 0
       const from = Math.max(after, dropped)
       for (const { event, size } of rows.slice(from, from + maxEvents)) {
+        if (events.length > 0 && bytes + size > maxBytes) break
         bytes += size
-        if (events.length > 0 && bytes > maxBytes) break
         events.push(event)
       }
-      return { events, head: rows.length }
+      return { events, bytes, head: rows.length }
     },
     get: (seqs, maxBytes) => {
       const find = (seq: number) => (seq > dropped ? rows[seq - 1] : undefined)
-      const { events, through } = takeBytes(seqs, maxBytes, find, ({ size }) => size)
-      return { events: events.map(({ event }) => event), through }
+      const { events, ...rest } = takeBytes(seqs, maxBytes, find, ({ size }) => size)
+      return { events: events.map(({ event }) => event), ...rest }
     },
     ids: (seqs) => seqs.flatMap((seq) => (seq > dropped ? (rows[seq - 1]?.event.id ?? []) : [])),
     list: (before, limit) =>

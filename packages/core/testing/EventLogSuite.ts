@@ -111,7 +111,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(seqs(store.read(0, { maxEvents: 9, maxBytes: bytesOf(2, 4) }).events), [1, 2])
     equal(seqs(store.read(0, { maxEvents: 9, maxBytes: bytesOf(2, 4) - 1 }).events), [1])
     equal(seqs(store.read(0, { maxEvents: 9, maxBytes: 1 }).events), [1])
-    equal(store.read(4, ALL), { events: [], head: 4 })
+    equal(store.read(4, ALL), { events: [], bytes: 0, head: 4 })
   },
   "reads bodies of any size and any bytes at once, each as it came": (store) => {
     const sizes = [0, 1, 700_000, 400_000, 0, CHUNK_BYTES + 5, 3, CHUNK_BYTES, 0]
@@ -145,7 +145,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
   "gets the events asked for in order, leaving out what it does not hold": (store) => {
     for (const body of ["a", "b", "c"]) append(store, body)
     equal(seqs(store.get([3, 1, 99], 1e9).events), [1, 3])
-    equal(store.get([99], 1e9), { events: [], through: 99 })
+    equal(store.get([99], 1e9), { events: [], bytes: 0, through: 99 })
   },
   "gets no more bytes at once than asked for, but never nothing": (store) => {
     for (const body of ["aaaa", "bbbb", "cccc"]) append(store, body)
@@ -249,7 +249,7 @@ export const cases: Readonly<Record<string, (store: EventLogStore) => void>> = {
     equal(
       [store.read(0, ALL), store.range(0, 9999)],
       [
-        { events: [], head: 0 },
+        { events: [], bytes: 0, head: 0 },
         { after: 0, through: 0 }
       ]
     )

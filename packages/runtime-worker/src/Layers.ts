@@ -5,10 +5,8 @@ import type { Asked } from "@hookstream/core/Contract"
 import { Deliveries } from "@hookstream/core/delivery/Deliveries"
 import type { DeliveryContract } from "@hookstream/core/delivery/DeliveryContract"
 import { type ConflictError, type NotFoundError, UnavailableError } from "@hookstream/core/Errors"
-import { unpack } from "@hookstream/core/event/PackedEvents"
-import type { DestinationId, Route, WorkspaceId } from "@hookstream/core/Ids"
-import { EventLog } from "@hookstream/core/log/EventLog"
-import type { LogContract, Packed } from "@hookstream/core/log/LogContract"
+import type { DestinationId, WorkspaceId } from "@hookstream/core/Ids"
+import * as EventLog from "@hookstream/core/log/EventLog"
 import { fromReply, type Reply } from "@hookstream/core/Reply"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
@@ -28,33 +26,11 @@ import { layerLogger } from "./internal/print.ts"
 import { destinationOf, logOf, workspaceOf } from "./Peers.ts"
 import { sinks } from "./Sinks.ts"
 
-const eventsOf = (route: Route, { sourceId, packed }: Packed) => unpack(packed, { sourceId, route })
-
-const layerEventLog = (env: Env): Layer.Layer<EventLog> => {
-  const ask = <A>(route: Route, method: (log: Asked<LogContract>) => Promise<A>) =>
-    call("the event log", () => method(logOf(env, route)))
-  return Layer.succeed(EventLog, {
-    read: (route, after, limits) =>
-      Effect.map(
-        ask(route, (log) => log.read(after, limits)),
-        (page) => ({ events: eventsOf(route, page), head: page.head })
-      ),
-    get: (route, seqs, maxBytes) =>
-      Effect.map(
-        ask(route, (log) => log.get(seqs, maxBytes)),
-        (part) =>
-          part === undefined ? { events: [], through: 0 } : { events: eventsOf(route, part), through: part.through }
-      ),
-    list: (route, before, limit) =>
-      Effect.map(
-        ask(route, (log) => log.list(before, limit)),
-        (listed) => eventsOf(route, listed)
-      ),
-    ids: (route, seqs) => ask(route, (log) => log.ids(seqs)),
-    stats: (route) => ask(route, (log) => log.stats()),
-    range: (route, from, to) => ask(route, (log) => log.range(from, to))
-  })
-}
+const layerEventLog = (env: Env): Layer.Layer<EventLog.EventLog> =>
+  Layer.succeed(
+    EventLog.EventLog,
+    EventLog.ofLogs((route, method) => call("the event log", () => method(logOf(env, route))))
+  )
 
 const layerDeliveries = (env: Env): Layer.Layer<Deliveries> => {
   const ask = <A>(id: DestinationId, method: (destination: Asked<DeliveryContract>) => Promise<A>) =>

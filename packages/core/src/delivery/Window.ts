@@ -145,14 +145,14 @@ export type Wanted =
   | { readonly after: number; readonly maxEvents: number }
   | { readonly pending: ReadonlyArray<State.Pending> }
 
-/** Loads events of a run, up to so many bytes; `undefined` when its log has less than was said. */
+/** Loads events of a run, up to so many bytes, metas too; `undefined` when its log has less than was said. */
 export const load = Effect.fnUntraced(function* (settings: Settings, run: State.Run, wanted: Wanted, maxBytes: number) {
   const log = yield* EventLog
   if ("after" in wanted) {
     // A live run also takes what came since its log told it.
     const end = run.replay === null ? Number.POSITIVE_INFINITY : run.head
     const maxEvents = Math.min(wanted.maxEvents, end - wanted.after)
-    const { events, head } = yield* inTime(log.read(run.route, wanted.after, { maxEvents, maxBytes }))
+    const { events, bytes, head } = yield* inTime(log.read(run.route, wanted.after, { maxEvents, maxBytes }))
     const own = yield* settings.open(
       run,
       events.filter(({ seq }) => seq <= end)
@@ -161,16 +161,16 @@ export const load = Effect.fnUntraced(function* (settings: Settings, run: State.
     // Of a replay, what its log had and no longer holds is passed over. What a live run needs is never dropped.
     if (last === undefined && (run.replay === null || head < run.head)) return undefined
     const window = { run: run.id, lo: wanted.after + 1, hi: last?.seq ?? run.head, seqs: null }
-    return { window, items: yield* readItems(settings, run, own) } satisfies Loaded
+    return { window, items: yield* readItems(settings, run, own), bytes }
   }
   const all = wanted.pending.map(({ seq }) => seq)
-  const { events, through } = yield* inTime(log.get(run.route, all, maxBytes))
+  const { events, bytes, through } = yield* inTime(log.get(run.route, all, maxBytes))
   const pending = wanted.pending.filter(({ seq }) => seq <= through)
   const seqs = pending.map(({ seq }) => seq)
   // The log is nobody's, so it looked for none of them.
   if (seqs.length === 0) return undefined
   const window = { run: run.id, lo: seqs[0]!, hi: through, seqs }
-  return { window, items: pendingItems(run, pending, yield* settings.open(run, events)) } satisfies Loaded
+  return { window, items: pendingItems(run, pending, yield* settings.open(run, events)), bytes }
 })
 
 const sizeOf = ({ event }: Item): number => event?.body.length ?? 0
@@ -206,53 +206,68 @@ export const loadParts = Effect.fnUntraced(function* (
         yield* unread(run, undefined)
         return []
       }
-      left -= bytesOf(found.items)
-      return [{ part, ...found } satisfies LoadedPart]
+      const { window, items, bytes } = found
+      left -= bytes
+      return [{ part, window, items } satisfies LoadedPart]
     }),
     { concurrency: atOnce }
   )
   return loaded.flat()
 })
 
-/**
- * As much of each part as may be sent now, one event of each in turn, so that none takes all that is allowed: what is
- * not sent is not planned, so that nobody takes it for sent after a crash.
- */
-const within = (
+/** What of each part may not be sent now: events are dealt in turn, so that no part takes all that is allowed. */
+const dealt = (
   parts: ReadonlyArray<LoadedPart>,
   maxEvents: number,
   { requests, records, bytes }: Allowance.Allowance
-): ReadonlyArray<Loaded> => {
+): ReadonlyArray<ReadonlyArray<Item>> => {
   const most = Math.min(records, requests * maxEvents)
   let [count, size] = [0, 0]
   // What is held is not sent, but it becomes pending: it is one of those that a replay may send.
-  const turns = parts.map(({ part, items }) => ({
+  const hands = parts.map(({ part, items }) => ({
     most: part.records,
     items: items.filter(({ decided }) => decided?._tag !== "Filtered"),
     own: 0
   }))
-  let open = turns
+  let open = hands
   while (open.length > 0) {
-    open = open.filter((turn) => {
-      const item = turn.items[turn.own]
-      if (item === undefined || turn.own >= turn.most) return false
+    open = open.filter((hand) => {
+      const item = hand.items[hand.own]
+      if (item === undefined || hand.own >= hand.most) return false
       if (item.decided === undefined) {
         if (count >= most || (count > 0 && size >= bytes)) return false
         count++
         size += sizeOf(item)
       }
-      turn.own++
+      hand.own++
       return true
     })
   }
-  return parts.flatMap(({ window, items: all }, i) => {
-    const first = turns[i]!.items[turns[i]!.own]
-    if (first === undefined) return [{ window, items: all }]
-    const items = all.slice(0, all.indexOf(first))
-    const last = items.at(-1)
-    if (last === undefined) return []
-    const seqs = window.seqs === null ? null : items.map(({ seq }) => seq)
-    return [{ window: { ...window, hi: last.seq, seqs }, items }]
+  return hands.map(({ items, own }) => items.slice(own))
+}
+
+/** A part up to this event; nothing where it is the first of all. */
+const upTo = ({ window, items: all }: Loaded, end: Item): ReadonlyArray<Loaded> => {
+  const items = all.slice(0, all.indexOf(end))
+  const last = items.at(-1)
+  if (last === undefined) return []
+  const seqs = window.seqs === null ? null : items.map(({ seq }) => seq)
+  return [{ window: { ...window, hi: last.seq, seqs }, items }]
+}
+
+/**
+ * As much of each part as may be sent now: what is not sent is not planned, so that nobody takes it for sent after a
+ * crash.
+ */
+const within = (
+  parts: ReadonlyArray<LoadedPart>,
+  maxEvents: number,
+  allowed: Allowance.Allowance
+): ReadonlyArray<Loaded> => {
+  const left = dealt(parts, maxEvents, allowed)
+  return parts.flatMap(({ window, items }, i) => {
+    const [end] = left[i]!
+    return end === undefined ? [{ window, items }] : upTo({ window, items }, end)
   })
 }
 

@@ -26,6 +26,10 @@ export interface Piece {
 
 export type PackedEvents = ReadonlyArray<Piece>
 
+/** Bytes of metas and bodies. */
+export const bytesOf = (packed: PackedEvents): number =>
+  packed.reduce((sum, { metas, bodies }) => sum + metas.length + bodies.length, 0)
+
 /** Numbers of each event in the index. */
 export const NUMBERS = 5
 

@@ -5,9 +5,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { Asked } from "../Contract.ts"
 import { UnavailableError } from "../Errors.ts"
 import type { Event } from "../event/Event.ts"
-import type { LogOwner } from "../event/PackedEvents.ts"
+import { bytesOf, type LogOwner, unpack } from "../event/PackedEvents.ts"
 import type { EventId, Route } from "../Ids.ts"
 import type { Sql } from "../Sql.ts"
 import type {
@@ -20,6 +21,7 @@ import type {
   SqlEventLogStore
 } from "./EventLogStore.ts"
 import { makeStore as makeSqlStore } from "./internal/eventLogSql.ts"
+import type { LogContract, Packed } from "./LogContract.ts"
 
 export * from "./EventLogStore.ts"
 
@@ -69,6 +71,36 @@ const service = (storeOf: (route: Route) => EventLogStore | undefined): EventLog
     ids: (route, seqs) => use(route, (store) => store.ids(seqs)),
     stats: (route) => use(route, (store) => store.stats()),
     range: (route, from, to) => use(route, (store) => store.range(from, to))
+  }
+}
+
+/** The logs as others ask them, by their contract. */
+export const ofLogs = (
+  ask: <A>(route: Route, method: (log: Asked<LogContract>) => Promise<A>) => Effect.Effect<A, UnavailableError>
+): EventLog["Service"] => {
+  const eventsOf = (route: Route, { sourceId, packed }: Packed) => unpack(packed, { sourceId, route })
+  return {
+    read: (route, after, limits) =>
+      Effect.map(
+        ask(route, (log) => log.read(after, limits)),
+        (page) => ({ events: eventsOf(route, page), bytes: bytesOf(page.packed), head: page.head })
+      ),
+    get: (route, seqs, maxBytes) =>
+      Effect.map(
+        ask(route, (log) => log.get(seqs, maxBytes)),
+        (part) =>
+          part === undefined
+            ? { events: [], bytes: 0, through: 0 }
+            : { events: eventsOf(route, part), bytes: bytesOf(part.packed), through: part.through }
+      ),
+    list: (route, before, limit) =>
+      Effect.map(
+        ask(route, (log) => log.list(before, limit)),
+        (listed) => eventsOf(route, listed)
+      ),
+    ids: (route, seqs) => ask(route, (log) => log.ids(seqs)),
+    stats: (route) => ask(route, (log) => log.stats()),
+    range: (route, from, to) => ask(route, (log) => log.range(from, to))
   }
 }
 

@@ -22,12 +22,16 @@ export interface ReadLimits {
 /** A run of events after a position; `head` is the log's last sequence (0 when empty). */
 export interface LogPage {
   readonly events: ReadonlyArray<Event>
+  /** Of the events, their metas too. */
+  readonly bytes: number
   readonly head: number
 }
 
 /** Events found by their sequence, in order. Sequences above `through` were not looked at: the bytes were spent. */
 export interface Found {
   readonly events: ReadonlyArray<Event>
+  /** Of the events, their metas too. */
+  readonly bytes: number
   readonly through: number
 }
 

@@ -1,12 +1,12 @@
 /** The gateway in the world: a workspace, logs and destinations, each an engine of core, and the edge. */
+import type { Asked } from "@hookstream/core/Contract"
 import * as DeliveryEngine from "@hookstream/core/delivery/DeliveryEngine"
 import * as DirectoryEngine from "@hookstream/core/directory/DirectoryEngine"
 import { UnavailableError } from "@hookstream/core/Errors"
 import { newEvent } from "@hookstream/core/event/Event"
-import { unpack } from "@hookstream/core/event/PackedEvents"
 import { type Route, routeOf } from "@hookstream/core/Ids"
-import type { EventLog } from "@hookstream/core/log/EventLog"
-import type { Packed } from "@hookstream/core/log/LogContract"
+import * as EventLog from "@hookstream/core/log/EventLog"
+import type { LogContract } from "@hookstream/core/log/LogContract"
 import * as LogEngine from "@hookstream/core/log/LogEngine"
 import * as WorkspaceEngine from "@hookstream/core/workspace/WorkspaceEngine"
 import { Clock, Effect, Layer, Logger } from "effect"
@@ -55,37 +55,14 @@ export const makeGateway = (world: World, oracle: Oracle, sinkOf: (destination: 
   )
 
   /** The logs as a destination reads them. */
-  const eventLogOf = (life: Life): EventLog["Service"] => {
-    const ask = <A>(route: Route, method: (engine: LogEngine.LogEngine) => A | Promise<A>) =>
+  const eventLogOf = (life: Life): EventLog.EventLog["Service"] =>
+    EventLog.ofLogs((route, method) =>
       Effect.tryPromise({
-        try: () => call(life, logOf(route), method),
+        // An engine answers some of its methods at once.
+        try: () => call(life, logOf(route), (engine) => method(engine as object as Asked<LogContract>)),
         catch: (cause) => new UnavailableError({ message: "the log did not answer", cause })
       })
-    const eventsOf = (route: Route, { packed, sourceId }: Packed) => unpack(packed, { sourceId, route })
-    return {
-      read: (route, after, limits) =>
-        Effect.map(
-          ask(route, (log) => log.read(after, limits)),
-          (page) => ({ events: eventsOf(route, page), head: page.head })
-        ),
-      get: (route, seqs, maxBytes) =>
-        Effect.map(
-          ask(route, (log) => log.get(seqs, maxBytes)),
-          (found) =>
-            found === undefined
-              ? { events: [], through: 0 }
-              : { events: eventsOf(route, found), through: found.through }
-        ),
-      list: (route, before, limit) =>
-        Effect.map(
-          ask(route, (log) => log.list(before, limit)),
-          (listed) => eventsOf(route, listed)
-        ),
-      ids: (route, seqs) => ask(route, (log) => log.ids(seqs)),
-      stats: (route) => ask(route, (log) => log.stats()),
-      range: (route, from, to) => ask(route, (log) => log.range(from, to))
-    }
-  }
+    )
 
   const sinkAt = remembered(
     (destination: string): WorldSink => ({ mode: "ok", destination, options: sinkOf(destination) })

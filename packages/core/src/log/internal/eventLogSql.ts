@@ -3,7 +3,7 @@
  * are laid out is its own matter.
  */
 import { BODY_KINDS } from "../../event/Event.ts"
-import { type LogOwner, type PackedEvents, unpack } from "../../event/PackedEvents.ts"
+import { bytesOf, type LogOwner, type PackedEvents, unpack } from "../../event/PackedEvents.ts"
 import { MAX_SEQUENCE, makeEventId } from "../../Ids.ts"
 import { migrate, type Sql, type SqlRow } from "../../Sql.ts"
 import type { Append, Appended, ReadLimits, SqlEventLogStore } from "../EventLogStore.ts"
@@ -269,11 +269,11 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
     listPacked,
     read: (after, limits) => {
       const { packed, head } = readPacked(after, limits)
-      return { events: unpack(packed, log), head }
+      return { events: unpack(packed, log), bytes: bytesOf(packed), head }
     },
     get: (seqs, maxBytes) => {
       const { packed, through } = getPacked(seqs, maxBytes)
-      return { events: unpack(packed, log), through }
+      return { events: unpack(packed, log), bytes: bytesOf(packed), through }
     },
     ids: (seqs) =>
       seqs

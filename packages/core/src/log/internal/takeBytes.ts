@@ -1,22 +1,20 @@
-/**
- * The events of the named sequences in order, until they together exceed `maxBytes`; the first whatever its
- * size.
- */
+/** The events of the named sequences in order, while they together have at most `maxBytes`; the first whatever its size. */
 export const takeBytes = <A>(
   seqs: ReadonlyArray<number>,
   maxBytes: number,
   find: (seq: number) => A | undefined,
   sizeOf: (event: A) => number
-): { readonly events: ReadonlyArray<A>; readonly through: number } => {
+): { readonly events: ReadonlyArray<A>; readonly bytes: number; readonly through: number } => {
   const events: Array<A> = []
   let bytes = 0
   let through = 0
-  for (const seq of [...seqs].sort((a, b) => a - b)) {
+  for (const seq of seqs.toSorted((a, b) => a - b)) {
     const event = find(seq)
-    bytes += event === undefined ? 0 : sizeOf(event)
-    if (events.length > 0 && bytes > maxBytes) break
+    const size = event === undefined ? 0 : sizeOf(event)
+    if (events.length > 0 && bytes + size > maxBytes) break
+    bytes += size
     if (event !== undefined) events.push(event)
     through = seq
   }
-  return { events, through }
+  return { events, bytes, through }
 }
