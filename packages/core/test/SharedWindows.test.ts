@@ -30,6 +30,8 @@ interface Given {
   readonly takes?: (n: number) => number
   /** Logs that cannot be read, by their number from 0. */
   readonly away?: ReadonlySet<number>
+  /** Logs that do not answer. */
+  readonly hanging?: ReadonlySet<number>
 }
 /** A destination that is connected to so many logs. */
 const given = ({
@@ -40,7 +42,8 @@ const given = ({
   headerBytes = 0,
   batch = { maxEvents: 100, maxBytes: 1e6 },
   takes = () => 100,
-  away = new Set()
+  away = new Set(),
+  hanging = new Set()
 }: Given) => {
   const journal = DeliveryJournal.makeStore(nodeSql())
   const requests: Array<ReadonlyArray<string>> = []
@@ -82,19 +85,36 @@ const given = ({
         })
     }
   }
-  const pump = Pump.pass(Effect.succeed(settings), () => {}, { last: undefined }).pipe(
-    Effect.provide(Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(stores)))
+  const hangs = new Set([...hanging].map((n) => ownerOf(n).route))
+  const reads: Array<string> = []
+  const logs = Layer.effect(
+    EventLog.EventLog,
+    Effect.map(EventLog.EventLog, (log) => ({
+      ...log,
+      read: (route, after, limits) => {
+        reads.push(route)
+        return hangs.has(route) ? Effect.never : log.read(route, after, limits)
+      }
+    }))
+  ).pipe(Layer.provide(EventLog.layerStores(stores)))
+  const pump = Pump.pass(Effect.succeed(settings), () => {}, Pump.newTurn()).pipe(
+    Effect.provide(Layer.mergeAll(DeliveryJournal.layer(journal), logs))
   )
+  const passIn = (ms: number) =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(pump)
+      yield* TestClock.adjust(ms)
+      return yield* Fiber.join(fiber)
+    })
   return {
     journal,
     requests,
     stores,
+    /** How often a log was read. */
+    readsOf: (n: number) => reads.filter((route) => route === ownerOf(n).route).length,
     /** One pass of the pump, with the time that it needs. */
-    pass: Effect.gen(function* () {
-      const fiber = yield* Effect.forkChild(pump)
-      yield* TestClock.adjust("20 seconds")
-      return yield* Fiber.join(fiber)
-    }),
+    pass: passIn(20_000),
+    passIn,
     /** A pass that ends with its process, after so many milliseconds. */
     killedAfter: (ms: number) =>
       Effect.gen(function* () {
@@ -150,7 +170,7 @@ describe("a window of several runs", () => {
   it.effect("goes without a log that cannot be read, which is asked again soon", () =>
     Effect.gen(function* () {
       const { pass, requests, journal } = given({ events: [1, 1, 1], away: new Set([1]) })
-      expect(yield* pass).toBe(1100)
+      expect(yield* pass).toBe(1000)
       expect(requests).toEqual([["0/1", "2/1"]])
       expect(journal.runs().map(({ cursor }) => cursor)).toEqual([1, 0, 1])
     })
@@ -172,6 +192,22 @@ describe("a window of several runs", () => {
       yield* TestClock.adjust("1 minute")
       yield* pass
       expect(requests).toEqual([["1/1"]])
+    })
+  )
+  it.effect("is held up by a log that hangs for a quarter of the time at most, while the others have something", () =>
+    Effect.gen(function* () {
+      const { passIn, readsOf, requests, stores, journal } = given({ events: [0, 1, 0], hanging: new Set([1]) })
+      const event = newEvent(meta, new Uint8Array(1))
+      let sent = 0
+      while ((yield* Clock.currentTimeMillis) < 800_000) {
+        stores.get(ownerOf(0).route)!.append([{ event, token: "", now: 0 }])
+        journal.raiseHead(ownerOf(0).sourceId, ++sent)
+        yield* passIn(25_000)
+      }
+      expect(requests.flat()).toHaveLength(sent)
+      // It takes twenty seconds to be given up, and is left out for sixty.
+      expect(readsOf(1)).toBeGreaterThan(5)
+      expect(readsOf(1)).toBeLessThanOrEqual(10)
     })
   )
   it.effect("retries what is due of all of them together", () =>
@@ -199,7 +235,7 @@ describe("a window of several runs", () => {
       const { route } = ownerOf(0)
       stores.set(route, { ...stores.get(route)!, get: () => ({ events: [], bytes: 0, through: 0 }) })
       yield* TestClock.adjust("30 seconds")
-      expect(yield* pass).toBe((yield* Clock.currentTimeMillis) - 20_000 + 1100)
+      expect(yield* pass).toBe((yield* Clock.currentTimeMillis) - 20_000 + 1000)
       expect(requests).toEqual([["1/1"]])
       expect(journal.summary()).toMatchObject({ pending: 1, dead: 0 })
     })

@@ -50,7 +50,8 @@ export interface DeliveryContract {
   /** Tries an event again now on each connection where it is dead or waits for its retry; answers on how many. */
   readonly retry: (sourceId: SourceId, seq: number) => number
   /**
-   * Tries the delivery of this attempt again now. `settled`: it is neither dead nor waiting for its retry, or cancelled.
+   * Tries the delivery of this attempt again now. `settled`: it is neither dead nor waiting for its retry, or
+   * cancelled.
    */
   readonly retryAttempt: (position: AttemptPosition) => "retried" | "settled" | "unknown"
   /** Tries, newest first. */

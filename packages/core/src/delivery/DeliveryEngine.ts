@@ -96,7 +96,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   let loop = DeliveryLoop.initial
   let running: Promise<void> = Promise.resolve()
   let driven: Driven | undefined
-  const turn: Pump.Turn = { last: undefined }
+  const turn = Pump.newTurn()
   /** Runs whose log the last pass could not read, and why. */
   const unread = new Map<RunId, string>()
 

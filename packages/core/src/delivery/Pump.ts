@@ -24,14 +24,21 @@ import * as Window from "./Window.ts"
 export const PASS_BUDGET = 30_000
 /** Milliseconds until a log that could not be read is asked again. */
 const LOG_RETRY = 1000
+/** Beside other runs, at least so many times as long as it took to fail: all that time it has held them up. */
+const LOG_RETRY_FACTOR = 3
 
 /**
- * The last run that had a part of a window. Who keeps it from pass to pass lets each run have its turn, also where so
- * little is allowed that a pass is one request.
+ * Whose turn it is. Who keeps it from pass to pass lets each run have one, also where so little is allowed that a pass
+ * is one request, and where one log takes all the time.
  */
 export interface Turn {
+  /** The last run that had a part of a window. */
   last: Facts.RunId | undefined
+  /** Runs whose log could not be read, and until when they are left out. */
+  readonly away: Map<Facts.RunId, number>
 }
+
+export const newTurn = (): Turn => ({ last: undefined, away: new Map() })
 
 /** Each run in turn: those after the last one served come first. */
 const rotated = (view: Plan.View, last: string | undefined): Plan.View => {
@@ -106,31 +113,33 @@ const advance = Effect.fnUntraced(function* (
 export const pass = Effect.fn("Pump.pass")(function* <R>(
   current: Effect.Effect<Settings | undefined, never, R>,
   told: (run: Facts.RunId, error: UnavailableError) => void = () => {},
-  turn: Turn = { last: undefined }
+  turn: Turn = newTurn()
 ) {
   const journal = yield* DeliveryJournal
   const startedAt = yield* Clock.currentTimeMillis
-  /** Runs whose log could not be read: those of other logs go on. */
-  const away = new Set<Facts.RunId>()
 
   while (true) {
     const settings = yield* current
     if (settings === undefined) return null
     const now = yield* Clock.currentTimeMillis
     if (now - startedAt >= PASS_BUDGET) return now
+    for (const [run, until] of turn.away) if (until <= now) turn.away.delete(run)
+    const away = new Set(turn.away.keys())
     const view = without(rotated(yield* journal.view(away), turn.last), away)
     const step = Plan.plan(view, now, settings.policy)
     if (step._tag === "Wait") {
-      return away.size === 0 ? step.until : Math.min(step.until ?? Number.POSITIVE_INFINITY, now + LOG_RETRY)
+      return away.size === 0 ? step.until : Math.min(step.until ?? Number.POSITIVE_INFINITY, ...turn.away.values())
     }
 
-    const unread = (run: Facts.RunId, error: UnavailableError | undefined) => {
-      away.add(run)
-      if (error === undefined) return Effect.void
+    const unread = Effect.fnUntraced(function* (run: Facts.RunId, error: UnavailableError | undefined) {
+      const at = yield* Clock.currentTimeMillis
+      const pause = view.runs.length > 1 ? LOG_RETRY_FACTOR * (at - now) : 0
+      turn.away.set(run, at + Math.max(LOG_RETRY, pause))
+      if (error === undefined) return
       told(run, error)
       const fields = { destination: settings.destinationId, ...partsOf(run) }
-      return Log.write(Log.line("warn", "a log could not be read", fields, error))
-    }
+      yield* Log.write(Log.line("warn", "a log could not be read", fields, error))
+    })
     switch (step._tag) {
       case "Recover": {
         const { run } = step.window

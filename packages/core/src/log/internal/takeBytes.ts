@@ -1,4 +1,4 @@
-/** The events of the named sequences in order, while they together have at most `maxBytes`; the first whatever its size. */
+/** The events of the named sequences in order, of at most `maxBytes` together; the first whatever its size. */
 export const takeBytes = <A>(
   seqs: ReadonlyArray<number>,
   maxBytes: number,
