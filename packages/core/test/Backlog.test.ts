@@ -2,9 +2,6 @@ import { setImmediate } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "@effect/vitest"
-import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
-import type { Settings } from "@hookstream/core/delivery/DestinationSettings"
-import * as Policy from "@hookstream/core/delivery/Policy"
 import * as Pump from "@hookstream/core/delivery/Pump"
 import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
 import { newEvent } from "@hookstream/core/event/Event"
@@ -14,6 +11,7 @@ import { delivered, SinkError } from "@hookstream/core/sink/Sink"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { nodeSql } from "./NodeSql.ts"
+import { pumpSettings } from "./PumpSettings.ts"
 
 const EVENTS = 100_000
 const MIB = 1024 * 1024
@@ -57,16 +55,9 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
         let last = 0
         let outOfOrder = 0
         let arrived = 0
-        const settings: Settings = {
-          open: (_, events) => Effect.succeed(events),
-          destinationId: "dst_1",
-          configVersion: 0,
-          timeoutMs: 5000,
-          maxInFlight: 1,
-          connections: new Map(),
+        const settings = pumpSettings({
           driver: {
             batch: { maxEvents: 100, maxBytes: MIB },
-            check: Effect.succeed([]),
             send: (batch) => {
               if (!up) return Effect.fail(new SinkError({ reason: "Unavailable", detail: "down" }))
               arrived += batch.length
@@ -78,14 +69,11 @@ describe("a backlog of 100,000 events behind a sink that is down for two days", 
             }
           },
           policy: {
-            ordering: "none",
             retry: defaultPolicy,
-            breaker: CircuitBreaker.defaultSettings,
             maxPending: 10_000,
-            limits: Policy.unlimited,
             window: { events: 100, bytes: MIB }
           }
-        }
+        })
         const layer = Layer.mergeAll(
           DeliveryJournal.layer(journal),
           EventLog.layerStores(new Map([[log.route, events]]))

@@ -3,11 +3,8 @@
  * depend on time.
  */
 import { describe, expect, it } from "@effect/vitest"
-import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
-import type { Settings } from "@hookstream/core/delivery/DestinationSettings"
 import * as Policy from "@hookstream/core/delivery/Policy"
 import * as Pump from "@hookstream/core/delivery/Pump"
-import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
 import { newEvent } from "@hookstream/core/event/Event"
 import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
 import * as EventLog from "@hookstream/core/log/EventLog"
@@ -15,6 +12,7 @@ import type { Sql } from "@hookstream/core/Sql"
 import { delivered } from "@hookstream/core/sink/Sink"
 import { Effect, Layer } from "effect"
 import { nodeSql } from "./NodeSql.ts"
+import { pumpSettings } from "./PumpSettings.ts"
 
 const EVENTS = 1000
 const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
@@ -31,27 +29,17 @@ const rowsPerEvent = Effect.fnUntraced(function* (maxEvents: number, window: num
   const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
   for (let i = 0; i < EVENTS; i++) events.append([{ event: newEvent(meta, new Uint8Array(9)), token: "", now: 0 }])
   journal.raiseHead(log.sourceId, EVENTS)
-  const settings: Settings = {
-    open: (_, events) => Effect.succeed(events),
-    destinationId: "dst_1",
-    configVersion: 0,
-    timeoutMs: 5000,
+  const settings = pumpSettings({
     maxInFlight: 6,
-    connections: new Map(),
     driver: {
       batch: { maxEvents, maxBytes: 1e6 },
-      check: Effect.succeed([]),
       send: (batch) => Effect.succeed(batch.map(() => delivered({ offset: "1" })))
     },
     policy: {
-      ordering: "none",
-      retry: defaultPolicy,
-      breaker: CircuitBreaker.defaultSettings,
       maxPending: 10_000,
-      limits: Policy.unlimited,
       window: { events: window, bytes: 1e6 }
     }
-  }
+  })
   const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, events]])))
   yield* Pump.pass(Effect.succeed(settings)).pipe(Effect.provide(layer))
   expect(journal.summary()).toMatchObject({ pending: 0, connections: [{ delivered: EVENTS }] })

@@ -66,6 +66,7 @@ const setUp = (
 ) => {
   const object = fakeObject()
   const queries: Array<string> = []
+  let passes = 0
   const open = () => {
     const ports = object.ports()
     return DeliveryEngine.make({
@@ -78,10 +79,24 @@ const setUp = (
         }
       },
       peers: { head },
-      execute: () => execute() as Promise<never>
+      execute: () => {
+        passes++
+        return execute() as Promise<never>
+      }
     })
   }
-  return { object, engine: open(), queries, open }
+  return {
+    object,
+    engine: open(),
+    queries,
+    open,
+    /** Passes of the pump since they were counted last. */
+    passes: () => {
+      const counted = passes
+      passes = 0
+      return counted
+    }
+  }
 }
 
 describe("the number of deliveries that wait", () => {
@@ -118,73 +133,52 @@ describe("a wake-up", () => {
 
 describe("the logs", () => {
   const wires = (count: number) => Array.from({ length: count }, (_, i) => wire(i + 1))
-  it("that answer are delivered from while another hangs: a pass waits for it once, and not for long", async () => {
-    let passes = 0
+  /** A destination with so many logs, of which the second one hangs when it is asked anew. */
+  const withOneThatHangs = async (count: number) => {
     let isHanging = false
-    const { engine, object } = setUp(
-      async (source) => (isHanging && source === sourceOf(2) ? await new Promise<never>(() => {}) : 7),
-      async () => {
-        passes++
-        return null
-      }
-    )
-    await engine.configure(configOf(1, wires(3)))
-    await object.pass(0)
+    const rig = setUp(async (source) => (isHanging && source === sourceOf(2) ? await new Promise<never>(() => {}) : 7))
+    await rig.engine.configure(configOf(1, wires(count)))
+    await rig.object.pass(0)
     isHanging = true
-    await engine.configure(configOf(2, wires(3)))
-    passes = 0
+    await rig.engine.configure(configOf(2, wires(count)))
+    return rig
+  }
+  it("that answer are delivered from while another hangs: a pass waits for it once, and not for long", async () => {
+    const { engine, object, passes } = await withOneThatHangs(3)
+    passes()
     await object.pass(499)
-    expect(passes).toBe(0)
+    expect(passes()).toBe(0)
     await object.pass(1)
-    expect(passes).toBe(1)
+    expect(passes()).toBe(1)
     for (let n = 8; n < 12; n++) {
       engine.wake(sourceOf(1), n)
       await object.pass(0)
     }
-    expect(passes).toBe(5)
+    expect(passes()).toBe(4)
     await object.pass(2000)
     expect(object.lines).toMatchObject([{ message: "a log did not say how far it is" }])
   })
   it("that may be asked are asked while another hangs, and no pass follows another for nothing", async () => {
-    let passes = 0
-    let isHanging = false
-    const { engine, object } = setUp(
-      async (source) => (isHanging && source === sourceOf(2) ? await new Promise<never>(() => {}) : 7),
-      async () => {
-        passes++
-        return null
-      }
-    )
-    await engine.configure(configOf(1, wires(2)))
-    await object.pass(0)
-    isHanging = true
-    await engine.configure(configOf(2, wires(2)))
+    const { engine, object, passes } = await withOneThatHangs(2)
     await object.pass(600)
-    passes = 0
+    passes()
     // What the first log said no longer counts, while the second one is still being asked.
     await engine.configure(configOf(3, wires(2)))
     await object.pass(10)
-    expect(passes).toBeLessThanOrEqual(2)
+    expect(passes()).toBeLessThanOrEqual(2)
   })
   it("that answer late are heard: another pass follows", async () => {
-    let passes = 0
     let answer = (_: number): void => {}
-    const { engine, object } = setUp(
-      () => new Promise((resolve) => (answer = resolve)),
-      async () => {
-        passes++
-        return null
-      }
-    )
+    const { engine, object, passes } = setUp(() => new Promise((resolve) => (answer = resolve)))
     const configured = engine.configure(configOf(1, wires(1)))
     await object.pass(0)
     answer(3)
     await configured
     await object.pass(1000)
-    expect(passes).toBe(1)
+    expect(passes()).toBe(1)
     answer(5)
     await object.pass(0)
-    expect([passes, (await engine.summary()).connections[0]?.head]).toEqual([2, 5])
+    expect([passes(), (await engine.summary()).connections[0]?.head]).toEqual([1, 5])
   })
   it("that did not answer are asked again after five seconds, by the alarm, and no sooner", async () => {
     let isDown = false
@@ -305,14 +299,7 @@ describe("a destination whose alarm was lost", () => {
     expect(object.alarmAt()).toBeUndefined()
   })
   it("goes on once it is nudged, also the instance that takes its alarm for set", async () => {
-    let passes = 0
-    const { object, engine } = setUp(
-      async () => 0,
-      async () => {
-        passes++
-        return null
-      }
-    )
+    const { object, engine, passes } = setUp()
     await engine.configure(configOf(1, [wire(1)]))
     await object.pass(0)
     while (object.alarmAt() !== undefined) await object.ring(engine.alarm)
@@ -320,12 +307,12 @@ describe("a destination whose alarm was lost", () => {
     await object.pass(0)
     await object.ring(async () => {})
     await object.pass(3_600_000)
-    passes = 0
+    passes()
     engine.nudge()
     expect(object.alarmAt()).toBe(object.now() + 5000)
     await object.ring(engine.alarm)
     await object.pass(0)
-    expect(passes).toBe(1)
+    expect(passes()).toBe(1)
   })
   it("that was deleted is left alone", async () => {
     const { object, engine } = setUp()

@@ -53,6 +53,18 @@ const request = (bytes = 1): Required<AppendRequest> => ({
   redacted: []
 })
 
+/** A log that nobody has claimed. */
+const unclaimed = () => {
+  const object = fakeObject()
+  const engine = LogEngine.make({
+    ...object.ports(),
+    databaseSize: () => 0,
+    maxBytes: () => 1000,
+    peers: { wake: async () => 0, lowWatermark: async () => null }
+  })
+  return { engine, object }
+}
+
 /** A log whose destinations answer as `wake` says. */
 const setUp = (
   destinations: ReadonlyArray<string>,
@@ -510,13 +522,7 @@ describe("a log that is nearly full", () => {
 
 describe("a log that was claimed, and not told of its source yet", () => {
   it("is read as one without events", () => {
-    const object = fakeObject()
-    const engine = LogEngine.make({
-      ...object.ports(),
-      databaseSize: () => 0,
-      maxBytes: () => 1000,
-      peers: { wake: async () => 0, lowWatermark: async () => null }
-    })
+    const { engine } = unclaimed()
     engine.claim(SOURCE)
     expect(engine.list(9, 9).sourceId).toBe(SOURCE)
     expect(engine.get([1], 9)).toMatchObject({ sourceId: SOURCE, through: 1 })
@@ -574,13 +580,7 @@ describe("a log whose alarm was lost", () => {
 
 describe("a log that nobody has claimed", () => {
   it("stores nothing, finds nothing and says so", () => {
-    const object = fakeObject()
-    const engine = LogEngine.make({
-      ...object.ports(),
-      databaseSize: () => 0,
-      maxBytes: () => 1000,
-      peers: { wake: async () => 0, lowWatermark: async () => null }
-    })
+    const { engine, object } = unclaimed()
     expect(engine.get([1], 10)).toBeUndefined()
     expect(engine.append(request())).toEqual({ _tag: "NotFound" })
     expect(() => engine.stats()).toThrow(NotClaimed)

@@ -1,10 +1,6 @@
 /** Requests of which the sink has answered a part: what is known stands, whatever comes of the rest. */
 import { describe, expect, it } from "@effect/vitest"
-import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
-import type { Settings } from "@hookstream/core/delivery/DestinationSettings"
-import * as Policy from "@hookstream/core/delivery/Policy"
 import * as Pump from "@hookstream/core/delivery/Pump"
-import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
 import { newEvent } from "@hookstream/core/event/Event"
 import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
 import * as EventLog from "@hookstream/core/log/EventLog"
@@ -13,6 +9,7 @@ import * as DeliveryMemory from "@hookstream/core/testing/DeliveryMemory"
 import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { pumpSettings } from "./PumpSettings.ts"
 
 const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 
@@ -25,30 +22,15 @@ const given = (events: number, send: SinkDriver["send"]) => {
   for (let i = 0; i < events; i++) store.append([{ event: newEvent(meta, new Uint8Array(1)), token: "", now: 0 }])
   journal.raiseHead(log.sourceId, store.head())
   const sent: Array<ReadonlyArray<string>> = []
-  const settings: Settings = {
-    open: (_, events) => Effect.succeed(events),
-    destinationId: "dst_1",
-    configVersion: 0,
-    timeoutMs: 5000,
-    maxInFlight: 1,
-    policy: {
-      ordering: "none",
-      retry: { ...defaultPolicy, jitter: false },
-      breaker: defaultSettings,
-      limits: Policy.unlimited,
-      maxPending: 1000,
-      window: { events: Policy.WINDOW_EVENTS, bytes: Policy.WINDOW_BYTES }
-    },
-    connections: new Map([["conn_1", { filter: () => undefined, rules: 0, orderingKey: undefined }]]),
+  const settings = pumpSettings({
     driver: {
       batch: { maxEvents: 10, maxBytes: 1024 },
-      check: Effect.succeed([]),
       send: (batch, tell) => {
         sent.push(batch.map(({ event, attempt }) => `${event.seq}#${attempt}`))
         return send(batch, tell)
       }
     }
-  }
+  })
   const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, store]])))
   const run = Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(Pump.pass(Effect.succeed(settings)).pipe(Effect.provide(layer)))

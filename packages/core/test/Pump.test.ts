@@ -16,8 +16,8 @@ import * as DeliveryMemory from "@hookstream/core/testing/DeliveryMemory"
 import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
 import { Effect, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
+import { pumpSettings } from "./PumpSettings.ts"
 
-const WINDOW = { events: Policy.WINDOW_EVENTS, bytes: Policy.WINDOW_BYTES }
 const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 
 /** A destination with one connection, a log of `events` events, and a sink that answers as `answer` says. */
@@ -44,25 +44,12 @@ const given = (
   }
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
   for (let i = 0; i < events; i++) append()
-  const settings: Settings = {
-    open: (_, events) => Effect.succeed(events),
-    destinationId: "dst_1",
-    configVersion: 0,
-    timeoutMs: 5000,
+  const settings = pumpSettings({
     maxInFlight: 4,
-    policy: {
-      ordering: "none",
-      retry,
-      breaker: defaultSettings,
-      limits: Policy.unlimited,
-      maxPending: 1000,
-      window: WINDOW,
-      ...policy
-    },
+    policy: { retry, ...policy },
     connections: new Map([["conn_1", connection]]),
     driver: {
       batch: { maxEvents, maxBytes: 1024 },
-      check: Effect.succeed([]),
       send: (batch) =>
         Effect.suspend(() => {
           most = Math.max(most, ++inFlight)
@@ -71,7 +58,7 @@ const given = (
           return Effect.forEach(batch, answer)
         }).pipe(Effect.ensuring(Effect.sync(() => inFlight--)))
     }
-  }
+  })
   const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, store]])))
   return {
     run: Pump.pass(Effect.succeed(settings)).pipe(Effect.provide(layer)),

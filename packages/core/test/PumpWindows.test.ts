@@ -4,11 +4,10 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
-import type { ConnectionSettings, Settings } from "@hookstream/core/delivery/DestinationSettings"
+import type { ConnectionSettings } from "@hookstream/core/delivery/DestinationSettings"
 import type * as Facts from "@hookstream/core/delivery/Facts"
 import * as Policy from "@hookstream/core/delivery/Policy"
 import * as Pump from "@hookstream/core/delivery/Pump"
-import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
 import { newEvent } from "@hookstream/core/event/Event"
 import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
 import * as EventLog from "@hookstream/core/log/EventLog"
@@ -17,6 +16,7 @@ import * as DeliveryMemory from "@hookstream/core/testing/DeliveryMemory"
 import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
 import { Effect, Exit, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
+import { pumpSettings } from "./PumpSettings.ts"
 
 const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
@@ -61,32 +61,23 @@ const given = (
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
   for (let i = 0; i < events; i++) store.append([{ event: newEvent(meta, new Uint8Array(size)), token: "", now: 0 }])
   journal.raiseHead(log.sourceId, events)
-  const settings: Settings = {
-    open: (_, events) => Effect.succeed(events),
-    destinationId: "dst_1",
-    configVersion: 0,
+  const settings = pumpSettings({
     timeoutMs: 60_000,
     maxInFlight,
     policy: {
-      ordering: "none",
-      retry: { ...defaultPolicy, jitter: false },
       breaker: { ...defaultSettings, enabled: false },
-      limits: Policy.unlimited,
-      maxPending: 1000,
-      window: { events: Policy.WINDOW_EVENTS, bytes: Policy.WINDOW_BYTES },
       ...policy
     },
     connections: new Map([["conn_1", { filter, rules: 1, orderingKey }]]),
     driver: {
       batch: { maxEvents, maxBytes: 1024 },
-      check: Effect.succeed([]),
       send: (batch, tell) => {
         requests.push(batch.map(({ event }) => event.seq))
         sent.push(...batch.map(({ event }) => event.seq))
         return send(batch, tell)
       }
     }
-  }
+  })
   const layer = Layer.mergeAll(
     DeliveryJournal.layer(journal),
     EventLog.layerStores(new Map([[log.route, seen(store)]]))

@@ -1,10 +1,8 @@
 /** A window of several runs: what each has to send goes out together, and nothing of one holds up another. */
 import { it } from "@effect/vitest"
 import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
-import type { Settings } from "@hookstream/core/delivery/DestinationSettings"
-import * as Policy from "@hookstream/core/delivery/Policy"
+import type * as Policy from "@hookstream/core/delivery/Policy"
 import * as Pump from "@hookstream/core/delivery/Pump"
-import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
 import { newEvent } from "@hookstream/core/event/Event"
 import * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
 import * as EventLog from "@hookstream/core/log/EventLog"
@@ -14,6 +12,7 @@ import { Clock, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
 import { nodeSql } from "./NodeSql.ts"
+import { pumpSettings } from "./PumpSettings.ts"
 
 const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
 const ownerOf = (n: number) => ({ sourceId: `src_${n}`, route: String(n).padStart(9, "0") })
@@ -59,32 +58,23 @@ const given = ({
     journal.commit([{ _tag: "ConnectionStarted", connection, ...owner, after: 0 }], 0)
     journal.raiseHead(owner.sourceId, count)
   }
-  const settings: Settings = {
-    open: (_, events) => Effect.succeed(events),
-    destinationId: "dst_1",
-    configVersion: 0,
+  const settings = pumpSettings({
     timeoutMs: 60_000,
     maxInFlight: 2,
     policy: {
-      ordering: "none",
-      retry: { ...defaultPolicy, jitter: false },
       breaker: { ...defaultSettings, enabled: false },
-      limits: Policy.unlimited,
-      maxPending: 1000,
       window: { events: 100, bytes: 1e6 },
       ...policy
     },
-    connections: new Map(),
     driver: {
       batch,
-      check: Effect.succeed([]),
       send: (all) =>
         Effect.suspend(() => {
           requests.push(all.map(({ event, connectionId }) => `${connectionId.slice(-1)}/${event.seq}`))
           return Effect.as(Effect.sleep(takes(requests.length)), all.map(answer))
         })
     }
-  }
+  })
   const hangs = new Set([...hanging].map((n) => ownerOf(n).route))
   const reads: Array<string> = []
   const logs = Layer.effect(

@@ -24,6 +24,7 @@ import type { ReplayJob } from "@hookstream/core/workspace/ReplayJob"
 import { Clock, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { objectSql } from "./ObjectSql.ts"
+import { pumpSettings } from "./PumpSettings.ts"
 
 const RUNS = Number(process.env["HOOKSTREAM_SIM_RUNS"] ?? 1000)
 
@@ -255,18 +256,17 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
     maxPending: 400
   }
   const current = Effect.sync(
-    (): Settings => ({
-      open: (_, events) => Effect.succeed(events),
-      destinationId: "dst_1",
-      configVersion: version,
-      driver: { batch: { maxEvents, maxBytes: 1024 }, check: Effect.succeed([]), send },
-      policy,
-      timeoutMs: TIMEOUT,
-      maxInFlight: 4,
-      connections: new Map([
-        [era().connection, { filter: () => undefined, rules: 0, orderingKey: ({ event }) => event.seq % KEYS }]
-      ])
-    })
+    (): Settings =>
+      pumpSettings({
+        configVersion: version,
+        driver: { batch: { maxEvents, maxBytes: 1024 }, send },
+        policy,
+        timeoutMs: TIMEOUT,
+        maxInFlight: 4,
+        connections: new Map([
+          [era().connection, { filter: () => undefined, rules: 0, orderingKey: ({ event }) => event.seq % KEYS }]
+        ])
+      })
   )
   // The store is another one after each crash.
   const journal = (): DeliveryJournal.DeliveryJournal["Service"] => DeliveryJournal.make(store)

@@ -62,6 +62,23 @@ const setUp = async (peers: Partial<WorkspaceEngine.WorkspacePeers> = {}) => {
   return { object, engine, open, told, nudged }
 }
 
+/** A workspace whose logs cannot be reached until they come back. */
+const withLogsAway = async () => {
+  let isAway = true
+  const rig = await setUp({
+    configureLog: async (id) => {
+      if (isAway) throw new RangeError("away")
+      rig.told.push(id)
+    }
+  })
+  return {
+    ...rig,
+    comeBack: () => {
+      isAway = false
+    }
+  }
+}
+
 describe("a change of a workspace", () => {
   it("is answered when those it concerns have heard of it", async () => {
     const { engine, told } = await setUp()
@@ -87,13 +104,7 @@ describe("a change of a workspace", () => {
     expect(object.now()).toBe(before)
   })
   it("that could not be told is told by the alarm, after longer and longer pauses, and then no more", async () => {
-    let isAway = true
-    const { engine, object, told } = await setUp({
-      configureLog: async (id) => {
-        if (isAway) throw new RangeError("away")
-        told.push(id)
-      }
-    })
+    const { engine, object, told, comeBack } = await withLogsAway()
     await engine.create(source(1), undefined)
     const pauses: Array<number> = []
     for (let i = 0; i < 7; i++) {
@@ -101,7 +112,7 @@ describe("a change of a workspace", () => {
       await object.ring(engine.alarm)
     }
     expect(pauses).toEqual([2000, 2000, 4000, 8000, 16_000, 32_000, 60_000])
-    isAway = false
+    comeBack()
     await object.ring(engine.alarm)
     expect(told).toEqual([source(1).id])
     expect(object.alarmAt()).toBeUndefined()
@@ -227,16 +238,10 @@ describe("a sweep of a workspace", () => {
     expect(await sweep()).toBe(0)
   })
   it("tells what was not told yet, too", async () => {
-    let isAway = true
-    const { engine, object, told } = await setUp({
-      configureLog: async (id) => {
-        if (isAway) throw new RangeError("away")
-        told.push(id)
-      }
-    })
+    const { engine, object, told, comeBack } = await withLogsAway()
     await engine.create(source(1), undefined)
     await object.ring(async () => {})
-    isAway = false
+    comeBack()
     await object.pass(3_600_000)
     engine.sweep()
     while (object.alarmAt() !== undefined) await object.ring(engine.alarm)
