@@ -13,16 +13,16 @@ const oneOf = (values: ReadonlyArray<string>): string => `must be one of ${value
 
 export const Region = Schema.Literals(REGIONS).annotate({
   description:
-    "Near which it is made, a location hint of Cloudflare: western and eastern North America, South America, western " +
-    "and eastern Europe, Asia-Pacific, Oceania, Africa, the Middle East. It cannot be changed later",
-  message: `${oneOf(REGIONS)}; leave it out to have it made near who creates it`
+    "Near which it is made, as far as Cloudflare can (its location hint; within a jurisdiction it may be ignored). " +
+    "It cannot be changed later. Default: near who creates it, or the region of its workspace",
+  message: oneOf(REGIONS)
 })
 
 export const Jurisdiction = Schema.Literals(JURISDICTIONS).annotate({
   description:
-    "Within which the workspace and all its sources and destinations run and store what they hold. " +
-    "It cannot be changed or added later. Default: none",
-  message: `${oneOf(JURISDICTIONS)}; leave it out for a workspace that may be anywhere`
+    "Within which the workspace, its sources and its destinations run and store what they hold. " +
+    "It cannot be changed later. Default: none",
+  message: oneOf(JURISDICTIONS)
 })
 
 export const placementView = {
