@@ -37,7 +37,7 @@ export const bundleIn = (dir: string, main: string): Bundle => ({
   )
 })
 
-/** Bundles a module into a folder. What is imported dynamically is a module of its own, which is evaluated when it is. */
+/** Bundles a module into a folder. What is imported dynamically is a module of its own, evaluated when it is. */
 export const writeBundle = (entry: string, dir: string, { minify }: BundleOptions): Made => {
   rmSync(dir, { recursive: true, force: true })
   const { metafile } = buildSync({
