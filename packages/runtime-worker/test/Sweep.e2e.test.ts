@@ -5,12 +5,12 @@ import { shardOf } from "@hookstream/core/directory/DirectoryContract"
 import { routeOf, workspaceOf } from "@hookstream/core/Ids"
 import { placementOf } from "@hookstream/core/Placement"
 import { newWorkspace } from "@hookstream/devkit/ApiClient"
+import { releaseBundle } from "@hookstream/devkit/Bundle"
 import { startGateway } from "@hookstream/devkit/Gateway"
-import { productionBundle } from "@hookstream/devkit/Workerd"
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { connect, eventually, type Rig, startRig, TOPIC } from "./gateway.ts"
 
-const modules = { worker: join(import.meta.dirname, "sweep/worker.js"), release: productionBundle(false).file }
+const modules = { worker: join(import.meta.dirname, "sweep/worker.js"), release: releaseBundle() }
 let rig: Rig
 beforeAll(async () => {
   rig = await startRig({}, { modules })
