@@ -5,6 +5,7 @@
 import { type Asked, asking } from "@hookstream/core/Contract"
 import * as Delivery from "@hookstream/core/delivery/DeliveryContract"
 import * as Directory from "@hookstream/core/directory/DirectoryContract"
+import { UnavailableError } from "@hookstream/core/Errors"
 import type { DestinationId, Route, WorkspaceId } from "@hookstream/core/Ids"
 import * as Log from "@hookstream/core/log/LogContract"
 import { JURISDICTIONS, type Jurisdiction, placementOf } from "@hookstream/core/Placement"
@@ -16,11 +17,20 @@ const askDestination = asking(Delivery.contract)
 const askWorkspace = asking(Registry.contract)
 const askDirectory = asking(Directory.contract)
 
-/** The object of this name, where its name says. Throws where the platform has no such jurisdiction. */
+/** workerd on its own has no jurisdictions, and throws. */
+const within = (namespace: DurableObjectNamespace, jurisdiction: Jurisdiction): DurableObjectNamespace => {
+  try {
+    return namespace.jurisdiction(jurisdiction)
+  } catch (cause) {
+    throw new UnavailableError({ message: `this platform has no jurisdiction ${jurisdiction}`, cause })
+  }
+}
+
+/** The object of this name, where its name says. */
 const stubOf = (namespace: DurableObjectNamespace, name: string): object => {
   const { jurisdiction, region } = placementOf(name)
-  const within = jurisdiction === null ? namespace : namespace.jurisdiction(jurisdiction)
-  return region === null ? within.getByName(name) : within.getByName(name, { locationHint: region })
+  const there = jurisdiction === null ? namespace : within(namespace, jurisdiction)
+  return region === null ? there.getByName(name) : there.getByName(name, { locationHint: region })
 }
 
 export const logOf = (env: Env, route: Route): Asked<Log.LogContract> => askLog(stubOf(env.SOURCE_LOG, route))
@@ -35,11 +45,12 @@ export const workspaceOf = (env: Env, id: WorkspaceId): Asked<Registry.Workspace
 export const directoryOf = (env: Env, shard: string): Asked<Directory.DirectoryContract> =>
   askDirectory(stubOf(env.DIRECTORY, shard))
 
-/** The jurisdictions that the platform has. workerd on its own has none, and throws. */
+/** The jurisdictions that the platform has. */
 export const jurisdictionsOf = ({ DIRECTORY }: Env): ReadonlyArray<Jurisdiction> =>
   JURISDICTIONS.filter((jurisdiction) => {
     try {
-      return DIRECTORY.jurisdiction(jurisdiction) !== undefined
+      within(DIRECTORY, jurisdiction)
+      return true
     } catch {
       return false
     }

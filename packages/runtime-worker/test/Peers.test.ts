@@ -1,5 +1,6 @@
 /** With which calls of the platform objects are reached: it makes one where the first call says. */
 import * as Directory from "@hookstream/core/directory/DirectoryContract"
+import { UnavailableError } from "@hookstream/core/Errors"
 import * as Ids from "@hookstream/core/Ids"
 import { ANYWHERE, JURISDICTIONS, type Placement } from "@hookstream/core/Placement"
 import { Registry } from "@hookstream/core/workspace/Registry"
@@ -86,6 +87,16 @@ describe("an object", () => {
 })
 
 describe("a platform", () => {
+  it("without a jurisdiction says so when an object within it is asked, and never asks another one", () => {
+    const { env, calls } = heard({}, [])
+    for (const ask of [
+      () => logOf(env, Ids.randomRoute({ jurisdiction: "eu", region: "weur" })),
+      () => workspaceOf(env, Ids.randomWorkspaceId({ jurisdiction: "eu", region: null }))
+    ]) {
+      expect(ask).toThrow(new UnavailableError({ message: "this platform has no jurisdiction eu" }))
+    }
+    expect(calls).toEqual([])
+  })
   it("has the jurisdictions for which it does not throw", () => {
     expect(jurisdictionsOf(heard({}, []).env)).toEqual([])
     expect(jurisdictionsOf(heard({}, ["us"]).env)).toEqual(["us"])
