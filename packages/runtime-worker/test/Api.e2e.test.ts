@@ -49,7 +49,7 @@ describe("who may call", () => {
       ).toBe(401)
     }
   })
-  it("a workspace may be near a region; within a jurisdiction only where the platform has some, which workerd has not", async () => {
+  it("a workspace may be near a region, and within a jurisdiction where there are any: workerd has none", async () => {
     const root = apiClient(rig.gateway.url, { "X-Root-Key": rig.gateway.rootKey })
     const refused = await root.call("POST", "/v1/workspaces", { jurisdiction: "eu", region: "weur" })
     expect([refused.status, refused.body.error]).toEqual([
