@@ -1,4 +1,4 @@
-/** Every id, token and key that leads to an object says where it is; those of before there were placements say nothing. */
+/** All that leads to an object says where it is; what was made before there were placements says nothing. */
 import { describe, expect, it } from "@effect/vitest"
 import { shardsOf } from "@hookstream/core/directory/DirectoryContract"
 import * as Ids from "@hookstream/core/Ids"

@@ -45,7 +45,7 @@ const wait = async (placement: object, client: Rig["client"]) => {
   return { source, destination }
 }
 
-it("what waits behind lost alarms is delivered by the sweep, in any jurisdiction, though nothing else comes", async () => {
+it("what waits behind lost alarms is delivered by the sweep, in any jurisdiction, and by nothing else", async () => {
   rig.emulator.setFault(() => ({ _tag: "Respond", status: 503, body: "" }))
   const eu = { jurisdiction: "eu", region: "weur" }
   const { client } = await newWorkspace(rig.gateway.url, rig.gateway.rootKey, eu)
