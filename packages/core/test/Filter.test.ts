@@ -100,6 +100,7 @@ describe("filter rules", () => {
     ["matches", "abba", "ab*ba", true],
     ["matches", "a.b", "a?b", false],
     ["matches", "xaxb", "*a*a*", false],
+    ["matches", "xa", "*xa*a", false],
     ["matches", undefined, "*", false]
   ] as const)("%s of %j and %j is %j", (op, actual, value, holds) => {
     const rule = { field: "payload.v", op, ...(value === undefined ? {} : { value }) } as Filter.FilterRule

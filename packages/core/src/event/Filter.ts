@@ -107,7 +107,7 @@ const isLike = (text: string, pattern: string): boolean => {
   const [first, last] = [parts[0]!, parts.at(-1)!]
   if (parts.length === 1) return text === pattern
   const end = text.length - last.length
-  if (!text.startsWith(first) || !text.endsWith(last) || first.length > end) return false
+  if (!text.startsWith(first) || !text.endsWith(last)) return false
   let at = first.length
   for (const part of parts.slice(1, -1)) {
     const found = text.indexOf(part, at)
