@@ -86,23 +86,65 @@ describe("filter rules", () => {
     ["exists", undefined, undefined, false],
     ["exists", undefined, false, true],
     ["in", "b", ["a", "b"], true],
-    ["in", undefined, ["a"], false]
+    ["in", undefined, ["a"], false],
+    ["starts_with", "invoice.paid", "invoice.", true],
+    ["starts_with", ["invoice"], "invoice", false],
+    ["ends_with", "invoice.paid", ".paid", true],
+    ["ends_with", "invoice.paid", ".pai", false],
+    ["matches", "invoice.paid", "invoice.paid", true],
+    ["matches", "invoice.paid", "invoice", false],
+    ["matches", "invoice.paid", "*", true],
+    ["matches", "", "*", true],
+    ["matches", "invoice.line.paid", "in*.*.paid", true],
+    ["matches", "aba", "ab*ba", false],
+    ["matches", "abba", "ab*ba", true],
+    ["matches", "a.b", "a?b", false],
+    ["matches", "xaxb", "*a*a*", false],
+    ["matches", "xa", "*xa*a", false],
+    ["matches", undefined, "*", false]
   ] as const)("%s of %j and %j is %j", (op, actual, value, holds) => {
     const rule = { field: "payload.v", op, ...(value === undefined ? {} : { value }) } as Filter.FilterRule
     expect(passes({ v: actual }, rule) === undefined).toBe(holds)
   })
 
+  const is = (field: string, value: Schema.Json) => ({ field, op: "eq", value }) as const
+  it.each([
+    [{ any: [is("payload.a", 1), is("payload.b", 1)] }, { b: 1 }, true],
+    [{ any: [is("payload.a", 1), is("payload.b", 1)] }, {}, false],
+    [{ all: [is("payload.a", 1), is("payload.b", 1)] }, { b: 1 }, false],
+    [{ all: [is("payload.a", 1), is("payload.b", 1)] }, { a: 1, b: 1 }, true],
+    [{ not: is("payload.a", 1) }, {}, true],
+    [{ not: { any: [is("payload.a", 1), { not: is("payload.b", 2) }] } }, { b: 2 }, true],
+    [{ not: { any: [is("payload.a", 1), { not: is("payload.b", 2) }] } }, { a: 1, b: 2 }, false]
+  ])("%j passes %j: %j", (rule, payload, isPassed) => {
+    expect(Schema.decodeUnknownSync(Filter.FilterRule)(rule)).toEqual(rule)
+    expect(passes(payload, rule) === undefined).toBe(isPassed)
+  })
+  it("name the fields that they read, in whichever groups", () => {
+    const rules = [is("method", "PUT"), { any: [{ not: is("headers.a", 1) }, { all: [is("query.b", 1)] }] }]
+    expect(Filter.comparisonsOf(rules).map(({ field }) => field)).toEqual(["method", "headers.a", "query.b"])
+    expect(rules.map(Filter.depthOf)).toEqual([1, 3])
+  })
+
   // The oracle says each operator again in the plainest way, by JSON texts.
   const Value = Schema.Union([
     Schema.Null,
-    Schema.Literals([true, 0, 1, 2, "", "a", "ab", "1"]),
+    Schema.Literals([true, 0, 1, 2, "", "a", "ab", "1", "abab", "a*b", "*b*", "**"]),
     Schema.Array(Schema.Literals([1, "a"])).check(Schema.isMaxLength(2))
   ])
   const text = (value: unknown) => JSON.stringify(value)
+  const like = (a: string, pattern: string): boolean => {
+    if (pattern === "") return a === ""
+    if (pattern[0] === "*") return like(a, pattern.slice(1)) || (a !== "" && like(a.slice(1), pattern))
+    return a[0] === pattern[0] && like(a.slice(1), pattern.slice(1))
+  }
   const oracle = (op: Filter.Op, a: unknown, b: unknown): boolean => {
     if (op === "eq") return text(a) === text(b)
     if (op === "neq") return text(a) !== text(b)
     if (op === "exists") return (a !== undefined) === (b ?? true)
+    if (op === "starts_with") return typeof a === "string" && a.indexOf(b as string) === 0
+    if (op === "ends_with") return typeof a === "string" && a.slice(a.length - (b as string).length) === b
+    if (op === "matches") return typeof a === "string" && like(a, b as string)
     if (op === "in") return (b as ReadonlyArray<unknown>).map(text).includes(text(a))
     if (op === "contains") {
       if (Array.isArray(a)) return a.map(text).includes(text(b))
@@ -126,7 +168,12 @@ describe("filter rules", () => {
     [{ field: "payload.a", op: "gt", value: "1" }, "gt compares with a number"],
     [{ field: "payload.a", op: "in", value: "a" }, "in needs a list"],
     [{ field: "payload.a", op: "eq" }, "eq needs a value"],
-    [{ field: "payload.a", op: "exists", value: 1 }, "exists takes true or false"]
+    [{ field: "payload.a", op: "exists", value: 1 }, "exists takes true or false"],
+    [{ field: "payload.a", op: "matches", value: "*".repeat(257) }, "a pattern has at most 256 characters"],
+    [{ field: "payload.a", op: "starts_with", value: 1 }, "starts_with compares with a text"],
+    [{ any: [{ field: "payload.a", op: "gt", value: "1" }] }, "gt compares with a number"],
+    [{ not: { not: { field: "nope", op: "eq", value: 1 } } }, "must be a path"],
+    [{ any: [] }, "any"]
   ])("%j is refused: %s", (rule, message) => {
     const decoded = Schema.decodeUnknownResult(Filter.FilterRule)(rule)
     expect(Result.isFailure(decoded) && decoded.failure.message).toContain(message)
