@@ -41,15 +41,68 @@ describe("a path", () => {
   ])("%s leads to %j", (path, value) => {
     expect(read(path)).toEqual(value)
   })
+  const inForm = (contentType: string, body: string | Uint8Array<ArrayBuffer>, path: string, bodyKind = "utf8") =>
+    EventPath.compile(path)!(
+      event(undefined, {
+        bodyKind,
+        contentType,
+        body: typeof body === "string" ? new TextEncoder().encode(body) : body
+      })
+    )
+  const urlencoded = "application/x-www-form-urlencoded"
+  const parts = (...all: ReadonlyArray<string>) => [...all.map((part) => `--b\r\n${part}\r\n`), "--b--\r\n"].join("")
+  const field = (name: string, value: string) => `Content-Disposition: form-data; name="${name}"\r\n\r\n${value}`
+  it.each([
+    [urlencoded, "CallSid=CA1&Body=Gr%C3%BC%C3%9Fe+all&CallSid=CA2", "form.CallSid", "CA1"],
+    [`${urlencoded}; charset=UTF-8`, "Body=Gr%C3%BC%C3%9Fe+all", "form.Body", "Grüße all"],
+    [urlencoded, "a=1", "form.b", undefined],
+    [urlencoded, "a=1", "form.constructor", undefined],
+    ["text/plain", "a=1", "form.a", undefined],
+    ["multipart/form-data; boundary=b", parts(field("a", "1"), field("a.b", "ü")), "form.a.b", "ü"],
+    ["multipart/form-data; boundary=b", parts(field("a", "1")).slice(0, -9), "form.a", undefined],
+    ["multipart/form-data", parts(field("a", "1")), "form.a", undefined]
+  ])("into a form of %s, %j: %s is %j", (type, body, path, value) => {
+    expect(inForm(type, body, path)).toBe(value)
+  })
+  it("into a form of more than a thousand fields is not followed", () => {
+    const multipart = (count: number) => parts(...Array.from({ length: count }, (_, i) => field(`n${i}`, "1")))
+    const read = (type: string, body: string) => () => inForm(type, body, "form.n999")
+    for (const [type, make] of [
+      ["multipart/form-data; boundary=b", multipart],
+      [urlencoded, (count: number) => Array.from({ length: count }, (_, i) => `n${i}=1`).join("&")]
+    ] as const) {
+      expect(read(type, make(1000))()).toBe("1")
+      expect(read(type, make(1001))).toThrow("more than 1000 fields")
+    }
+  })
+  it.each([
+    ["application/json; charset=iso-8859-1", Uint8Array.from([123, 34, 97, 34, 58, 34, 252, 34, 125]), "ü"],
+    ['application/vnd.x+json;charset="utf-16le"', new Uint8Array(Uint16Array.from(Buffer.from('{"a":1}')).buffer), 1],
+    ["application/json; charset=utf-8", Uint8Array.from([123, 34, 97, 34, 58, 34, 252, 34, 125]), undefined],
+    ["application/json; charset=nonsense", Uint8Array.from([123, 34, 97, 34, 58, 49, 255, 125]), undefined],
+    ["text/plain; charset=iso-8859-1", Uint8Array.from([123, 34, 97, 34, 58, 34, 252, 34, 125]), undefined],
+    ["application/json; charset=iso-8859-1", Uint8Array.from([123, 252]), undefined]
+  ])("into a body of %s leads to %j", (type, body, value) => {
+    expect(inForm(type, body, "payload.a", "binary")).toBe(value)
+  })
   it("into a body that is no JSON leads nowhere", () => {
     expect(EventPath.compile("payload.a")!(event(undefined))).toBeUndefined()
   })
-  it.each(["", "payloads", "payload.", "payload..a", "headers", "headers.", ".a", "body.a", "constructor"])(
-    "is not %j",
-    (text) => {
-      expect(EventPath.compile(text)).toBeUndefined()
-    }
-  )
+  it.each([
+    "",
+    "form",
+    "form.",
+    "payloads",
+    "payload.",
+    "payload..a",
+    "headers",
+    "headers.",
+    ".a",
+    "body.a",
+    "constructor"
+  ])("is not %j", (text) => {
+    expect(EventPath.compile(text)).toBeUndefined()
+  })
 })
 
 const passes = (payload: unknown, ...rules: ReadonlyArray<Filter.FilterRule>) => Filter.compile(rules)(event(payload))
