@@ -1,0 +1,37 @@
+/** Every expected error of ingest. None holds a secret, nor anything that a sender wrote. */
+import * as Schema from "effect/Schema"
+
+/**
+ * Why a signature was refused, for the owner of the source. A sender is told no more than that it was.
+ *
+ * | reason | what it means |
+ * |---|---|
+ * | `missing_header` | a header that the template needs did not come |
+ * | `malformed_header` | it came, but not in the form of the template |
+ * | `missing_timestamp` | the body has no time where the template signs it |
+ * | `timestamp_too_old` | the signed time is further back than the tolerance: a replay, or a sender's clock that is slow |
+ * | `timestamp_in_future` | the signed time is ahead by more than the tolerance |
+ * | `unsigned_body` | the signature says nothing of the body that came |
+ * | `form_too_large` | the form has more bytes than are sorted to verify it |
+ * | `no_secret_matches` | none of the secrets made this signature over this request |
+ * | `secret_unusable` | a stored secret has not the form of the template: save it again |
+ */
+export const SignatureReason = Schema.Literals([
+  "missing_header",
+  "malformed_header",
+  "missing_timestamp",
+  "timestamp_too_old",
+  "timestamp_in_future",
+  "unsigned_body",
+  "form_too_large",
+  "no_secret_matches",
+  "secret_unusable"
+])
+export type SignatureReason = typeof SignatureReason.Type
+
+/** A request whose signature does not hold. */
+export class SignatureRejected extends Schema.TaggedError<SignatureRejected>()("SignatureRejected", {
+  reason: SignatureReason,
+  /** For the owner of the source. */
+  message: Schema.String
+}) {}
