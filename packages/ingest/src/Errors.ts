@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
  * | `missing_header` | a header that the template needs did not come |
  * | `malformed_header` | it came, but not in the form of the template |
  * | `missing_timestamp` | the body has no time where the template signs it |
- * | `timestamp_too_old` | the signed time is further back than the tolerance: a replay, or a sender's clock that is slow |
+ * | `timestamp_too_old` | the signed time is further back than the tolerance: a replay, or a slow clock |
  * | `timestamp_in_future` | the signed time is ahead by more than the tolerance |
  * | `unsigned_body` | the signature says nothing of the body that came |
  * | `form_too_large` | the form has more bytes than are sorted to verify it |
