@@ -1,4 +1,4 @@
-/** Every expected error of ingest. None holds a secret, nor anything that a sender wrote. */
+/** Every expected error of ingest. None holds a secret. */
 import * as Schema from "effect/Schema"
 
 /**
@@ -33,5 +33,23 @@ export type SignatureReason = typeof SignatureReason.Type
 export class SignatureRejected extends Schema.TaggedError<SignatureRejected>()("SignatureRejected", {
   reason: SignatureReason,
   /** For the owner of the source. */
+  message: Schema.String
+}) {}
+
+/** A request from an address that the source does not take. */
+export class AddressRejected extends Schema.TaggedError<AddressRejected>()("AddressRejected", {
+  /** `denied`: one of `deny`; `not_allowed`: none of `allow`; `unknown_address`: there is none to compare. */
+  reason: Schema.Literals(["denied", "not_allowed", "unknown_address"]),
+  /** For the owner of the source. */
+  message: Schema.String
+}) {}
+
+/** A body that does not fit the schema of its source. */
+export class BodyRejected extends Schema.TaggedError<BodyRejected>()("BodyRejected", {
+  /** `not_json`: the schema is asked of JSON alone; `schema_invalid`: it is JSON that does not fit. */
+  reason: Schema.Literals(["not_json", "schema_invalid"]),
+  /** A JSON pointer to what does not fit, `#` for the whole body. */
+  pointer: Schema.String,
+  /** For the owner of the source: where in the schema. It holds no value of the body. */
   message: Schema.String
 }) {}

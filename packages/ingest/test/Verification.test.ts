@@ -5,7 +5,9 @@ import { TEMPLATE_NAMES, TEMPLATES } from "@hookstream/ingest/SourceTemplate"
 import { schemeOf, Verification } from "@hookstream/ingest/Verification"
 import { Effect, Redacted, Schema } from "effect"
 import { describe, expect, it } from "vitest"
-import { issues, settings, WHSEC, WHSEC_NEXT } from "./support.ts"
+import { issuesOf, settings, WHSEC, WHSEC_NEXT } from "./support.ts"
+
+const issues = issuesOf(Verification)
 
 const WHPK = `whpk_${Buffer.alloc(32, 7).toString("base64")}`
 const P256 = `MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE${"A".repeat(86)}==`
@@ -132,7 +134,9 @@ describe("the verification of a source", () => {
   it("has no tolerance where no time is signed", () => {
     for (const template of ["github", "shopify", "twilio", "typeform", "intercom"] as const) {
       expect(issues({ template, secrets: ["s"], tolerance_seconds: 60 })).toEqual({
-        tolerance_seconds: `must be left out: ${TEMPLATES[template].title} signs no time, so that only duplicates tell of a replay`
+        tolerance_seconds: expect.stringMatching(
+          /^must be left out: \w+ signs no time, so that only duplicates tell of a replay$/
+        )
       })
     }
   })

@@ -42,13 +42,15 @@ export const verify = (input: unknown, sent: Sent, late = 0) =>
 export const outcome = (input: unknown, sent: Sent, late = 0): Effect.Effect<string> =>
   verify(input, sent, late).pipe(Effect.match({ onSuccess: () => "ok", onFailure: ({ reason }) => reason }))
 
-/** Messages of a configuration that is refused, by the path of their field. */
-export const issues = (input: unknown): Record<string, string> => {
-  const decoded = Schema.decodeUnknownResult(Verification)(input, { errors: "all", onExcessProperty: "error" })
-  if (Result.isSuccess(decoded)) return {}
-  const { issues } = SchemaIssue.makeFormatterStandardSchemaV1()(decoded.failure.issue)
-  return Object.fromEntries(issues.map(({ path, message }) => [path?.join(".") ?? "", message]))
-}
+/** Messages for what a Schema refuses, by the path of their field. */
+export const issuesOf =
+  (schema: Schema.Codec<unknown, unknown>) =>
+  (input: unknown): Record<string, string> => {
+    const decoded = Schema.decodeUnknownResult(schema)(input, { errors: "all", onExcessProperty: "error" })
+    if (Result.isSuccess(decoded)) return {}
+    const { issues } = SchemaIssue.makeFormatterStandardSchemaV1()(decoded.failure.issue)
+    return Object.fromEntries(issues.map(({ path, message }) => [path?.join(".") ?? "", message]))
+  }
 
 /** All headers that a template needs. */
 export const headersOf = (name: TemplateName): ReadonlyArray<string> => {
