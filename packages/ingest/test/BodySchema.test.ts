@@ -149,10 +149,8 @@ describe("a schema", () => {
   it("is rejected or warned of, nothing else", () => {
     expect(issues({ schema: {}, action: "drop" })).toEqual({ action: 'must be "reject" or "warn"' })
   })
-  it("is compiled once, and not changed by it", () => {
-    const schema = structuredClone(ORDER)
-    const check = BodySchema.compile(settings(schema))
+  it("is not changed by what is made of it", () => {
+    const check = BodySchema.compile({ schema: Object.freeze(structuredClone(ORDER)), action: "reject" })
     expect(Result.isSuccess(check(given(`{"id":"${ID}","lines":[{"sku":"a"}]}`)))).toBe(true)
-    expect(Object.getOwnPropertyNames(schema)).toEqual(Object.getOwnPropertyNames(ORDER))
   })
 })

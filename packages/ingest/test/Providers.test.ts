@@ -179,7 +179,7 @@ const flipped = (template: TemplateName, body: Uint8Array, at: number): Uint8Arr
 describe.each(TEMPLATE_NAMES)("a request of %s", (template) => {
   const { secrets, send, later } = PROVIDERS[template]
   const [right, wrong] = secrets
-  const arbitrary = { arbitrary: { runs: 40 } }
+  const arbitrary = { arbitrary: { runs: 20 } }
 
   it.effect.prop(
     "is let in as its provider signs it, with any secret of a rotation",

@@ -281,7 +281,7 @@ describe("Twilio", () => {
     ["a host in brackets", "https://[::1]:443/p", "https://[::1]/p"],
     ["a quote as it is", "https://in.example/p?a='b'", "https://in.example/p?a=%27b%27"],
     ["a space as %20", "https://in.example/p?a=b%20c", "https://in.example/p?a=b+c"],
-    ["what the parser escapes", "https://in.example/p?a=%22b%22", 'https://in.example/p?a="b"']
+    ["what the parser escapes", "https://in.example/p?a=%22b%22&c=d:e", 'https://in.example/p?a="b"&c=d:e']
   ])("may have signed a URL with %s", ([, signedUrl = "", url = ""]) =>
     Effect.gen(function* () {
       expect(yield* outcome(TWILIO, form(signedUrl, url, { a: "1" }))).toBe("ok")
@@ -369,11 +369,22 @@ describe("a signature of another form", () => {
       const key =
         "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAETVCwy5HAtHke9wvWr2F5qJ7o1kpiihMcbgV+RU8WzMWopSrHEeooJb8Hvg7EdWAB" +
         "0rMS//tbZ9TV2/fhqLG5Hw=="
-      const headers = {
-        "x-twilio-email-event-webhook-signature": signature,
-        "x-twilio-email-event-webhook-timestamp": "1700000000"
+      const given = (der: Uint8Array) => {
+        const headers = {
+          "x-twilio-email-event-webhook-signature": Buffer.from(der).toString("base64"),
+          "x-twilio-email-event-webhook-timestamp": "1700000000"
+        }
+        return outcome({ template: "sendgrid", secrets: [key] }, { headers, body: bytes("{}") })
       }
-      expect(yield* outcome({ template: "sendgrid", secrets: [key] }, { headers, body: bytes("{}") })).toBe("ok")
+      const der = Buffer.from(signature, "base64")
+      expect(yield* given(der)).toBe("ok")
+      // Its frame: the tags and the lengths.
+      for (const place of [0, 1, 2, 3, 4 + der[3]!, 5 + der[3]!]) {
+        expect(yield* given(der.map((byte, i) => (i === place ? byte + 1 : byte)))).toBe("no_secret_matches")
+      }
+      expect(yield* given(new Uint8Array([...der, 0]))).toBe("no_secret_matches")
+      const long = [0x02, 40, ...Array.from({ length: 40 }, () => 1)]
+      expect(yield* given(new Uint8Array([0x30, 2 * long.length, ...long, ...long]))).toBe("no_secret_matches")
     })
   )
 })

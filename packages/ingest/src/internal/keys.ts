@@ -80,7 +80,7 @@ const rawOfDer = (der: Bytes): Bytes | undefined => {
     const length = der[at + 1] ?? 0
     const integer = der.subarray(at + 2, at + 2 + length)
     const digits = integer[0] === 0 ? integer.subarray(1) : integer
-    if (der[at] !== INTEGER || integer.length !== length || digits.length > COORDINATE) return undefined
+    if (der[at] !== INTEGER || digits.length > COORDINATE) return undefined
     raw.set(digits, end - digits.length)
     at += 2 + length
   }
