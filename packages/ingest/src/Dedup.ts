@@ -7,8 +7,8 @@
  */
 import * as Base64 from "effect/encoding/Base64"
 import * as Schema from "effect/Schema"
+import { headerName } from "./internal/headerName.ts"
 import * as Received from "./Received.ts"
-import { HEADER_NAME } from "./SignedContent.ts"
 import { TEMPLATES } from "./SourceTemplate.ts"
 import type { Verification } from "./Verification.ts"
 
@@ -18,15 +18,7 @@ export const Dedup = Schema.Union([
   Schema.Struct({ strategy: Schema.Literal("payload_hash") }).annotate({ title: "The same body" }),
   Schema.Struct({
     strategy: Schema.Literal("header_field"),
-    field: Schema.String.annotate({
-      title: "Header",
-      description: "Name of a header",
-      examples: ["X-Request-Id"]
-    }).check(
-      Schema.isPattern(HEADER_NAME, {
-        message: "must be a header name: 1 to 128 letters, digits and hyphens, without spaces or colons"
-      })
-    )
+    field: headerName({ title: "Header", description: "Name of the header, such as X-Request-Id" })
   }).annotate({ title: "The same header" }),
   Schema.Struct({
     strategy: Schema.Literal("body_field"),

@@ -17,6 +17,7 @@
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import { SignatureRejected } from "./Errors.ts"
+import { isHeaderName } from "./internal/headerName.ts"
 import * as Received from "./Received.ts"
 
 type Field = "body" | "timestamp" | "url" | "method" | "form"
@@ -29,8 +30,6 @@ export type Part =
 export type Pattern = ReadonlyArray<Part>
 
 const FIELDS: ReadonlyArray<Field> = ["body", "timestamp", "url", "method", "form"]
-/** RFC 9110 §5.6.2: a token. */
-export const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
 const PIECE = /\{([^{}]*)\}|[^{}]+|[{}]/g
 
 const KNOWN = FIELDS.map((field) => `{${field}}`).join(", ")
@@ -41,7 +40,7 @@ const partOf = (piece: string, placeholder: string | undefined): Part | string =
   const field = FIELDS.find((one) => one === placeholder)
   if (field !== undefined) return { _tag: field }
   const name = placeholder.startsWith("header:") ? placeholder.slice("header:".length) : ""
-  return HEADER_NAME.test(name)
+  return isHeaderName(name)
     ? { _tag: "Header", name: name.toLowerCase() }
     : `must have the placeholders ${KNOWN} and {header:<name>} only`
 }

@@ -5,6 +5,7 @@
 import { secret } from "@hookstream/core/sink/Sink"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { headerName } from "./internal/headerName.ts"
 import { ALGORITHMS, SECRET_FORMS, type SecretForm } from "./internal/keys.ts"
 import * as SignedContent from "./SignedContent.ts"
 import { type Scheme, TEMPLATE_NAMES, TEMPLATES, type TemplateName } from "./SourceTemplate.ts"
@@ -83,13 +84,6 @@ const untimed = <N extends TemplateName>(name: N) =>
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Custom
-
-const headerName = (form: { readonly title: string; readonly description: string }) =>
-  Schema.String.annotate(form).check(
-    Schema.isPattern(SignedContent.HEADER_NAME, {
-      message: "must be a header name: 1 to 128 letters, digits and hyphens, without spaces or colons"
-    })
-  )
 
 const patternIssue = (text: string): string | undefined => {
   const pattern = SignedContent.parse(text)
