@@ -10,11 +10,14 @@ const SCHEMA_MAX = 64 * 1024
 /** Schemas that one look at the whole schema goes through, with each reference followed. */
 const PARTS_MAX = 2000
 
-const DRAFTS: Readonly<Record<string, SchemaDraft>> = {
-  "http://json-schema.org/draft-07/schema": "7",
-  "https://json-schema.org/draft/2019-09/schema": "2019-09",
-  "https://json-schema.org/draft/2020-12/schema": "2020-12"
-}
+/** How many of them stand around each other then: each takes of the stack. */
+const HEIGHT_MAX = 64
+
+const DRAFTS: ReadonlyMap<string, SchemaDraft> = new Map([
+  ["http://json-schema.org/draft-07/schema", "7"],
+  ["https://json-schema.org/draft/2019-09/schema", "2019-09"],
+  ["https://json-schema.org/draft/2020-12/schema", "2020-12"]
+])
 const DEFAULT_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 /** A schema that can be asked. */
@@ -29,33 +32,46 @@ const fail = (...issues: ReadonlyArray<ShapeIssue>) => Result.fail(issues)
 /** The library writes the target of a reference beside it. */
 const targetOf = ({ node }: Part): unknown => node["__absolute_ref__"]
 
-/** What is wrong with the references, given the parts by their schemas. */
+/** What a schema comes to with its references followed. */
+interface Extent {
+  readonly size: number
+  readonly height: number
+}
+
+/** What is wrong with the references of a schema that has these parts. */
 const referenceIssue = (parts: ReadonlyArray<Part>, lookup: Compiled["lookup"]): ShapeIssue | undefined => {
   const byNode = new Map<unknown, Part>(parts.map((part) => [part.node, part]))
-  const sizes = new Map<Part, number>()
+  const known = new Map<Part, Extent>()
   const open = new Set<Part>()
-  const sizeOf = (part: Part): number | ShapeIssue => {
-    const known = sizes.get(part)
-    if (known !== undefined) return known
-    const path = [...part.path, "$ref"]
+  const extentOf = (part: Part): Extent | ShapeIssue => {
+    const before = known.get(part)
+    if (before !== undefined) return before
     if (open.has(part)) return { path: part.path, issue: "not supported yet: schemas that lead back to themselves" }
     open.add(part)
     const reference = targetOf(part)
     const target = reference === undefined ? true : lookup[String(reference)]
-    if (target === undefined) return { path, issue: "must lead to a schema within this one, such as #/$defs/name" }
-    const followed = byNode.get(target)
-    let size = 1
-    for (const one of followed === undefined ? part.inside : [...part.inside, followed]) {
-      const more = sizeOf(one)
-      if (typeof more !== "number") return more
-      size += more
+    if (target === undefined) {
+      return { path: [...part.path, "$ref"], issue: "must lead to a schema within this one, such as #/$defs/name" }
     }
+    const followed = byNode.get(target)
+    let [size, height] = [1, 1]
+    for (const one of followed === undefined ? part.inside : [...part.inside, followed]) {
+      const extent = extentOf(one)
+      if ("issue" in extent) return extent
+      size += extent.size
+      height = Math.max(height, extent.height + 1)
+    }
+    if (size > PARTS_MAX) return { path: part.path, issue: `must not come to more than ${PARTS_MAX} schemas` }
+    if (height > HEIGHT_MAX) return { path: part.path, issue: `must not come to more than ${HEIGHT_MAX} levels` }
     open.delete(part)
-    sizes.set(part, size)
-    return size > PARTS_MAX ? { path: part.path, issue: `must not come to more than ${PARTS_MAX} schemas` } : size
+    known.set(part, { size, height })
+    return { size, height }
   }
-  const size = parts[0] === undefined ? 0 : sizeOf(parts[0])
-  return typeof size === "number" ? undefined : size
+  for (const part of parts) {
+    const extent = extentOf(part)
+    if ("issue" in extent) return extent
+  }
+  return undefined
 }
 
 const compileSchema = (given: unknown): Result.Result<Compiled, ReadonlyArray<ShapeIssue>> => {
@@ -65,9 +81,9 @@ const compileSchema = (given: unknown): Result.Result<Compiled, ReadonlyArray<Sh
   const schema = JSON.parse(text) as Compiled["schema"]
   const { issues, parts } = shapeOf(schema)
   if (issues.length > 0) return fail(...issues)
-  const draft =
-    DRAFTS[(typeof schema === "object" ? (schema.$schema ?? DEFAULT_DRAFT) : DEFAULT_DRAFT).replace(/#$/, "")]
-  if (draft === undefined) return fail({ path: ["$schema"], issue: `must be one of ${Object.keys(DRAFTS).join(", ")}` })
+  const { $schema = DEFAULT_DRAFT } = typeof schema === "object" ? schema : {}
+  const draft = DRAFTS.get($schema.replace(/#$/, ""))
+  if (draft === undefined) return fail({ path: ["$schema"], issue: `must be one of ${[...DRAFTS.keys()].join(", ")}` })
   try {
     const lookup = dereference(schema)
     const issue = referenceIssue(parts, lookup)

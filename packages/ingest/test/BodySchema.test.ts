@@ -118,6 +118,8 @@ describe("a schema", () => {
     [{ $dynamicRef: "#a" }, { $dynamicRef: itself }],
     [{ $id: "http://[" }, { $id: "must be a URL, and no schema may have the name of another" }],
     [{ not: { $id: "https://a.example/b" } }, { "not.$id": "not supported yet: only the whole schema has an $id" }],
+    [{ $schema: 7 }, { $schema: "must be a text" }],
+    [{ $schema: "constructor" }, { $schema: expect.stringMatching(/^must be one of http/) }],
     [
       { $schema: "http://json-schema.org/draft-04/schema#" },
       { $schema: expect.stringMatching(/^must be one of http/) }
@@ -139,6 +141,20 @@ describe("a schema", () => {
     expect(issues({ schema: doubled(5), action: "warn" })).toEqual({})
     expect(issues({ schema: doubled(20), action: "warn" })).toEqual({
       "schema.$defs.d9": "must not come to more than 2000 schemas"
+    })
+  })
+  it("must not lead from one to the next without end: each takes of the stack", () => {
+    const chain = (length: number) => ({
+      // The last first, so that what is known already counts too.
+      $defs: Object.fromEntries(
+        Array.from({ length }, (_, i) => [`d${i}`, i === 0 ? { type: "string" } : { $ref: `#/$defs/d${i - 1}` }])
+      ),
+      properties: { a: { $ref: `#/$defs/d${length - 1}` } }
+    })
+    expect(issues({ schema: chain(62), action: "warn" })).toEqual({})
+    expect(outcome(chain(62), '{"a":1}')).toBe("schema_invalid #/a")
+    expect(issues({ schema: chain(1000), action: "warn" })).toEqual({
+      "schema.$defs.d64": "must not come to more than 64 levels"
     })
   })
   it("must not be too deep to be walked", () => {

@@ -34,7 +34,8 @@ type Check = (value: unknown, path: ShapeIssue["path"], to: Walk) => void
 const TYPES = ["array", "boolean", "integer", "null", "number", "object", "string"]
 /** Those whose check takes no longer than the text is. */
 const FORMATS = ["date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid"]
-const DEPTH_MAX = 32
+/** Names on the way to a schema: of objects in objects, two for each. */
+const DEPTH_MAX = 64
 
 const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null && !Array.isArray(value)
 
@@ -57,7 +58,6 @@ const text = must("a text", isText)
 const texts = must("a list of texts", isTexts)
 const count = must("a whole number from 0", isCount)
 const number = must("a number", (value) => typeof value === "number")
-const any: Check = () => {}
 
 const schema: Check = (value, path, to) => {
   if (typeof value === "boolean") return
@@ -88,6 +88,12 @@ const mapOf =
     if (!isNode(value)) to.issues.push({ path, issue: "must be an object" })
     else for (const [name, one] of Object.entries(value)) each(one, [...path, name], to)
   }
+/** Schemas that are only named there: they are asked where a reference leads to them. */
+const named: Check = (value, path, to) => {
+  const around = to.around.splice(0)
+  mapOf(schema)(value, path, to)
+  to.around.push(...around)
+}
 const either =
   (list: Check): Check =>
   (value, path, to) =>
@@ -96,12 +102,12 @@ const either =
 const PATTERN = unsupported("regular expressions, which a sender could make take very long")
 
 const KEYWORDS: Readonly<Record<string, Check>> = {
-  $schema: any,
+  $schema: text,
   $id: (value, path, to) =>
     (path.length === 1 ? text : unsupported("only the whole schema has an $id"))(value, path, to),
   $ref: must("a reference within this schema, such as #/$defs/name", (value) => isText(value) && value.startsWith("#")),
-  $defs: mapOf(schema),
-  definitions: mapOf(schema),
+  $defs: named,
+  definitions: named,
   $anchor: text,
   $recursiveRef: unsupported("schemas that lead back to themselves"),
   $dynamicRef: unsupported("schemas that lead back to themselves"),
@@ -151,7 +157,7 @@ const KEYWORDS: Readonly<Record<string, Check>> = {
   pattern: PATTERN
 }
 
-/** All that is wrong with a schema, and its parts: the first is the whole. */
+/** All that is wrong with a schema, and its parts. */
 export const shapeOf = (value: unknown): Pick<Walk, "issues" | "parts"> => {
   const walk: Walk = { issues: [], parts: [], around: [] }
   schema(value, [], walk)
