@@ -1,9 +1,11 @@
-/** The Worker: the ingest route in plain code, ahead of everything; the API behind it, built at its first call. */
-import * as ApiHandler from "@hookstream/api/ApiHandler"
+/**
+ * The Worker: the ingest route in plain code, ahead of everything; the API behind it, a module of its own that is
+ * evaluated at its first call.
+ */
+import type * as ApiHandler from "@hookstream/api/ApiHandler"
 import { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
 import { FailureLimit } from "@hookstream/api/FailureLimit"
-import { SHARDS } from "@hookstream/core/directory/DirectoryContract"
 import * as Ids from "@hookstream/core/Ids"
 import { line } from "@hookstream/core/LogLine"
 import { pack } from "@hookstream/core/log/PackedAppends"
@@ -18,7 +20,7 @@ import { SettingsError } from "./internal/errors.ts"
 import { timer } from "./internal/ports.ts"
 import { print } from "./internal/print.ts"
 import { runtimeOf } from "./Layers.ts"
-import { directoryOf, logOf } from "./Peers.ts"
+import { directoryOf, logOf, shardsOf } from "./Peers.ts"
 
 export { Destination } from "./Destination.ts"
 export { Directory } from "./Directory.ts"
@@ -44,9 +46,11 @@ const makeGateway = (env: Env): Gateway => {
       failures: Context.get(services, FailureLimit),
       appends: SharedAppends.make({ timer, log: print }, (route, appends) => logOf(env, route).appendAll(pack(appends)))
     },
-    api: (request) => {
-      api ??= ApiHandler.make(services)
-      return api(request)
+    api: async (request) => {
+      // Each request imports it by itself: a promise of another one's may never settle.
+      const { make } = await import("@hookstream/api/ApiHandler")
+      api ??= make(services)
+      return await api(request)
     }
   }
 }
@@ -91,6 +95,6 @@ export default {
   },
   /** The sweep of all objects, begun by the cron trigger of `wrangler.jsonc`. */
   async scheduled(_, env): Promise<void> {
-    await askEach({ timer, log: print }, SHARDS, (shard) => directoryOf(env, shard).sweep())
+    await askEach({ timer, log: print }, shardsOf(env), (shard) => directoryOf(env, shard).sweep())
   }
 } satisfies ExportedHandler<Env>
