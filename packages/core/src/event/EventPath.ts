@@ -67,6 +67,9 @@ const own = (value: unknown, key: string): unknown =>
     ? (value as { readonly [key: string]: unknown })[key]
     : undefined
 
+/** The value that these keys lead to inside another; `undefined` where they lead nowhere. */
+export const follow = (value: unknown, keys: ReadonlyArray<string>): unknown => keys.reduce(own, value)
+
 const FIELDS: Readonly<Record<string, Read>> = {
   payload: ({ payload }) => payload(),
   method: ({ event }) => event.method,
@@ -97,5 +100,5 @@ export const compile = (path: string): Read | undefined => {
   if (root === "form") return ({ form }) => form().get(rest)
   if (root !== "payload") return undefined
   const keys = rest.split(".")
-  return keys.includes("") ? undefined : ({ payload }) => keys.reduce(own, payload())
+  return keys.includes("") ? undefined : ({ payload }) => follow(payload(), keys)
 }
