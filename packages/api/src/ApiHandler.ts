@@ -4,7 +4,7 @@ import * as Ids from "@hookstream/core/Ids"
 import * as Log from "@hookstream/core/LogLine"
 import type { EventLog } from "@hookstream/core/log/EventLog"
 import type { SecretVault } from "@hookstream/core/secret/SecretVault"
-import type { SinkRegistry } from "@hookstream/core/sink/SinkRegistry"
+import { SinkRegistry } from "@hookstream/core/sink/SinkRegistry"
 import type { Registry } from "@hookstream/core/workspace/Registry"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -15,6 +15,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type { HttpPlatform } from "effect/http/HttpPlatform"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as Layer from "effect/Layer"
@@ -31,6 +32,7 @@ import * as FailureLimit from "./FailureLimit.ts"
 import { allowedAt } from "./internal/methods.ts"
 import { originOf } from "./internal/origin.ts"
 import * as AuthHandlers from "./keys/AuthHandlers.ts"
+import * as OpenApiDocument from "./OpenApiDocument.ts"
 import * as RequestBody from "./RequestBody.ts"
 import * as ReplaysHandlers from "./replays/ReplaysHandlers.ts"
 import * as SourcesHandlers from "./sources/SourcesHandlers.ts"
@@ -58,7 +60,20 @@ export type Services =
   | FailureLimit.FailureLimit
   | HttpClient.HttpClient
 
-const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+/** Some milliseconds of work, which nobody needs a key for: so the last one is kept. */
+const layerDocument = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const { all } = yield* SinkRegistry
+    let last: { readonly origin: string; readonly document: string } | undefined
+    const answer = Effect.map(RequestInfo, ({ origin }) => {
+      if (last?.origin !== origin) last = { origin, document: JSON.stringify(OpenApiDocument.make(all, origin)) }
+      return HttpServerResponse.text(last.document, { contentType: "application/json" })
+    })
+    yield* router.add("GET", "/openapi.json", answer)
+  })
+)
+
+const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), layerDocument).pipe(
   Layer.provide([
     AuthHandlers.layerWorkspaces,
     AuthHandlers.layerApiKeys,

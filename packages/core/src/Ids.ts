@@ -17,13 +17,13 @@ import * as Schema from "effect/Schema"
 
 const id = <const P extends string>(prefix: P, title: string) =>
   Schema.String.check(
-    Schema.isPattern(new RegExp(`^${prefix}_[0-9a-f]{32}$`), {
+    Schema.isPattern(new RegExp(`^${prefix}_[0-9a-f]{32}$`, "u"), {
       message: `must be a ${title} id: "${prefix}_" and 32 lowercase hex digits`
     })
   )
 
 /** 8 hex digits. */
-export const WorkspaceId = Schema.String.check(Schema.isPattern(/^[0-9a-f]{8}$/))
+export const WorkspaceId = Schema.String.check(Schema.isPattern(/^[0-9a-f]{8}$/u))
 export type WorkspaceId = typeof WorkspaceId.Type
 /** 9 hex digits: the name of a source's event log. */
 export type Route = string

@@ -396,7 +396,7 @@ describe("events", () => {
       event.headers.map(({ name, value }: { name: string; value: string }) => [name, value])
     )
     expect(shown).toMatchObject({ authorization: "****", "stripe-signature": "****", "x-delivery": "d1" })
-    expect(event.attempts).toMatchObject([
+    expect(event.delivery_attempts).toMatchObject([
       {
         connection_id: connection.id,
         destination_id: destination.id,
