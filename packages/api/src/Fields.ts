@@ -27,11 +27,16 @@ const documentedAs =
     field.annotateKey({ [DOCUMENTED_AS]: json })
 export const undocumented = documentedAs(null)
 
+/** A check that JSON Schema has no words for. What is annotated behind it is in the OpenAPI document all the same. */
+export const holds = <A>(test: (value: A) => boolean, message: string) =>
+  Schema.makeFilter(test, { message, toJsonSchema: () => [{}, true] })
+
 /** Text that can be shown everywhere: half of a surrogate pair is no character, and a NUL ends a text in places. */
 const Text = Schema.String.check(
-  Schema.makeFilter((text: string) => text.isWellFormed() && !text.includes("\0"), {
-    message: "must be text without NUL characters and lone surrogates"
-  })
+  holds(
+    (text: string) => text.isWellFormed() && !text.includes("\0"),
+    "must be text without NUL characters and lone surrogates"
+  )
 )
 
 export const Name = Text.check(
@@ -139,11 +144,12 @@ export const pageOf = <const K extends string, S extends Schema.Top>(plural: K, 
   })
 
 /** A time as callers give it. */
-export const TimeInput = Schema.String.check(
-  Schema.makeFilter((text: string) => /^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(Date.parse(text)), {
-    message: 'must be an ISO 8601 time, such as "2026-11-24T10:00:00Z"'
-  })
-).annotate({ format: "date-time", examples: ["2026-11-24T10:00:00Z"] })
+export const TimeInput = Schema.String.annotate({ format: "date-time", examples: ["2026-11-24T10:00:00Z"] }).check(
+  holds(
+    (text: string) => /^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(Date.parse(text)),
+    'must be an ISO 8601 time, such as "2026-11-24T10:00:00Z"'
+  )
+)
 
 /** Characters of the JSON of all rules of a connection or a replay. */
 const RULES_MAX = 32 * 1024
@@ -152,9 +158,10 @@ export const FilterRule = Filter.FilterRule.annotate({ identifier: "FilterRule" 
 export const Rules = Schema.Array(FilterRule)
   .check(
     Schema.isMaxLength(50, { message: "must have at most 50 rules" }),
-    Schema.makeFilter((rules: ReadonlyArray<Filter.FilterRule>) => JSON.stringify(rules).length <= RULES_MAX, {
-      message: `must have at most ${RULES_MAX / 1024} KiB together`
-    })
+    holds(
+      (rules: ReadonlyArray<Filter.FilterRule>) => JSON.stringify(rules).length <= RULES_MAX,
+      `must have at most ${RULES_MAX / 1024} KiB together`
+    )
   )
   .annotate({ description: "All must hold for an event to be delivered. Default: none, so every event is" })
 

@@ -13,6 +13,7 @@ import {
   Description,
   FilterRule,
   forceQuery,
+  holds,
   idempotencyHeader,
   Name,
   notYet,
@@ -27,9 +28,7 @@ const PATH_MAX = 512
 
 const EventPathText = Schema.String.check(
   Schema.isMaxLength(PATH_MAX, { message: `must have at most ${PATH_MAX} characters` }),
-  Schema.makeFilter((path: string) => EventPath.compile(path) !== undefined, {
-    message: `must be a path: ${EventPath.SYNTAX}`
-  })
+  holds((path: string) => EventPath.compile(path) !== undefined, `must be a path: ${EventPath.SYNTAX}`)
 )
 
 const settings = {

@@ -43,8 +43,7 @@ const operation = (method: string, operationId: string, error: (status: number, 
           description: "It is stored and delivered byte for byte, whatever its type",
           content: {
             "application/json": { schema: {} },
-            "text/plain": { schema: { type: "string" } },
-            "application/octet-stream": { schema: { type: "string", format: "binary" } }
+            "*/*": { schema: { type: "string", format: "binary" } }
           }
         }
       }

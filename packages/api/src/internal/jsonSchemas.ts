@@ -32,11 +32,13 @@ export const documented = (field: JsonSchema): JsonSchema | undefined => {
   return said === undefined ? field : isObject(said) ? said : undefined
 }
 
+/** What a number can hold says nothing; a default that is an object stops generators, and its fields have their own. */
 const isNoise = ([keyword, value]: readonly [string, unknown]): boolean =>
   (keyword === "minimum" && value === Number.MIN_SAFE_INTEGER) ||
-  (keyword === "maximum" && value === Number.MAX_SAFE_INTEGER)
+  (keyword === "maximum" && value === Number.MAX_SAFE_INTEGER) ||
+  (keyword === "default" && isObject(value))
 
-/** Without the bounds of what a number can hold and without hidden fields; a choice of one is a constant. */
+/** Without noise and hidden fields; a choice of one is a constant. */
 export const tidy = (schema: JsonSchema): JsonSchema =>
   mapSchemas(schema, (one) => {
     const out = Object.fromEntries(Object.entries(one).filter((entry) => !isNoise(entry)))

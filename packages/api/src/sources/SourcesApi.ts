@@ -15,6 +15,7 @@ import {
   Deleted,
   Description,
   forceQuery,
+  holds,
   idempotencyHeader,
   Name,
   notYet,
@@ -49,7 +50,7 @@ const settings = {
     Schema.Array(
       Schema.String.check(
         Schema.isMaxLength(REDACT_PATH_MAX, { message: `must have at most ${REDACT_PATH_MAX} characters` }),
-        Schema.makeFilter(Redaction.isRedactable, { message: "must be headers.<name>, query.<name> or payload.<path>" })
+        holds(Redaction.isRedactable, "must be headers.<name>, query.<name> or payload.<path>")
       )
     )
       .check(Schema.isMaxLength(REDACT_MAX, { message: `must have at most ${REDACT_MAX} paths` }))
