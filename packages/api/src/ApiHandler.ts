@@ -33,6 +33,7 @@ import { allowedAt } from "./internal/methods.ts"
 import { originOf } from "./internal/origin.ts"
 import * as AuthHandlers from "./keys/AuthHandlers.ts"
 import * as OpenApiDocument from "./OpenApiDocument.ts"
+import * as Pages from "./Pages.ts"
 import * as RequestBody from "./RequestBody.ts"
 import * as ReplaysHandlers from "./replays/ReplaysHandlers.ts"
 import * as SourcesHandlers from "./sources/SourcesHandlers.ts"
@@ -73,7 +74,11 @@ const layerDocument = HttpRouter.use(
   })
 )
 
-const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), layerDocument).pipe(
+const layerPages = HttpRouter.use((router) =>
+  Effect.andThen(router.add("GET", "/", Pages.root), router.add("GET", "/docs", Pages.docs))
+)
+
+const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), layerDocument, layerPages).pipe(
   Layer.provide([
     AuthHandlers.layerWorkspaces,
     AuthHandlers.layerApiKeys,

@@ -288,6 +288,8 @@ export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
   }
 
   return {
+    /** The API itself. */
+    handle,
     send,
     caller,
     root,
