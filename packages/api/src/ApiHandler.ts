@@ -104,10 +104,13 @@ const OWN_WORDS: Readonly<Record<number, string>> = {
   500: "an error inside the gateway; its log has the cause under this request_id"
 }
 
-const shaped = (response: Response, path: string, requestId: string): Response => {
+const shaped = (response: Response, { method, url }: Request, requestId: string): Response => {
+  const path = new URL(url).pathname
   const isJson = response.headers.get("content-type")?.startsWith("application/json") === true
   if (response.status >= 400 && !isJson) {
-    const allowed = response.status === 404 ? allowedAt(path) : []
+    const methods = response.status === 404 ? allowedAt(path) : []
+    // The router knows no path with a part of more than 100 characters, and with it nothing by that name.
+    const allowed = methods.includes(method) ? [] : methods
     const status = allowed.length > 0 ? 405 : response.status
     const error = OWN_WORDS[status] ?? "the request could not be answered"
     return errorResponse(status, error, { requestId, allowed })
@@ -184,6 +187,6 @@ export const make = (services: Context.Context<Services>): ((request: Request) =
       const error = "too many requests with wrong keys: check X-API-Key"
       return errorResponse(429, error, { requestId, retryAfterSeconds: FailureLimit.RETRY_AFTER })
     }
-    return shaped(response, new URL(request.url).pathname, requestId)
+    return shaped(response, request, requestId)
   }
 }

@@ -73,7 +73,15 @@ export type Call = (
   headers?: Readonly<Record<string, string>>
 ) => Promise<Answer>
 
-export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
+export interface Settings {
+  readonly publicUrl?: string
+  /** Sinks besides those of these tests. */
+  readonly sinks?: ReadonlyArray<Sink.Sink>
+  /** What sinks reach. Default: whatever this machine reaches. */
+  readonly fetch?: typeof globalThis.fetch
+}
+
+export const startApi = (settings: Settings = {}) => {
   const workspaces = new Map<Ids.WorkspaceId, Registry.RegistryStore>()
   const logs = new Map<Ids.Route, EventLog.EventLogStore>()
   const journals = new Map<Ids.DestinationId, DeliveryJournal.DeliveryStore>()
@@ -214,7 +222,7 @@ export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
           Layer.succeed(Registry.Registry, breakable("registry", registry)),
           Layer.succeed(Deliveries, breakable("deliveries", deliveries)),
           SecretVault.layer(RING),
-          SinkRegistry.layer([KafkaSink, MirrorSink]),
+          SinkRegistry.layer([KafkaSink, MirrorSink, ...(settings.sinks ?? [])]),
           Layer.succeed(Deployment, {
             rootKey: ROOT_KEY,
             idKeys,
@@ -226,6 +234,7 @@ export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
           }),
           Layer.succeed(FailureLimit.FailureLimit, { take: () => Effect.succeed(true) }),
           FetchHttpClient.layer,
+          Layer.succeed(FetchHttpClient.Fetch, settings.fetch ?? globalThis.fetch),
           Layer.succeed(Clock.Clock, {
             currentTimeMillisUnsafe: () => now,
             currentTimeMillis: Effect.sync(() => now),

@@ -3,15 +3,20 @@
  * HOOKSTREAM_TEST_CLIENTS says which: `typescript`, as CI does, or `all`, with Python (`npm run test:clients`), which
  * installs its generator.
  */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { newWorkspace } from "@hookstream/devkit/ApiClient"
 import { type Gateway, startGateway } from "@hookstream/devkit/Gateway"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { makeFuzz } from "../src/Fuzz.ts"
+import { makeRandom } from "../src/Random.ts"
 import { PACKAGE, type Ran, run, runTool } from "../src/Tools.ts"
 
 const wanted = process.env["HOOKSTREAM_TEST_CLIENTS"]
+/** Random ones, ingest among them, against workerd; more go to the API in memory (`Fuzz.test.ts`). */
+const REQUESTS = 300
 const GENERATOR = "openapi-python-client==0.29.1"
 const TSC = join(PACKAGE, "../../node_modules/typescript/bin/tsc")
 /** Generators and compilers compute, and Python's is installed first. */
@@ -80,6 +85,28 @@ describe.skipIf(wanted === undefined)("a generated client", () => {
       replayed: 1
     })
   }
+
+  it("that sends whatever the document allows, and more, is answered as it says", { timeout: LIMIT_MS }, async () => {
+    const { client, key } = await newWorkspace(gateway.url, gateway.rootKey)
+    const { api_keys } = await client.need("GET", "/v1/auth/api-keys")
+    const { source } = await client.need("POST", "/v1/sources", { name: "Random" })
+    const fuzz = makeFuzz({
+      document: JSON.parse(readFileSync(document, "utf8")),
+      send: (request) => fetch(request),
+      origin: gateway.url,
+      rootKey: gateway.rootKey,
+      keys: { all: key, read: key, write: key },
+      now: Date.now,
+      ids: [source.id],
+      kept: api_keys.map(({ id }: { readonly id: string }) => id),
+      tokens: [source.ingest_url.split("/").at(-1)],
+      // It would reach for hosts outside of this machine.
+      without: ["testDestination"],
+      isDown: () => false
+    })
+    const random = makeRandom(1)
+    for (let n = 0; n < REQUESTS; n++) expect(await fuzz.step(random)).toBeUndefined()
+  })
 
   it("by openapi-typescript for openapi-fetch", { timeout: LIMIT_MS }, async () => {
     const folder = folderOf("openapiFetch.ts")
