@@ -63,9 +63,9 @@ describe("each operation", () => {
   it("names the key that it needs", () => {
     const keys = (id: string) => operations.find(({ operationId }) => operationId === id)!.security
     expect(document.components.securitySchemes).toMatchObject({
-      apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
-      bearer: { type: "http" },
-      rootKey: { type: "apiKey", in: "header", name: "X-Root-Key" }
+      apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: expect.stringContaining("workspace") },
+      bearer: { type: "http", description: expect.stringContaining("bearer") },
+      rootKey: { type: "apiKey", in: "header", name: "X-Root-Key", description: expect.stringContaining("deployment") }
     })
     expect(keys("createWorkspace")).toEqual([{ rootKey: [] }])
     expect(keys("listSources")).toEqual([{ apiKey: [] }, { bearer: [] }])

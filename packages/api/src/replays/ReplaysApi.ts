@@ -3,7 +3,7 @@ import { ConnectionId, DestinationId, EventId, ReplayId, SourceId } from "@hooks
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
-import { BadRequest, Conflict, NotFound, ServiceUnavailable, TooManyRequests } from "../ApiError.ts"
+import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "../ApiError.ts"
 import { Authorization } from "../Authorization.ts"
 import {
   about,
@@ -83,7 +83,7 @@ export class ReplaysApi extends HttpApiGroup.make("replay")
       headers: idempotencyHeader,
       payload: ReplayInput,
       success: [...changed(one, 201), Schema.Struct({ preview: Preview })],
-      error: [BadRequest, Conflict, NotFound, TooManyRequests, ServiceUnavailable]
+      error: [BadRequest, Conflict, NotFound, ServiceUnavailable]
     }).annotateMerge(
       about(
         "createReplay",
