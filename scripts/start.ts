@@ -119,7 +119,7 @@ ${last_error === null ? "" : `The last error of its destination: ${last_error}`}
 const welcome = (dev: Dev, outcome: string) => `
 hookstream is running. Ctrl-C stops everything; the state stays in ${SHOWN_DIR}/.
 
-  gateway     ${dev.gateway}    (API description: ${dev.gateway}/openapi.json)
+  gateway     ${dev.gateway}    (its API: ${dev.gateway}/docs)
   REST Proxy  ${dev.kafka_rest}    (a stand-in, in memory; topic ${TOPIC})
   API key     ${dev.api_key}
 

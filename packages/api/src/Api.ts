@@ -10,25 +10,30 @@ import { SchemaErrors } from "./Authorization.ts"
 import { ConnectionsApi } from "./connections/ConnectionsApi.ts"
 import { DestinationsApi, DestinationTypesApi } from "./destinations/DestinationsApi.ts"
 import { AttemptsApi, EventsApi } from "./events/EventsApi.ts"
-import { describeIngest } from "./internal/ingestPath.ts"
+import { about, tag } from "./Fields.ts"
 import { ApiKeysApi, WorkspacesApi } from "./keys/AuthApi.ts"
 import { ReplaysApi } from "./replays/ReplaysApi.ts"
 import { SourcesApi } from "./sources/SourcesApi.ts"
 
-class SystemApi extends HttpApiGroup.make("system").add(
-  HttpApiEndpoint.get("health", "/v1/health", {
-    success: Schema.Struct({
-      status: Schema.Literal("ok"),
-      version: Schema.NullOr(Schema.String),
-      notices: Schema.Array(Issue)
-    }),
-    error: ServiceUnavailable
-  }).annotate(
-    OpenApi.Description,
-    "Needs no key. 503 while settings without which nothing is served are missing or wrong: `issues` names each. " +
-      "200 otherwise: `notices` names what is missing and need not be there; `version` is the deployed version's id."
+class SystemApi extends HttpApiGroup.make("system")
+  .add(
+    HttpApiEndpoint.get("health", "/v1/health", {
+      success: Schema.Struct({
+        status: Schema.Literal("ok"),
+        version: Schema.NullOr(Schema.String),
+        notices: Schema.Array(Issue)
+      }).annotate({ identifier: "Health" }),
+      error: ServiceUnavailable
+    }).annotateMerge(
+      about(
+        "getHealth",
+        "Ask how the gateway is",
+        "Needs no key. 503 while settings without which nothing is served are missing or wrong: `issues` names each. " +
+          "200 otherwise: `notices` names what is missing and need not be there; `version` is the deployed version's id"
+      )
+    )
   )
-) {}
+  .annotateMerge(tag("The gateway itself")) {}
 
 export class Api extends HttpApi.make("hookstream")
   .add(WorkspacesApi)
@@ -49,7 +54,6 @@ export class Api extends HttpApi.make("hookstream")
       title: "hookstream",
       version: "0.1.0",
       description: "Webhooks into a durable log, and from there to Kafka and other sinks.",
-      license: { name: "MIT" },
-      transform: describeIngest
+      license: { name: "MIT", identifier: "MIT" }
     })
   ) {}

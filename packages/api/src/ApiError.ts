@@ -12,43 +12,51 @@ import * as SchemaIssue from "effect/SchemaIssue"
 
 export const Issue = Schema.Struct({
   path: Schema.String.annotate({ description: "Dotted path of the field", examples: ["config.topic"] }),
-  message: Schema.String
-})
+  message: Schema.String.annotate({ description: "What is wrong with it", examples: ["is required"] })
+}).annotate({ identifier: "Issue" })
 export type Issue = typeof Issue.Type
 
 const fields = <const Status extends number>(status: Status) => ({
-  error: Schema.String,
+  error: Schema.String.annotate({ description: "What is wrong, and what to do" }),
   status: Schema.Literal(status),
-  request_id: Schema.String,
+  request_id: Schema.String.annotate({ description: "Also in the header `X-Request-Id`, and in the gateway's log" }),
   issues: Schema.optionalKey(Schema.Array(Issue))
 })
 
-/** Something in the request is not as it should be. */
 export class BadRequest extends Schema.Error<BadRequest>("@hookstream/api/BadRequest")(fields(400), {
-  httpApiStatus: 400
+  httpApiStatus: 400,
+  description: "Something in the request is not as it should be: `issues` names each wrong field"
 }) {}
-/** No API key, or one that does not exist. */
 export class Unauthorized extends Schema.Error<Unauthorized>("@hookstream/api/Unauthorized")(fields(401), {
-  httpApiStatus: 401
+  httpApiStatus: 401,
+  description: "No key, or one that does not exist"
 }) {}
-/** The API key's scopes do not allow this. */
 export class Forbidden extends Schema.Error<Forbidden>("@hookstream/api/Forbidden")(fields(403), {
-  httpApiStatus: 403
+  httpApiStatus: 403,
+  description: "The scopes of the API key do not allow this"
 }) {}
-/** Absent, or another workspace's. */
-export class NotFound extends Schema.Error<NotFound>("@hookstream/api/NotFound")(fields(404), { httpApiStatus: 404 }) {}
-/** The request contradicts what is there. */
-export class Conflict extends Schema.Error<Conflict>("@hookstream/api/Conflict")(fields(409), { httpApiStatus: 409 }) {}
-/** It was there once: its retention has passed. */
-export class Gone extends Schema.Error<Gone>("@hookstream/api/Gone")(fields(410), { httpApiStatus: 410 }) {}
-/** Too often in a short time: `Retry-After` says when to try again. */
+export class NotFound extends Schema.Error<NotFound>("@hookstream/api/NotFound")(fields(404), {
+  httpApiStatus: 404,
+  description: "Absent, or another workspace's"
+}) {}
+export class Conflict extends Schema.Error<Conflict>("@hookstream/api/Conflict")(fields(409), {
+  httpApiStatus: 409,
+  description: "The request contradicts what is there"
+}) {}
+export class Gone extends Schema.Error<Gone>("@hookstream/api/Gone")(fields(410), {
+  httpApiStatus: 410,
+  description: "It was there once: its retention has passed"
+}) {}
 export class TooManyRequests extends Schema.Error<TooManyRequests>("@hookstream/api/TooManyRequests")(fields(429), {
-  httpApiStatus: 429
+  httpApiStatus: 429,
+  description: "Too often in a short time: `Retry-After` says when to try again"
 }) {}
-/** A part of the gateway did not answer: try again. */
 export class ServiceUnavailable extends Schema.Error<ServiceUnavailable>("@hookstream/api/ServiceUnavailable")(
   fields(503),
-  { httpApiStatus: 503 }
+  {
+    httpApiStatus: 503,
+    description: "A part of the gateway did not answer: try again after `Retry-After` seconds"
+  }
 ) {}
 
 /** The request that is being answered. */

@@ -4,7 +4,7 @@ import * as Ids from "@hookstream/core/Ids"
 import * as Log from "@hookstream/core/LogLine"
 import type { EventLog } from "@hookstream/core/log/EventLog"
 import type { SecretVault } from "@hookstream/core/secret/SecretVault"
-import type { SinkRegistry } from "@hookstream/core/sink/SinkRegistry"
+import { SinkRegistry } from "@hookstream/core/sink/SinkRegistry"
 import type { Registry } from "@hookstream/core/workspace/Registry"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -15,6 +15,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type { HttpPlatform } from "effect/http/HttpPlatform"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as Layer from "effect/Layer"
@@ -31,6 +32,8 @@ import * as FailureLimit from "./FailureLimit.ts"
 import { allowedAt } from "./internal/methods.ts"
 import { originOf } from "./internal/origin.ts"
 import * as AuthHandlers from "./keys/AuthHandlers.ts"
+import * as OpenApiDocument from "./OpenApiDocument.ts"
+import * as Pages from "./Pages.ts"
 import * as RequestBody from "./RequestBody.ts"
 import * as ReplaysHandlers from "./replays/ReplaysHandlers.ts"
 import * as SourcesHandlers from "./sources/SourcesHandlers.ts"
@@ -58,7 +61,24 @@ export type Services =
   | FailureLimit.FailureLimit
   | HttpClient.HttpClient
 
-const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+/** Some milliseconds of work, which nobody needs a key for: so the last one is kept. */
+const layerDocument = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const { all } = yield* SinkRegistry
+    let last: { readonly origin: string; readonly document: string } | undefined
+    const answer = Effect.map(RequestInfo, ({ origin }) => {
+      if (last?.origin !== origin) last = { origin, document: JSON.stringify(OpenApiDocument.make(all, origin)) }
+      return HttpServerResponse.text(last.document, { contentType: "application/json" })
+    })
+    yield* router.add("GET", "/openapi.json", answer)
+  })
+)
+
+const layerPages = HttpRouter.use((router) =>
+  Effect.andThen(router.add("GET", "/", Pages.root), router.add("GET", "/docs", Pages.docs))
+)
+
+const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), layerDocument, layerPages).pipe(
   Layer.provide([
     AuthHandlers.layerWorkspaces,
     AuthHandlers.layerApiKeys,
@@ -84,10 +104,13 @@ const OWN_WORDS: Readonly<Record<number, string>> = {
   500: "an error inside the gateway; its log has the cause under this request_id"
 }
 
-const shaped = (response: Response, path: string, requestId: string): Response => {
+const shaped = (response: Response, { method, url }: Request, requestId: string): Response => {
+  const path = new URL(url).pathname
   const isJson = response.headers.get("content-type")?.startsWith("application/json") === true
   if (response.status >= 400 && !isJson) {
-    const allowed = response.status === 404 ? allowedAt(path) : []
+    const methods = response.status === 404 ? allowedAt(path) : []
+    // The router knows no path with a part of more than 100 characters, and with it nothing by that name.
+    const allowed = methods.includes(method) ? [] : methods
     const status = allowed.length > 0 ? 405 : response.status
     const error = OWN_WORDS[status] ?? "the request could not be answered"
     return errorResponse(status, error, { requestId, allowed })
@@ -164,6 +187,6 @@ export const make = (services: Context.Context<Services>): ((request: Request) =
       const error = "too many requests with wrong keys: check X-API-Key"
       return errorResponse(429, error, { requestId, retryAfterSeconds: FailureLimit.RETRY_AFTER })
     }
-    return shaped(response, new URL(request.url).pathname, requestId)
+    return shaped(response, request, requestId)
   }
 }

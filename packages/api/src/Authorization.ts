@@ -5,6 +5,7 @@ import type { ApiKey } from "@hookstream/core/workspace/ApiKey"
 import * as Context from "effect/Context"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
+import * as OpenApi from "effect/http-api/OpenApi"
 import { BadRequest, Forbidden, ServiceUnavailable, TooManyRequests, Unauthorized } from "./ApiError.ts"
 
 export class Caller extends Context.Service<Caller, { readonly workspace: string; readonly key: ApiKey }>()(
@@ -14,12 +15,15 @@ export class Caller extends Context.Service<Caller, { readonly workspace: string
 /** Whether a key may change things, and so may see where events are sent to. */
 export const mayWrite = ({ scopes }: ApiKey): boolean => scopes.some((scope) => scope === "*" || scope === "write")
 
+const described = <S extends HttpApiSecurity.HttpApiSecurity>(scheme: S, description: string): S =>
+  HttpApiSecurity.annotate(scheme, OpenApi.Description, description)
+
 export class Authorization extends HttpApiMiddleware.Service<Authorization, { provides: Caller }>()(
   "@hookstream/api/Authorization",
   {
     security: {
-      apiKey: HttpApiSecurity.apiKey({ in: "header", key: "X-API-Key" }),
-      bearer: HttpApiSecurity.bearer
+      apiKey: described(HttpApiSecurity.apiKey({ in: "header", key: "X-API-Key" }), "An API key of the workspace"),
+      bearer: described(HttpApiSecurity.bearer, "The same key, as a bearer token")
     },
     error: [BadRequest, Unauthorized, Forbidden, TooManyRequests, ServiceUnavailable]
   }
@@ -29,7 +33,9 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, { pr
 export class RootAuthorization extends HttpApiMiddleware.Service<RootAuthorization>()(
   "@hookstream/api/RootAuthorization",
   {
-    security: { rootKey: HttpApiSecurity.apiKey({ in: "header", key: "X-Root-Key" }) },
+    security: {
+      rootKey: described(HttpApiSecurity.apiKey({ in: "header", key: "X-Root-Key" }), "The deployment's root key")
+    },
     error: [BadRequest, Unauthorized, TooManyRequests]
   }
 ) {}

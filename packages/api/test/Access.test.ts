@@ -178,7 +178,7 @@ describe("a path that is there", () => {
 })
 
 describe("a path that is not there", () => {
-  it.each(["/", "/v1", "/v1/nothing", "/v1/sources/a/b", "/v2/sources"])("%s answers 404", async (path) => {
+  it.each(["/v1", "/v1/nothing", "/v1/sources/a/b", "/v2/sources"])("%s answers 404", async (path) => {
     const { call } = await startApi().workspace()
     for (const method of ["GET", "POST", "PUT"]) {
       const answer = await call(method, path)

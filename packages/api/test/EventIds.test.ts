@@ -66,7 +66,7 @@ const start = async () => {
 
 it.each([
   ["dead_letters", `/v1/destinations/${DESTINATION}/dlq?limit=60`],
-  ["attempts", `/v1/delivery-attempts?destination_id=${DESTINATION}&limit=60`]
+  ["delivery_attempts", `/v1/delivery-attempts?destination_id=${DESTINATION}&limit=60`]
 ])("a page of %s names its events by one call of each log", async (list, path) => {
   const { call, calls, ids } = await start()
   calls.length = 0

@@ -62,7 +62,9 @@ describe("events", () => {
       status: "failed",
       deliveries: { waiting: 0, retrying: 0, delivered: 0, filtered: 0, dead: 1 },
       body: '{"big": 12345678901234567890}',
-      attempts: [{ connection_id: connection.id, status: "dead", is_dlq: true, reason: "Rejected", event_id: event }]
+      delivery_attempts: [
+        { connection_id: connection.id, status: "dead", is_dlq: true, reason: "Rejected", event_id: event }
+      ]
     })
     expect(answer.body.event.headers).toContainEqual({ name: "authorization", value: "****" })
     const { timeline } = (await read("GET", `/v1/events/${event}/timeline`)).body
@@ -113,7 +115,7 @@ describe("delivery attempts", () => {
     return { api, ...mine, destination, connection, events }
   }
   const eventIds = ({ body }: Answer) =>
-    body.attempts.map(({ event_id }: { readonly event_id: string }) => event_id) as ReadonlyArray<string>
+    body.delivery_attempts.map(({ event_id }: { readonly event_id: string }) => event_id) as ReadonlyArray<string>
 
   it("are listed newest first, by event, connection or destination, page by page", async () => {
     const { call, destination, connection, events } = await world()
@@ -140,7 +142,9 @@ describe("delivery attempts", () => {
   })
   it("are tried again once, and are not found when they are none", async () => {
     const { call, destination } = await world()
-    const { attempts } = (await call("GET", `/v1/delivery-attempts?destination_id=${destination.id}`)).body
+    const { delivery_attempts: attempts } = (
+      await call("GET", `/v1/delivery-attempts?destination_id=${destination.id}`)
+    ).body
     const path = `/v1/delivery-attempts/${attempts[0].id}/retry`
     expect((await call("POST", path)).body).toEqual({ retried: true })
     expect((await call("POST", "/v1/delivery-attempts/nonsense/retry")).status).toBe(404)

@@ -33,7 +33,7 @@ describe("API keys", () => {
     const api = startApi()
     const { id, call } = await api.workspace()
     const input = { name: "k", scopes: ["read", "ingest"] }
-    const issues = [{ path: "scopes.1", message: "not supported yet" }]
+    const issues = [{ path: "scopes.1", message: 'not supported yet: use "*", "read" or "write"' }]
     for (const answer of [
       await call("POST", "/v1/auth/api-keys", input),
       await api.root("POST", `/v1/workspaces/${id}/api-keys`, input)

@@ -21,7 +21,7 @@ describe("a replay", () => {
     expect([preview.status, preview.body.preview]).toMatchObject([200, { total: 3, scanned: 3, matching: 2 }])
     const made = await call("POST", "/v1/replay", { ...input, filter })
     expect(made.status).toBe(201)
-    expect(made.body.job).toMatchObject({
+    expect(made.body.replay).toMatchObject({
       destination_id: destination.id,
       source_id: null,
       connection_id: null,
@@ -32,11 +32,11 @@ describe("a replay", () => {
       max_events: null,
       total: 3
     })
-    const path = `/v1/replay/${made.body.job.id}`
+    const path = `/v1/replay/${made.body.replay.id}`
     expect((await call("GET", path)).body).toEqual(made.body)
-    expect((await call("GET", "/v1/replay")).body.jobs).toEqual([made.body.job])
+    expect((await call("GET", "/v1/replay")).body.replays).toEqual([made.body.replay])
     expect((await call("DELETE", path)).body).toEqual({ success: true })
-    expect((await call("GET", path)).body.job.status).toBe("cancelled")
+    expect((await call("GET", path)).body.replay.status).toBe("cancelled")
   })
   it.each([
     ["lies in the future", { to: at(1001) }, "to", /^must not lie in the future.*2026-11-24T10:00:01\.000Z$/],
@@ -50,7 +50,7 @@ describe("a replay", () => {
       expect(answer.status).toBe(400)
       expect(answer.body.issues).toEqual([{ path, message: expect.stringMatching(message) }])
     }
-    expect((await call("GET", "/v1/replay")).body.jobs).toEqual([])
+    expect((await call("GET", "/v1/replay")).body.replays).toEqual([])
   })
   it("up to this very moment is taken", async () => {
     const { call, input } = await world()

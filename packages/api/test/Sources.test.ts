@@ -246,7 +246,7 @@ const everything = async (api: Api) => {
     to: new Date(api.now()).toISOString()
   })
   await rotate(mine.call, world.source)
-  const own = { ...world, source: old.id, connection: connection.id, event: events[0]!, replay: replay.body.job.id }
+  const own = { ...world, source: old.id, connection: connection.id, event: events[0]!, replay: replay.body.replay.id }
   return { ...mine, old, worlds: [world, own] }
 }
 
@@ -310,7 +310,7 @@ describe("a key that may only read", () => {
     const { connection } = (await write("POST", "/v1/connections", input)).body
     expect(connection.source_id).toBe(old.id)
     const span = { from: "2026-11-24T00:00:00Z", to: new Date(api.now()).toISOString() }
-    const { job } = (await write("POST", "/v1/replay", { ...input, ...span })).body
+    const { replay: job } = (await write("POST", "/v1/replay", { ...input, ...span })).body
     expect([job.source_id, job.total]).toEqual([old.id, 6])
     expect((await write("DELETE", `/v1/sources/${seen}`)).status).toBe(409)
     expect((await write("DELETE", `/v1/sources/${seen}?force=true`)).status).toBe(200)

@@ -125,8 +125,8 @@ export const makeWorld = async (api: Api, workspace: string, call: Call): Promis
     destination: destination.id,
     connection: connection.id,
     event,
-    attempt: body.attempts[0].id,
-    replay: replay.body.job.id,
+    attempt: body.delivery_attempts[0].id,
+    replay: replay.body.replay.id,
     key: key.body.api_key.id,
     workspace
   }

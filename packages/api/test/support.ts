@@ -74,9 +74,16 @@ export type Call = (
   headers?: Readonly<Record<string, string>>
 ) => Promise<Answer>
 
-export const startApi = (
-  settings: { readonly publicUrl?: string; readonly jurisdictions?: ReadonlyArray<Jurisdiction> } = {}
-) => {
+export interface Settings {
+  readonly publicUrl?: string
+  readonly jurisdictions?: ReadonlyArray<Jurisdiction>
+  /** Sinks besides those of these tests. */
+  readonly sinks?: ReadonlyArray<Sink.Sink>
+  /** What sinks reach. Default: whatever this machine reaches. */
+  readonly fetch?: typeof globalThis.fetch
+}
+
+export const startApi = (settings: Settings = {}) => {
   const workspaces = new Map<Ids.WorkspaceId, Registry.RegistryStore>()
   const logs = new Map<Ids.Route, EventLog.EventLogStore>()
   const journals = new Map<Ids.DestinationId, DeliveryJournal.DeliveryStore>()
@@ -217,7 +224,7 @@ export const startApi = (
           Layer.succeed(Registry.Registry, breakable("registry", registry)),
           Layer.succeed(Deliveries, breakable("deliveries", deliveries)),
           SecretVault.layer(RING),
-          SinkRegistry.layer([KafkaSink, MirrorSink]),
+          SinkRegistry.layer([KafkaSink, MirrorSink, ...(settings.sinks ?? [])]),
           Layer.succeed(Deployment, {
             rootKey: ROOT_KEY,
             idKeys,
@@ -230,6 +237,7 @@ export const startApi = (
           }),
           Layer.succeed(FailureLimit.FailureLimit, { take: () => Effect.succeed(true) }),
           FetchHttpClient.layer,
+          Layer.succeed(FetchHttpClient.Fetch, settings.fetch ?? globalThis.fetch),
           Layer.succeed(Clock.Clock, {
             currentTimeMillisUnsafe: () => now,
             currentTimeMillis: Effect.sync(() => now),
@@ -292,6 +300,8 @@ export const startApi = (
   }
 
   return {
+    /** The API itself. */
+    handle,
     send,
     caller,
     root,

@@ -22,13 +22,13 @@ const ROUTE = digits(9)
 
 const id = <const P extends string>(prefix: P, title: string, layout = "[0-9a-f]{32}") =>
   Schema.String.check(
-    Schema.isPattern(new RegExp(`^${prefix}_${layout}$`), {
+    Schema.isPattern(new RegExp(`^${prefix}_${layout}$`, "u"), {
       message: `must be a ${title} id: "${prefix}_" and 32 lowercase letters and digits`
     })
   )
 
 /** 8 digits. */
-export const WorkspaceId = Schema.String.check(Schema.isPattern(new RegExp(`^${WORKSPACE}$`)))
+export const WorkspaceId = Schema.String.check(Schema.isPattern(new RegExp(`^${WORKSPACE}$`, "u")))
 export type WorkspaceId = typeof WorkspaceId.Type
 /** 9 digits: the name of a source's event log. */
 export const Route = Schema.String.check(Schema.isPattern(new RegExp(`^${ROUTE}$`)))

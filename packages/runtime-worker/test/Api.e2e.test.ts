@@ -410,7 +410,7 @@ describe("events", () => {
       event.headers.map(({ name, value }: { name: string; value: string }) => [name, value])
     )
     expect(shown).toMatchObject({ authorization: "****", "stripe-signature": "****", "x-delivery": "d1" })
-    expect(event.attempts).toMatchObject([
+    expect(event.delivery_attempts).toMatchObject([
       {
         connection_id: connection.id,
         destination_id: destination.id,
@@ -503,6 +503,17 @@ describe("the description", () => {
     expect(Object.keys(body.paths["/v1/destinations"].post.responses)).toEqual(
       expect.arrayContaining(["201", "400", "401", "409"])
     )
+  })
+  it("is served as a page as well, and the root leads to both", async () => {
+    const { docs, openapi } = (await apiClient(rig.gateway.url, {}).call("GET", "/")).body
+    for (const [url, type] of [
+      [docs, "text/html"],
+      [openapi, "application/json"]
+    ]) {
+      const answer = await fetch(url)
+      expect([answer.status, answer.headers.get("content-type")]).toEqual([200, expect.stringContaining(type)])
+      await answer.body?.cancel()
+    }
   })
   it("health needs no key", async () => {
     expect((await apiClient(rig.gateway.url, {}).call("GET", "/v1/health")).body.status).toBe("ok")

@@ -112,7 +112,7 @@ describe("when the sink fails", () => {
       ({ status }) => status === "delivered"
     )
     expect(
-      event.attempts.map((one: { attempt: number; status: string; reason: string }) => [
+      event.delivery_attempts.map((one: { attempt: number; status: string; reason: string }) => [
         one.attempt,
         one.status,
         one.reason
@@ -122,7 +122,7 @@ describe("when the sink fails", () => {
       [2, "failed", "Unavailable"],
       [3, "delivered", null]
     ])
-    expect(event.attempts[0].error).toContain("broker away")
+    expect(event.delivery_attempts[0].error).toContain("broker away")
     expect(recordsOf(id)).toHaveLength(1)
   })
   it("after the last try the event is a dead letter with its reason", async () => {
@@ -133,7 +133,7 @@ describe("when the sink fails", () => {
       () => eventOf(id),
       ({ status }) => status === "failed"
     )
-    expect(event.attempts.map((one: { status: string }) => one.status)).toEqual(["failed", "dead"])
+    expect(event.delivery_attempts.map((one: { status: string }) => one.status)).toEqual(["failed", "dead"])
     expect(await destinationOf(destination.id)).toMatchObject({ pending: 0, dead: 1 })
   })
   it("a record that the proxy calls malformed is dead at once, its neighbours are not", async () => {
@@ -164,7 +164,7 @@ describe("when the sink fails", () => {
           () => eventOf(id),
           ({ status }) => status === "delivered"
         )
-      ).attempts[0].reason
+      ).delivery_attempts[0].reason
     ).toBe("Unknown")
   })
   it("wrong credentials pause the destination with the reason; new ones resume it, and nothing is lost", async () => {
@@ -232,8 +232,8 @@ describe("when the sink fails", () => {
     const after = await send(source, "2")
     for (const body of ["3", "4", "5"]) expect(await landed(await send(other, body))).toHaveLength(1)
     expect(recordsOf(after)).toEqual([])
-    expect((await eventOf(after)).attempts).toEqual([])
-    expect((await eventOf(before)).attempts).toHaveLength(1)
+    expect((await eventOf(after)).delivery_attempts).toEqual([])
+    expect((await eventOf(before)).delivery_attempts).toHaveLength(1)
   })
 })
 
@@ -245,7 +245,11 @@ describe("filters and order", () => {
     })
     const [kept, passed] = [await send(source, '{"type":"draft"}'), await send(source, '{"type":"paid"}')]
     expect(await landed(passed)).toHaveLength(1)
-    expect(await eventOf(kept)).toMatchObject({ status: "received", deliveries: { filtered: 1 }, attempts: [] })
+    expect(await eventOf(kept)).toMatchObject({
+      status: "received",
+      deliveries: { filtered: 1 },
+      delivery_attempts: []
+    })
     const { timeline } = await rig.client.need("GET", `/v1/events/${kept}/timeline`)
     expect(timeline).toMatchObject([
       { type: "accepted" },
@@ -357,7 +361,7 @@ describe("a replay", () => {
   })
   const finished = (id: string) =>
     eventually(
-      async () => (await rig.client.need("GET", `/v1/replay/${id}`)).job,
+      async () => (await rig.client.need("GET", `/v1/replay/${id}`)).replay,
       ({ status }) => status === "finished"
     )
   it("tells first what it would send, then sends it again, marked, and says how far it is", async () => {
@@ -381,7 +385,7 @@ describe("a replay", () => {
       first_event_ids: ids.slice(2)
     })
     const before = rig.emulator.records(TOPIC).length
-    const { job } = await rig.client.need("POST", "/v1/replay", asked)
+    const { replay: job } = await rig.client.need("POST", "/v1/replay", asked)
     expect(await finished(job.id)).toMatchObject({
       destination_id: destination.id,
       total: 6,
@@ -401,7 +405,7 @@ describe("a replay", () => {
       ["delivered", job.id]
     ])
     expect((await eventOf(ids[5]!)).deliveries).toMatchObject({ delivered: 1 })
-    const { jobs } = await rig.client.need("GET", "/v1/replay")
+    const { replays: jobs } = await rig.client.need("GET", "/v1/replay")
     expect(jobs[0].id).toBe(job.id)
     const elsewhere = await rig.client.call("POST", "/v1/replay", {
       ...asked,
@@ -423,7 +427,7 @@ describe("a replay", () => {
     )
     const before = rig.emulator.records(TOPIC).length
     const asked = { destination_id: destination.id, ...span(), rate_limit: 3 }
-    const { job } = await rig.client.need("POST", "/v1/replay", asked)
+    const { replay: job } = await rig.client.need("POST", "/v1/replay", asked)
     const sent = () => rig.emulator.records(TOPIC).length - before
     await eventually(sent, (count) => count >= 3)
     const port = Number(new URL(rig.gateway.url).port)
@@ -443,7 +447,7 @@ describe("a replay", () => {
     expect(await landed(await send(source, '"comes back"'))).toHaveLength(1)
     expect(refused).toBe(2)
     expect(sent() - atCancel).toBeLessThanOrEqual(1 + 3)
-    const after = (await rig.client.need("GET", `/v1/replay/${job.id}`)).job
+    const after = (await rig.client.need("GET", `/v1/replay/${job.id}`)).replay
     expect(after.status).toBe("cancelled")
     expect(after.processed).toBeLessThan(30)
   })
@@ -461,7 +465,8 @@ describe("tries", () => {
       () => eventOf(bad),
       ({ status }) => status === "failed"
     )
-    const list = async (query: string) => (await rig.client.need("GET", `/v1/delivery-attempts?${query}`)).attempts
+    const list = async (query: string) =>
+      (await rig.client.need("GET", `/v1/delivery-attempts?${query}`)).delivery_attempts
     const [dead] = await list(`destination_id=${destination.id}&is_dlq=true`)
     expect(dead).toMatchObject({
       event_id: bad,
@@ -473,7 +478,7 @@ describe("tries", () => {
     expect((await list(`event_id=${good}`)).map(({ status }: { status: string }) => status)).toEqual(["delivered"])
     expect(await list(`connection_id=${connection.id}`)).toHaveLength(2)
     const page = await rig.client.need("GET", `/v1/delivery-attempts?destination_id=${destination.id}&limit=1`)
-    expect([page.attempts.length, page.has_more]).toEqual([1, true])
+    expect([page.delivery_attempts.length, page.has_more]).toEqual([1, true])
     rig.emulator.setFault(undefined)
     await rig.client.need("POST", `/v1/delivery-attempts/${dead.id}/retry`)
     await landed(bad)

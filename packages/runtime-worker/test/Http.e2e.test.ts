@@ -91,7 +91,7 @@ describe("an HTTP destination", () => {
     })
     const headers = Object.fromEntries(Object.entries(got!.headers).map(([name, value]) => [name, String(value)]))
     expect(new Webhook(SECRET).verify(got!.body, headers)).toEqual(JSON.parse(body))
-    const { attempts } = await eventually(
+    const { delivery_attempts: attempts } = await eventually(
       async () => (await rig.client.need("GET", `/v1/events/${id}`)).event,
       ({ status }) => status === "delivered"
     )

@@ -116,9 +116,9 @@ describe.concurrent("the proxy answers with", () => {
     const { event_id: id } = (await (await post(source, '{"a":1}')).json()) as { event_id: string }
     const tried = await eventually(
       async () => (await rig.client.need("GET", `/v1/events/${id}`)).event,
-      ({ attempts }) => attempts.length > 0
+      ({ delivery_attempts: attempts }) => attempts.length > 0
     )
-    expect(tried.attempts[0]).toMatchObject(reason === null ? { status: "delivered" } : { reason })
+    expect(tried.delivery_attempts[0]).toMatchObject(reason === null ? { status: "delivered" } : { reason })
     if (then === "paused") {
       const shown = (await rig.client.need("GET", `/v1/destinations/${destination.id}`)).destination
       expect(shown.paused_reason).toContain(reason)
@@ -156,7 +156,10 @@ describe("a destination with batches", () => {
         (answer) => answer.event.status === "delivered"
       )
       const record = rig.emulator.records(BATCHED).find(({ key }) => key!.text === id)!
-      expect(event.attempts[0].receipt).toMatchObject({ partition: record.partition, offset: String(record.offset) })
+      expect(event.delivery_attempts[0].receipt).toMatchObject({
+        partition: record.partition,
+        offset: String(record.offset)
+      })
     }
   })
   it("is refused with an order that it cannot keep", async () => {
@@ -190,7 +193,7 @@ describe("a request that the proxy answers bit by bit", () => {
     await rig.client.need("POST", `/v1/destinations/${destination.id}/resume`)
     type Tries = ReadonlyArray<{ attempt: number; reason: string | null; status: string }>
     const attempts = (): Promise<ReadonlyArray<Tries>> =>
-      Promise.all(ids.map(async (id) => (await rig.client.need("GET", `/v1/events/${id}`)).event.attempts))
+      Promise.all(ids.map(async (id) => (await rig.client.need("GET", `/v1/events/${id}`)).event.delivery_attempts))
     const delivered = async () => {
       const all = await eventually(attempts, (one) => one.every((tries) => tries.at(-1)?.status === "delivered"))
       return all.map((tries) => tries.map(({ attempt, reason }) => `${attempt} ${reason ?? "delivered"}`).join(", "))

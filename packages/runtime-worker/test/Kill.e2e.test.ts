@@ -109,7 +109,7 @@ it("killed and stopped under load with a flapping sink: nothing is lost, and eac
   // A duplicate only after an unknown outcome: whatever came twice has a try whose end nobody knew.
   for (const id of twice.slice(0, 20)) {
     const { event } = await rig.client.need("GET", `/v1/events/${id}`)
-    const unknown = event.attempts.filter(
+    const unknown = event.delivery_attempts.filter(
       ({ status, reason }: { status: string; reason: string }) => status === "unknown" || reason === "Unknown"
     )
     expect(unknown.length, id).toBeGreaterThanOrEqual(counts.get(id)!.length - 1)

@@ -67,7 +67,7 @@ describe("what waits for its retry", () => {
       () => eventOf(ids[0]!),
       ({ status }) => status === "delivered"
     )
-    expect(event.attempts.map(({ attempt }: { attempt: number }) => attempt)).toEqual([1, 2])
+    expect(event.delivery_attempts.map(({ attempt }: { attempt: number }) => attempt)).toEqual([1, 2])
   })
   it("goes out on resume, on a reset of the closed circuit, and when its connection is enabled again", async () => {
     const paused = await failing()
@@ -189,7 +189,10 @@ describe("what waits when its way is deleted", () => {
     expect(await eventOf(dead)).toMatchObject({ status: "failed" })
     const { dead_letters } = await rig.client.need("GET", `${path}/dlq`)
     expect(dead_letters.map(({ event_id }: { event_id: string }) => event_id)).toEqual([dead])
-    const { attempts } = await rig.client.need("GET", `/v1/delivery-attempts?destination_id=${destination.id}`)
+    const { delivery_attempts: attempts } = await rig.client.need(
+      "GET",
+      `/v1/delivery-attempts?destination_id=${destination.id}`
+    )
     expect(attempts).toHaveLength(2)
     for (const id of [dead, waiting]) expect((await rig.client.call("POST", `/v1/events/${id}/retry`)).status).toBe(409)
     expect((await rig.client.call("POST", `${path}/dlq/redrive`)).status).toBe(404)
@@ -210,11 +213,11 @@ describe("replays", () => {
     const jobs: Array<string> = []
     for (let n = 0; n < 104; n++) {
       const asked = { destination_id: destination.id, ...span() }
-      jobs.push((await rig.client.need("POST", "/v1/replay", asked)).job.id)
+      jobs.push((await rig.client.need("POST", "/v1/replay", asked)).replay.id)
     }
     expect(await rig.client.need("DELETE", `/v1/replay/${jobs[0]}`)).toEqual({ success: true })
     await rig.client.need("POST", `${path}/resume`)
-    const statusOf = async (id: string) => (await rig.client.need("GET", `/v1/replay/${id}`)).job.status
+    const statusOf = async (id: string) => (await rig.client.need("GET", `/v1/replay/${id}`)).replay.status
     for (const id of jobs.slice(1)) {
       expect(
         await eventually(
@@ -237,11 +240,11 @@ describe("replays", () => {
       ({ lag }) => lag[0].lag === 0
     )
     await rig.client.need("POST", `/v1/destinations/${destination.id}/pause`)
-    const { job } = await rig.client.need("POST", "/v1/replay", { destination_id: destination.id, ...span() })
+    const { replay: job } = await rig.client.need("POST", "/v1/replay", { destination_id: destination.id, ...span() })
     const path = `/v1/connections/${connection.id}`
     expect((await rig.client.call("DELETE", path)).body.error).toContain("3 deliveries wait")
     expect(await rig.client.need("DELETE", `${path}?force=true`)).toEqual({ success: true, cancelled: 3 })
-    expect((await rig.client.need("GET", `/v1/replay/${job.id}`)).job).toMatchObject({
+    expect((await rig.client.need("GET", `/v1/replay/${job.id}`)).replay).toMatchObject({
       status: "cancelled",
       pending: 0
     })

@@ -59,9 +59,9 @@ describe("a receiver that echoes the request", () => {
       })
       await rig.client.need("POST", "/v1/connections", { source_id: source.id, destination_id: destination.id })
       const id = await send(source, { body: "{}" })
-      const { attempts } = await eventually(
+      const { delivery_attempts: attempts } = await eventually(
         () => rig.client.need("GET", `/v1/delivery-attempts?event_id=${id}`),
-        (answer) => answer.attempts.length > 0
+        (answer) => answer.delivery_attempts.length > 0
       )
       const shown = JSON.stringify([
         attempts,

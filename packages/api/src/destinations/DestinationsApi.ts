@@ -1,14 +1,29 @@
 /** `/v1/destinations`. */
 
 import { ConnectionId, DestinationId, EventId, ReplayId, SourceId } from "@hookstream/core/Ids"
-import { CheckStep, Reason, Receipt } from "@hookstream/core/sink/Sink"
+import { CheckStep } from "@hookstream/core/sink/Sink"
 import { DestinationStatus, Ordering } from "@hookstream/core/workspace/Destination"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "../ApiError.ts"
 import { Authorization } from "../Authorization.ts"
-import { changed, Deleted, forceQuery, idempotencyHeader, Name, pageOf, pageQuery, Slug, Time } from "../Fields.ts"
+import {
+  about,
+  changed,
+  Deleted,
+  forceQuery,
+  idempotencyHeader,
+  Name,
+  pageOf,
+  pageQuery,
+  Reason,
+  Receipt,
+  Slug,
+  Time,
+  tag,
+  undocumented
+} from "../Fields.ts"
 import { placementView, RegionInput, RegionPatch } from "../Placement.ts"
 
 const whole = (minimum: number, maximum: number) =>
@@ -17,6 +32,7 @@ const whole = (minimum: number, maximum: number) =>
     Schema.isBetween({ minimum, maximum }, { message: `must be from ${minimum} to ${maximum}` })
   )
 
+/** The OpenAPI document has the config of each registered sink in its place (`OpenApiDocument.ts`). */
 const config = Schema.JsonObject.annotate({
   description: "The settings of the sink, by its type; secrets are sealed at rest and masked in every answer"
 })
@@ -73,7 +89,8 @@ const settings = {
 
 const configFields = {
   config: Schema.optionalKey(config),
-  provider_config: Schema.optionalKey(config.annotate({ description: "Another name of `config`" }))
+  /** Another name of `config`, for requests that were written for other gateways: new ones need not know it. */
+  provider_config: Schema.optionalKey(config).pipe(undocumented)
 }
 
 export const DestinationInput = Schema.Struct({
@@ -82,7 +99,7 @@ export const DestinationInput = Schema.Struct({
   region: RegionInput,
   ...configFields,
   ...settings
-})
+}).annotate({ identifier: "DestinationInput" })
 export const DestinationPatch = Schema.Struct({
   name: Schema.optionalKey(Name),
   type: Schema.optionalKey(
@@ -91,14 +108,14 @@ export const DestinationPatch = Schema.Struct({
   region: RegionPatch,
   ...configFields,
   ...settings
-})
+}).annotate({ identifier: "DestinationPatch" })
 
 export const CircuitView = Schema.Struct({
   state: Schema.Literals(["closed", "open", "half_open"]),
   consecutive_failures: Schema.Int,
   opened_at: Schema.NullOr(Time),
   next_probe_at: Schema.NullOr(Time)
-})
+}).annotate({ identifier: "Circuit" })
 
 const DeadLetterView = Schema.Struct({
   event_id: Schema.NullOr(EventId).annotate({ description: "`null` when the event itself is no longer stored" }),
@@ -108,14 +125,13 @@ const DeadLetterView = Schema.Struct({
   attempts: Schema.Int,
   reason: Reason,
   error: Schema.String
-})
+}).annotate({ identifier: "DeadLetter" })
 
 const Lag = Schema.Struct({
   connection_id: ConnectionId,
   source_id: SourceId,
-  /** Events that the destination has not read yet. */
-  lag: Schema.Int
-})
+  lag: Schema.Int.annotate({ description: "Events that the destination has not read yet" })
+}).annotate({ identifier: "ConnectionLag" })
 
 /** What the destination itself tells. */
 const ofDestination = <S extends Schema.Top>(schema: S) =>
@@ -151,13 +167,15 @@ export const DestinationView = Schema.Struct({
   last_error: Schema.NullOr(Schema.String),
   created_at: Time,
   updated_at: Time
-})
+}).annotate({ identifier: "Destination" })
 
 export const CheckReport = Schema.Struct({
   ok: Schema.Boolean.annotate({ description: "No step failed" }),
-  steps: Schema.Array(CheckStep).annotate({ description: "In order; after one that failed the rest is `unknown`" }),
+  steps: Schema.Array(CheckStep.annotate({ identifier: "CheckStep" })).annotate({
+    description: "In order; after one that failed the rest is `unknown`"
+  }),
   receipt: Schema.NullOr(Receipt).annotate({ description: "Of the test record, when one was sent" })
-})
+}).annotate({ identifier: "CheckReport" })
 
 export const TypeView = Schema.Struct({
   type: Schema.String,
@@ -167,26 +185,30 @@ export const TypeView = Schema.Struct({
   config_schema: Schema.Record(Schema.String, Schema.Json).annotate({
     description: "JSON Schema (2020-12) of `config`; secrets are `writeOnly` with the format `password`"
   })
-})
+}).annotate({ identifier: "DestinationType" })
 
 /** `/v1/destination-types`. */
 export class DestinationTypesApi extends HttpApiGroup.make("destination-types")
   .add(
     HttpApiEndpoint.get("list", "/v1/destination-types", {
-      success: Schema.Struct({ destination_types: Schema.Array(TypeView) }),
-      error: [ServiceUnavailable]
-    })
+      query: pageQuery,
+      success: pageOf("destination_types", TypeView),
+      error: [BadRequest, ServiceUnavailable]
+    }).annotateMerge(
+      about("listDestinationTypes", "List types of destinations", "Each with its config as JSON Schema, for forms")
+    )
   )
-  .middleware(Authorization) {}
+  .middleware(Authorization)
+  .annotateMerge(tag("What this gateway can deliver to")) {}
 
 const one = { destination: DestinationView }
 const One = Schema.Struct(one)
 const params = { id: DestinationId }
-const which = (description: string) =>
+const which = (identifier: string, description: string) =>
   Schema.Struct({
     connection_id: Schema.optionalKey(ConnectionId),
     reason: Schema.optionalKey(Reason)
-  }).annotate({ description })
+  }).annotate({ identifier, description })
 const readErrors = [BadRequest, NotFound, ServiceUnavailable] as const
 
 export class DestinationsApi extends HttpApiGroup.make("destinations")
@@ -196,35 +218,54 @@ export class DestinationsApi extends HttpApiGroup.make("destinations")
       payload: DestinationInput,
       success: changed(one, 201),
       error: [BadRequest, Conflict, NotFound, ServiceUnavailable]
-    }),
+    }).annotateMerge(
+      about("createDestination", "Create a destination", "Of a registered type; `config` is that of the type")
+    ),
     HttpApiEndpoint.get("list", "/v1/destinations", {
       query: pageQuery,
       success: pageOf("destinations", DestinationView),
       error: [BadRequest, ServiceUnavailable]
-    }),
-    HttpApiEndpoint.get("get", "/v1/destinations/:id", { params, success: One, error: [NotFound, ServiceUnavailable] }),
+    }).annotateMerge(about("listDestinations", "List destinations", "The newest first, with how they are doing")),
+    HttpApiEndpoint.get("get", "/v1/destinations/:id", {
+      params,
+      success: One,
+      error: [NotFound, ServiceUnavailable]
+    }).annotateMerge(about("getDestination", "Get a destination", "With how it is doing")),
     HttpApiEndpoint.patch("update", "/v1/destinations/:id", {
       params,
       payload: DestinationPatch,
       success: changed(one),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
-    }),
+    }).annotateMerge(
+      about(
+        "updateDestination",
+        "Change a destination",
+        "What is left out stays as it is, in `config` too, where `null` removes a setting. A change that moves it to " +
+          "another host must contain the secrets again"
+      )
+    ),
     HttpApiEndpoint.delete("remove", "/v1/destinations/:id", {
       params,
       query: forceQuery,
       success: changed(Deleted),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
-    }),
+    }).annotateMerge(
+      about(
+        "deleteDestination",
+        "Delete a destination",
+        "Its connections go with it. 409 while deliveries wait, unless `force`"
+      )
+    ),
     HttpApiEndpoint.post("pause", "/v1/destinations/:id/pause", {
       params,
       success: changed(one),
       error: [NotFound, Conflict, ServiceUnavailable]
-    }),
+    }).annotateMerge(about("pauseDestination", "Pause a destination", "It sends nothing and keeps its place")),
     HttpApiEndpoint.post("resume", "/v1/destinations/:id/resume", {
       params,
       success: changed(one),
       error: [NotFound, Conflict, ServiceUnavailable]
-    }),
+    }).annotateMerge(about("resumeDestination", "Resume a destination", "It goes on where it stood")),
     HttpApiEndpoint.post("test", "/v1/destinations/:id/test", {
       params,
       payload: Schema.Struct({
@@ -233,40 +274,42 @@ export class DestinationsApi extends HttpApiGroup.make("destinations")
             description: "Also send one marked test record, and show its receipt. Default: false"
           })
         )
-      }),
+      }).annotate({ identifier: "DestinationTestInput" }),
       success: CheckReport,
       error: readErrors
-    }),
+    }).annotateMerge(about("testDestination", "Check a destination", "In steps: reach, credentials, target")),
     HttpApiEndpoint.get("circuit", "/v1/destinations/:id/circuit", {
       params,
       success: Schema.Struct({ circuit: CircuitView }),
       error: readErrors
-    }),
+    }).annotateMerge(about("getCircuit", "Get a circuit breaker", "Open: only probes are sent")),
     HttpApiEndpoint.post("resetCircuit", "/v1/destinations/:id/circuit/reset", {
       params,
       success: Schema.Struct({ circuit: CircuitView }),
       error: readErrors
-    }),
+    }).annotateMerge(about("resetCircuit", "Close a circuit breaker", "Sending goes on at once")),
     HttpApiEndpoint.get("deadLetters", "/v1/destinations/:id/dlq", {
       params,
       query: pageQuery,
       success: pageOf("dead_letters", DeadLetterView),
       error: readErrors
-    }),
+    }).annotateMerge(about("listDeadLetters", "List dead letters", "Events that are not tried again by themselves")),
     HttpApiEndpoint.post("redrive", "/v1/destinations/:id/dlq/redrive", {
       params,
-      payload: which("Which dead letters get all their tries again; without a field all"),
+      payload: which("RedriveInput", "Which dead letters get all their tries again; without a field all"),
       success: Schema.Struct({ redriven: Schema.Int }),
       error: readErrors
-    }),
+    }).annotateMerge(about("redriveDeadLetters", "Deliver dead letters after all", "All, by connection or by reason")),
     HttpApiEndpoint.post("retry", "/v1/destinations/:id/retry", {
       params,
       payload: which(
+        "RetryInput",
         "Which of the waiting events are due now, with the attempts they have left; without a field all. " +
           "`reason` is that of the last attempt. An open circuit is probed at once"
       ),
       success: Schema.Struct({ retried: Schema.Int }),
       error: readErrors
-    })
+    }).annotateMerge(about("retryWaiting", "Try waiting events now", "All, by connection or by reason"))
   )
-  .middleware(Authorization) {}
+  .middleware(Authorization)
+  .annotateMerge(tag("Where events are delivered to: a configured sink, and its policy")) {}

@@ -22,8 +22,10 @@ import { badRequest, conflict, type Issue, issuesOf, ofChange, ofList, ofRead, s
 import { Caller } from "../Authorization.ts"
 import { Deployment } from "../Deployment.ts"
 import { DEFAULT_LIMIT, time, timeOrNull, withUntold } from "../Fields.ts"
+import { configSchema } from "../internal/configSchema.ts"
 import { find, idempotency, inTime, page, remove } from "../internal/entities.ts"
 import { eventIdsOf } from "../internal/eventIds.ts"
+import { pageOfWhole } from "../internal/wholeList.ts"
 import { moveIssues, regionIssues } from "../Placement.ts"
 import { DestinationInput, DestinationPatch } from "./DestinationsApi.ts"
 
@@ -359,23 +361,25 @@ const test = Effect.fn("Destinations.test")(function* (id: string, isProducing: 
 })
 
 /** The config's JSON Schema, in one piece. */
-const configSchema = (sink: Sink) => {
-  const { schema, definitions } = Schema.toJsonSchemaDocument(sink.config, STRICT)
+const inOnePiece = (sink: Sink) => {
+  const { schema, definitions } = configSchema(sink)
   return (Object.keys(definitions).length === 0 ? schema : { ...schema, $defs: definitions }) as JsonObject
 }
 
 export const layerTypes = HttpApiBuilder.group(Api, "destination-types", (handlers) =>
-  handlers.handle("list", () =>
+  handlers.handle("list", ({ query }) =>
     Effect.gen(function* () {
       const { all } = yield* SinkRegistry
+      const { shown, page } = yield* pageOfWhole(all, query, { keyOf: ({ type }) => type, descending: false })
       return {
-        destination_types: all.map((sink) => ({
+        destination_types: shown.map((sink) => ({
           type: sink.type,
           title: sink.title,
           supports: sink.supports,
           default_timeout_ms: sink.defaultTimeoutMs,
-          config_schema: configSchema(sink)
-        }))
+          config_schema: inOnePiece(sink)
+        })),
+        ...page
       }
     })
   )

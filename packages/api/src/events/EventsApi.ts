@@ -3,13 +3,12 @@
 import { BodyKind } from "@hookstream/core/event/Event"
 import { ConnectionId, DestinationId, EventId, ReplayId, SourceId } from "@hookstream/core/Ids"
 import { AttemptStatus } from "@hookstream/core/journal/DeliveryJournal"
-import { Reason, Receipt } from "@hookstream/core/sink/Sink"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, Gone, NotFound, ServiceUnavailable } from "../ApiError.ts"
 import { Authorization } from "../Authorization.ts"
-import { notYet, pageOf, pageQuery, Time } from "../Fields.ts"
+import { about, flag, notYet, pageOf, pageQuery, Reason, Receipt, Time, tag } from "../Fields.ts"
 
 export const EventStatus = Schema.Literals(["received", "processing", "delivered", "failed", "cancelled"]).annotate({
   description:
@@ -36,7 +35,7 @@ const summary = {
     cancelled: Schema.Int
   })
 }
-export const EventSummary = Schema.Struct(summary)
+export const EventSummary = Schema.Struct(summary).annotate({ identifier: "EventSummary" })
 
 export const AttemptView = Schema.Struct({
   id: Schema.String.annotate({
@@ -58,7 +57,7 @@ export const AttemptView = Schema.Struct({
   receipt: Schema.NullOr(Receipt).annotate({
     description: "The sink's proof; of Kafka partition, offset (a string: it may pass 2^53) and timestamp"
   })
-})
+}).annotate({ identifier: "DeliveryAttempt" })
 
 export const TimelineEntry = Schema.Struct({
   at: Time,
@@ -85,7 +84,7 @@ export const TimelineEntry = Schema.Struct({
   failed_rule: Schema.NullOr(Schema.Int),
   next_attempt_at: Schema.NullOr(Time),
   receipt: Schema.NullOr(Receipt)
-})
+}).annotate({ identifier: "TimelineEntry" })
 
 export const EventView = Schema.Struct({
   ...summary,
@@ -103,8 +102,8 @@ export const EventView = Schema.Struct({
       "The bytes that came: as text, or as base64 where `body_kind` is binary. A key that may only read sees no " +
       "ingest URLs in a text"
   }),
-  attempts: Schema.Array(AttemptView)
-})
+  delivery_attempts: Schema.Array(AttemptView)
+}).annotate({ identifier: "Event" })
 
 export class EventsApi extends HttpApiGroup.make("events")
   .add(
@@ -122,24 +121,32 @@ export class EventsApi extends HttpApiGroup.make("events")
       },
       success: pageOf("events", EventSummary),
       error: [BadRequest, NotFound, ServiceUnavailable]
-    }),
+    }).annotateMerge(
+      about("listEvents", "List events", "The newest first, each with its status and how many deliveries are in which")
+    ),
     HttpApiEndpoint.get("get", "/v1/events/:id", {
       params: { id: EventId },
       success: Schema.Struct({ event: EventView }),
       error: [NotFound, Gone, ServiceUnavailable]
-    }),
+    }).annotateMerge(about("getEvent", "Get an event", "Headers, query, body and every try of its deliveries")),
     HttpApiEndpoint.get("timeline", "/v1/events/:id/timeline", {
       params: { id: EventId },
-      success: Schema.Struct({ timeline: Schema.Array(TimelineEntry) }),
-      error: [NotFound, Gone, ServiceUnavailable]
-    }),
+      query: pageQuery,
+      success: pageOf("timeline", TimelineEntry),
+      error: [BadRequest, NotFound, Gone, ServiceUnavailable]
+    }).annotateMerge(
+      about("getEventTimeline", "Tell what became of an event", "From its acceptance on, over all connections")
+    ),
     HttpApiEndpoint.post("retry", "/v1/events/:id/retry", {
       params: { id: EventId },
       success: Schema.Struct({ retried: Schema.Int }).annotate({ description: "On how many connections" }),
       error: [NotFound, Gone, Conflict, ServiceUnavailable]
-    })
+    }).annotateMerge(
+      about("retryEvent", "Try an event again now", "On each connection where it is a dead letter or waits for a retry")
+    )
   )
-  .middleware(Authorization) {}
+  .middleware(Authorization)
+  .annotateMerge(tag("Accepted webhooks, and what became of them")) {}
 
 const attempt = { id: Schema.String }
 
@@ -155,17 +162,20 @@ export class AttemptsApi extends HttpApiGroup.make("delivery-attempts")
           DestinationId.annotate({ description: "One of event_id, connection_id and destination_id is required" })
         ),
         status: Schema.optionalKey(AttemptStatus),
-        is_dlq: Schema.optionalKey(
-          Schema.Literals(["true", "false"]).annotate({ description: "`true`: only those that ended in a dead letter" })
-        )
+        is_dlq: flag("`true`: only those that ended in a dead letter")
       },
-      success: pageOf("attempts", AttemptView),
+      success: pageOf("delivery_attempts", AttemptView),
       error: [BadRequest, NotFound, Gone, ServiceUnavailable]
-    }),
+    }).annotateMerge(
+      about("listDeliveryAttempts", "List tries", "Of an event, a connection or a destination, the newest first")
+    ),
     HttpApiEndpoint.post("retry", "/v1/delivery-attempts/:id/retry", {
       params: attempt,
       success: Schema.Struct({ retried: Schema.Literal(true) }),
       error: [NotFound, Conflict, ServiceUnavailable]
-    })
+    }).annotateMerge(
+      about("retryDeliveryAttempt", "Try a delivery again now", "When it is a dead letter or waits for a retry")
+    )
   )
-  .middleware(Authorization) {}
+  .middleware(Authorization)
+  .annotateMerge(tag("Tries of deliveries, each with its receipt or its reason")) {}

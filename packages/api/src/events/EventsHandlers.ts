@@ -15,6 +15,7 @@ import { DEFAULT_LIMIT, time, timeOrNull } from "../Fields.ts"
 import { find } from "../internal/entities.ts"
 import { eventIdsOf } from "../internal/eventIds.ts"
 import * as MergeCursor from "../internal/mergeCursor.ts"
+import { pageOfWhole, timeKey } from "../internal/wholeList.ts"
 
 /** Without `source_id` a list merges the sources' logs, up to this many. */
 const MAX_MERGED_SOURCES = 32
@@ -189,6 +190,15 @@ const findEvent = Effect.fnUntraced(function* (id: string) {
   return yield* notFound(`there is no event ${id}`)
 })
 
+interface Told {
+  readonly destination: string
+  readonly entry: Entry
+}
+
+/** What a story is sorted by: the time, and where that is the same the journal. */
+const storyKey = ({ destination, entry }: Told): string =>
+  `${timeKey(entry.at)}.${destination}.${String(entry.n).padStart(13, "0")}`
+
 /** What every destination tells of an event, in order of time. */
 const story = Effect.fnUntraced(function* (event: Event, destinations: ReadonlyArray<string>) {
   const deliveries = yield* Deliveries
@@ -217,14 +227,17 @@ const get = Effect.fn("Events.get")(function* (id: string) {
       query: shown.query,
       body_kind: event.bodyKind,
       body: event.bodyKind === "binary" ? Base64.encode(event.body) : decoder.decode(event.body),
-      attempts: told
+      delivery_attempts: told
         .filter(({ entry }) => TRIES.includes(entry.type))
         .map(({ destination, entry }) => attemptView(destination, entry, event.id))
     }
   }
 })
 
-const timeline = Effect.fn("Events.timeline")(function* (id: string) {
+const timeline = Effect.fn("Events.timeline")(function* (
+  id: string,
+  query: { readonly cursor?: string; readonly limit?: number }
+) {
   const event = yield* findEvent(id)
   const { destinations } = yield* deliveriesOf(event.sourceId, [event.seq])
   const told = yield* story(event, destinations)
@@ -239,7 +252,12 @@ const timeline = Effect.fn("Events.timeline")(function* (id: string) {
     next_attempt_at: null,
     ...nothing
   }
-  return { timeline: [accepted, ...told.map(({ destination, entry }) => timelineView(destination, entry))] }
+  const entries = [
+    { key: timeKey(event.receivedAt), view: accepted },
+    ...told.map((one) => ({ key: storyKey(one), view: timelineView(one.destination, one.entry) }))
+  ]
+  const { shown, page } = yield* pageOfWhole(entries, query, { keyOf: ({ key }) => key, descending: false })
+  return { timeline: shown.map(({ view }) => view), ...page }
 })
 
 const retry = Effect.fn("Events.retry")(function* (id: string) {
@@ -265,7 +283,7 @@ interface AttemptQuery {
   readonly connection_id?: string
   readonly destination_id?: string
   readonly status?: AttemptStatus
-  readonly is_dlq?: "true" | "false"
+  readonly is_dlq?: boolean
 }
 
 /** Of one event: all of its tries, from every destination. */
@@ -278,9 +296,12 @@ const attemptsOfEvent = Effect.fnUntraced(function* (id: string, query: AttemptQ
     (query.connection_id === undefined || query.connection_id === entry.connection) &&
     (query.destination_id === undefined || query.destination_id === destination) &&
     (query.status === undefined || query.status === entry.type) &&
-    (query.is_dlq === undefined || (query.is_dlq === "true") === (entry.type === "dead"))
-  const attempts = told.filter(isWanted).map(({ destination, entry }) => attemptView(destination, entry, event.id))
-  return { attempts: attempts.reverse(), cursor: null, has_more: false }
+    (query.is_dlq === undefined || query.is_dlq === (entry.type === "dead"))
+  const { shown, page } = yield* pageOfWhole(told.filter(isWanted), query, { keyOf: storyKey, descending: true })
+  return {
+    delivery_attempts: shown.map(({ destination, entry }) => attemptView(destination, entry, event.id)),
+    ...page
+  }
 })
 
 /** Of one destination: newest first, page by page. */
@@ -290,8 +311,8 @@ const attemptsOfDestination = Effect.fnUntraced(function* (id: string, query: At
   if (query.cursor !== undefined && at === null) {
     return yield* badRequest("cursor must be the `cursor` of an earlier answer")
   }
-  if (query.is_dlq === "false") return yield* badRequest("is_dlq=false needs an event_id")
-  const status = query.is_dlq === "true" ? "dead" : query.status
+  if (query.is_dlq === false) return yield* badRequest("is_dlq=false needs an event_id")
+  const status = query.is_dlq === true ? "dead" : query.status
   const filter = {
     ...(query.connection_id === undefined ? {} : { connection: query.connection_id }),
     ...(status === undefined ? {} : { status })
@@ -302,8 +323,8 @@ const attemptsOfDestination = Effect.fnUntraced(function* (id: string, query: At
   const routes = new Map(connections.map(({ connection, route }) => [connection, route]))
   const placeOf = ({ connection, seq }: Entry) => ({ route: routes.get(connection)!, seq })
   const eventIdOf = yield* eventIdsOf(entries.map(placeOf))
-  const attempts = entries.map((entry) => attemptView(id, entry, eventIdOf(placeOf(entry))))
-  return { attempts, cursor: next === null ? null : `${next.n}.${next.seq}`, has_more: next !== null }
+  const delivery_attempts = entries.map((entry) => attemptView(id, entry, eventIdOf(placeOf(entry))))
+  return { delivery_attempts, cursor: next === null ? null : `${next.n}.${next.seq}`, has_more: next !== null }
 })
 
 const attempts = Effect.fn("Attempts.list")(function* (query: AttemptQuery) {
@@ -343,6 +364,6 @@ export const layer = HttpApiBuilder.group(Api, "events", (handlers) =>
   handlers
     .handle("list", ({ query }) => list(query).pipe(Effect.catchTags(ofRead)))
     .handle("get", ({ params }) => get(params.id).pipe(Effect.catchTags(ofList)))
-    .handle("timeline", ({ params }) => timeline(params.id).pipe(Effect.catchTags(ofList)))
+    .handle("timeline", ({ params, query }) => timeline(params.id, query).pipe(Effect.catchTags(ofList)))
     .handle("retry", ({ params }) => retry(params.id).pipe(Effect.catchTags(ofList)))
 )

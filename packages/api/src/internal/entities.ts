@@ -65,12 +65,12 @@ const waitingOn = Effect.fnUntraced(function* (entity: Source | Destination | Co
 export const remove = Effect.fnUntraced(function* (
   kind: "source" | "destination" | "connection",
   id: string,
-  { force }: { readonly force?: "true" | "false" }
+  { force = false }: { readonly force?: boolean }
 ) {
   const { workspace } = yield* Caller
   const registry = yield* Registry
   const cancelled = yield* Effect.flatMap(find(kind, id), waitingOn)
-  if (force !== "true" && cancelled !== 0) {
+  if (!force && cancelled !== 0) {
     const waits =
       cancelled === null
         ? "it could not be asked how many deliveries wait"

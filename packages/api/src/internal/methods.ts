@@ -9,6 +9,9 @@ const routes: ReadonlyArray<Route> = Object.values(Api.groups).flatMap(({ endpoi
   Object.values<Route>(endpoints).map(({ method, path }) => ({ method, path }))
 )
 
+/** What is no part of the contract. */
+const PAGES = new Set(["/", "/docs", "/openapi.json"])
+
 const isAt = (pattern: string, path: string): boolean => {
   // The router takes a path with a slash at its end for the path without.
   const parts = path.replace(/\/$/, "").split("/")
@@ -18,8 +21,7 @@ const isAt = (pattern: string, path: string): boolean => {
 
 /** The methods that a path takes, for `Allow`; none when there is nothing at the path. */
 export const allowedAt = (path: string): ReadonlyArray<string> => {
-  const methods =
-    path === "/openapi.json" ? ["GET"] : routes.filter((one) => isAt(one.path, path)).map((one) => one.method)
+  const methods = PAGES.has(path) ? ["GET"] : routes.filter((one) => isAt(one.path, path)).map((one) => one.method)
   // The router answers HEAD as it answers GET.
   return methods.includes("GET") ? [...methods, "HEAD"] : methods
 }

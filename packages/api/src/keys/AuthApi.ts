@@ -3,11 +3,10 @@ import { ApiKeyId, WorkspaceId } from "@hookstream/core/Ids"
 import { Scope } from "@hookstream/core/workspace/ApiKey"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
-import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "../ApiError.ts"
 import { Authorization, RootAuthorization } from "../Authorization.ts"
-import { created, Name, Removed, Time } from "../Fields.ts"
+import { about, created, Name, pageOf, pageQuery, Removed, Time, tag } from "../Fields.ts"
 import { Jurisdiction, placementView, Region } from "../Placement.ts"
 
 const key = {
@@ -17,16 +16,16 @@ const key = {
   hint: Schema.String.annotate({ description: "The last four characters of the key" }),
   created_at: Time
 }
-export const ApiKeyView = Schema.Struct(key)
+export const ApiKeyView = Schema.Struct(key).annotate({ identifier: "ApiKey" })
 const ApiKeyCreated = Schema.Struct({
   ...key,
   key: Schema.String.annotate({ description: "The key itself, shown this once" })
-})
+}).annotate({ identifier: "NewApiKey" })
 
 /** A scope that a new key may have. */
-const GrantedScope = Scope.check(
-  Schema.makeFilter((scope: Scope) => scope !== "ingest", { message: "not supported yet" })
-).annotate({ description: "`ingest` is not supported yet" })
+const GrantedScope = Schema.Literals(["*", "read", "write"]).annotate({
+  message: 'not supported yet: use "*", "read" or "write"'
+})
 
 const KeyInput = Schema.Struct({
   name: Name,
@@ -35,7 +34,8 @@ const KeyInput = Schema.Struct({
       .check(Schema.isMaxLength(4, { message: "must be at most 4 scopes" }))
       .annotate({ description: 'Default: ["*"]' })
   )
-})
+}).annotate({ identifier: "ApiKeyInput" })
+const Workspace = Schema.Struct({ id: WorkspaceId, ...placementView }).annotate({ identifier: "Workspace" })
 const KeyMade = Schema.Struct({ api_key: ApiKeyCreated }).pipe(created)
 
 export class WorkspacesApi extends HttpApiGroup.make("workspaces")
@@ -45,21 +45,24 @@ export class WorkspacesApi extends HttpApiGroup.make("workspaces")
         name: Schema.optionalKey(Name),
         jurisdiction: Schema.optionalKey(Jurisdiction),
         region: Schema.optionalKey(Region)
+      }).annotate({
+        identifier: "WorkspaceInput",
+        description: "`name` is that of the first key"
       }),
-      success: Schema.Struct({
-        workspace: Schema.Struct({ id: WorkspaceId, ...placementView }),
-        api_key: ApiKeyCreated
-      }).pipe(created),
+      success: Schema.Struct({ workspace: Workspace, api_key: ApiKeyCreated }).pipe(created),
       error: [BadRequest, ServiceUnavailable]
-    }),
+    }).annotateMerge(
+      about("createWorkspace", "Create a workspace", "A tenant, with its first API key, which has the scope `*`")
+    ),
     HttpApiEndpoint.post("createKey", "/v1/workspaces/:id/api-keys", {
       params: { id: WorkspaceId },
       payload: KeyInput,
       success: KeyMade,
       error: [BadRequest, NotFound, ServiceUnavailable]
-    }).annotate(OpenApi.Description, "A key for a workspace whose own keys are lost")
+    }).annotateMerge(about("createWorkspaceKey", "Create a key for a workspace", "For one whose own keys are lost"))
   )
-  .middleware(RootAuthorization) {}
+  .middleware(RootAuthorization)
+  .annotateMerge(tag("Tenants; they are made with the root key of the deployment")) {}
 
 export class ApiKeysApi extends HttpApiGroup.make("api-keys")
   .add(
@@ -67,15 +70,19 @@ export class ApiKeysApi extends HttpApiGroup.make("api-keys")
       payload: KeyInput,
       success: KeyMade,
       error: [BadRequest, NotFound, ServiceUnavailable]
-    }),
+    }).annotateMerge(about("createApiKey", "Create an API key", "The key itself is shown this once")),
     HttpApiEndpoint.get("list", "/v1/auth/api-keys", {
-      success: Schema.Struct({ api_keys: Schema.Array(ApiKeyView) }),
-      error: ServiceUnavailable
-    }),
+      query: pageQuery,
+      success: pageOf("api_keys", ApiKeyView),
+      error: [BadRequest, ServiceUnavailable]
+    }).annotateMerge(about("listApiKeys", "List API keys", "The newest first, without the keys themselves")),
     HttpApiEndpoint.delete("remove", "/v1/auth/api-keys/:id", {
       params: { id: ApiKeyId },
       success: Removed,
       error: [NotFound, Conflict, ServiceUnavailable]
-    }).annotate(OpenApi.Description, "The last key with scope `*` of a workspace is not deleted: 409")
+    }).annotateMerge(
+      about("deleteApiKey", "Delete an API key", "It ends at once. The last key with the scope `*` is not deleted: 409")
+    )
   )
-  .middleware(Authorization) {}
+  .middleware(Authorization)
+  .annotateMerge(tag("Keys of the workspace; all but reading and writing needs the scope `*`")) {}

@@ -17,6 +17,7 @@ import { Authorization, Caller, mayWrite, RootAuthorization } from "../Authoriza
 import { Deployment } from "../Deployment.ts"
 import { time } from "../Fields.ts"
 import { sha256 } from "../internal/digest.ts"
+import { pageOfWhole, timeKey } from "../internal/wholeList.ts"
 import { jurisdictionIssues, regionIssues } from "../Placement.ts"
 
 const view = ({ id, name, scopes, hint, createdAt }: ApiKey) => ({
@@ -108,11 +109,15 @@ export const layerApiKeys = HttpApiBuilder.group(Api, "api-keys", (handlers) =>
         Effect.catchTags(ofRead)
       )
     )
-    .handle("list", () =>
+    .handle("list", ({ query }) =>
       Effect.gen(function* () {
         const { workspace } = yield* Caller
         const registry = yield* Registry
-        return { api_keys: (yield* registry.listKeys(workspace)).map(view) }
+        const { shown, page } = yield* pageOfWhole(yield* registry.listKeys(workspace), query, {
+          keyOf: ({ id, createdAt }) => `${timeKey(createdAt)}.${id}`,
+          descending: true
+        })
+        return { api_keys: shown.map(view), ...page }
       }).pipe(Effect.catchTags(ofList))
     )
     .handle("remove", ({ params }) =>

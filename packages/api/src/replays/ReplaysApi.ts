@@ -1,12 +1,22 @@
 /** `/v1/replay`. */
-import { FilterRule } from "@hookstream/core/event/Filter"
 import { ConnectionId, DestinationId, EventId, ReplayId, SourceId } from "@hookstream/core/Ids"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "../ApiError.ts"
 import { Authorization } from "../Authorization.ts"
-import { changed, idempotencyHeader, pageOf, pageQuery, Rules, Time, TimeInput } from "../Fields.ts"
+import {
+  about,
+  changed,
+  FilterRule,
+  idempotencyHeader,
+  pageOf,
+  pageQuery,
+  Rules,
+  Time,
+  TimeInput,
+  tag
+} from "../Fields.ts"
 
 export const DEFAULT_RATE = 10
 
@@ -29,7 +39,7 @@ export const ReplayInput = Schema.Struct({
     positive(100_000_000).annotate({ description: "Events that pass the filters, of each connection. Default: all" })
   ),
   dry_run: Schema.optionalKey(Schema.Boolean.annotate({ description: "Only tell what it would send. Default: false" }))
-})
+}).annotate({ identifier: "ReplayInput" })
 
 export const ReplayView = Schema.Struct({
   id: ReplayId,
@@ -49,7 +59,7 @@ export const ReplayView = Schema.Struct({
   filtered: Schema.Int,
   pending: Schema.Int.annotate({ description: "Waiting for a retry" }),
   created_at: Time
-})
+}).annotate({ identifier: "Replay" })
 
 export const Preview = Schema.Struct({
   total: Schema.Int.annotate({ description: "Events in the range" }),
@@ -61,9 +71,9 @@ export const Preview = Schema.Struct({
   }),
   is_complete: Schema.Boolean.annotate({ description: "Whether all were looked at" }),
   first_event_ids: Schema.Array(EventId)
-})
+}).annotate({ identifier: "ReplayPreview" })
 
-const one = { job: ReplayView }
+const one = { replay: ReplayView }
 const One = Schema.Struct(one)
 const params = { id: ReplayId }
 
@@ -74,17 +84,28 @@ export class ReplaysApi extends HttpApiGroup.make("replay")
       payload: ReplayInput,
       success: [...changed(one, 201), Schema.Struct({ preview: Preview })],
       error: [BadRequest, Conflict, NotFound, ServiceUnavailable]
-    }),
+    }).annotateMerge(
+      about(
+        "createReplay",
+        "Send the events of a time span again",
+        "As a run of its own, beside the normal one. With `dry_run` it only tells what it would send"
+      )
+    ),
     HttpApiEndpoint.get("list", "/v1/replay", {
       query: pageQuery,
-      success: pageOf("jobs", ReplayView),
+      success: pageOf("replays", ReplayView),
       error: [BadRequest, ServiceUnavailable]
-    }),
-    HttpApiEndpoint.get("get", "/v1/replay/:id", { params, success: One, error: [NotFound, ServiceUnavailable] }),
+    }).annotateMerge(about("listReplays", "List replays", "The newest first")),
+    HttpApiEndpoint.get("get", "/v1/replay/:id", {
+      params,
+      success: One,
+      error: [NotFound, ServiceUnavailable]
+    }).annotateMerge(about("getReplay", "Get a replay", "With how far it is")),
     HttpApiEndpoint.delete("cancel", "/v1/replay/:id", {
       params,
       success: changed({ success: Schema.Literal(true) }),
       error: [NotFound, Conflict, ServiceUnavailable]
-    })
+    }).annotateMerge(about("cancelReplay", "Cancel a replay", "What it has not sent yet is not sent"))
   )
-  .middleware(Authorization) {}
+  .middleware(Authorization)
+  .annotateMerge(tag("Events of a time span, sent once more")) {}

@@ -173,7 +173,7 @@ const create = Effect.fn("Replays.create")(function* (
     },
     yield* idempotency("replay", headers, payload)
   )
-  return withUntold({ job: yield* view(job, untold.length === 0) }, untold)
+  return withUntold({ replay: yield* view(job, untold.length === 0) }, untold)
 })
 
 const cancel = Effect.fn("Replays.cancel")(function* (id: string) {
@@ -189,14 +189,14 @@ export const layer = HttpApiBuilder.group(Api, "replay", (handlers) =>
     .handle("create", ({ headers, payload }) => create(headers, payload).pipe(Effect.catchTags(ofChange)))
     .handle("list", ({ query }) =>
       page("replay", query, (job) => view(job)).pipe(
-        Effect.map(({ views, ...rest }) => ({ jobs: views, ...rest })),
+        Effect.map(({ views, ...rest }) => ({ replays: views, ...rest })),
         Effect.catchTags(ofList)
       )
     )
     .handle("get", ({ params }) =>
       find("replay", params.id).pipe(
         Effect.flatMap((job) => view(job)),
-        Effect.map((job) => ({ job })),
+        Effect.map((replay) => ({ replay })),
         Effect.catchTags(ofRead)
       )
     )

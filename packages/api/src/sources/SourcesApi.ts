@@ -6,22 +6,24 @@ import { SourceId } from "@hookstream/core/Ids"
 import { DEFAULT_RETENTION_DAYS, SourceStatus } from "@hookstream/core/workspace/Source"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
-import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "../ApiError.ts"
 import { Authorization } from "../Authorization.ts"
 import {
+  about,
   changed,
   Deleted,
   Description,
   forceQuery,
+  holds,
   idempotencyHeader,
   Name,
   notYet,
   pageOf,
   pageQuery,
   Slug,
-  Time
+  Time,
+  tag
 } from "../Fields.ts"
 import { placementView, RegionInput, RegionPatch } from "../Placement.ts"
 
@@ -49,7 +51,7 @@ const settings = {
     Schema.Array(
       Schema.String.check(
         Schema.isMaxLength(REDACT_PATH_MAX, { message: `must have at most ${REDACT_PATH_MAX} characters` }),
-        Schema.makeFilter(Redaction.isRedactable, { message: "must be headers.<name>, query.<name> or payload.<path>" })
+        holds(Redaction.isRedactable, "must be headers.<name>, query.<name> or payload.<path>")
       )
     )
       .check(Schema.isMaxLength(REDACT_MAX, { message: `must have at most ${REDACT_MAX} paths` }))
@@ -71,8 +73,14 @@ const settings = {
   )
 }
 
-export const SourceInput = Schema.Struct({ name: Name, region: RegionInput, ...settings })
-export const SourcePatch = Schema.Struct({ name: Schema.optionalKey(Name), region: RegionPatch, ...settings })
+export const SourceInput = Schema.Struct({ name: Name, region: RegionInput, ...settings }).annotate({
+  identifier: "SourceInput"
+})
+export const SourcePatch = Schema.Struct({
+  name: Schema.optionalKey(Name),
+  region: RegionPatch,
+  ...settings
+}).annotate({ identifier: "SourcePatch" })
 
 const IngestUrl = Schema.String.annotate({
   description:
@@ -102,7 +110,7 @@ export const SourceView = Schema.Struct({
   last_event_at: Schema.NullOr(Time),
   created_at: Time,
   updated_at: Time
-})
+}).annotate({ identifier: "Source" })
 
 /** A day to put the new URL where the old one stands; a month at most. */
 export const DEFAULT_GRACE_SECONDS = 86_400
@@ -119,25 +127,33 @@ export class SourcesApi extends HttpApiGroup.make("sources")
       payload: SourceInput,
       success: changed(one, 201),
       error: [BadRequest, Conflict, NotFound, ServiceUnavailable]
-    }),
+    }).annotateMerge(
+      about("createSource", "Create a source", "It answers with its `ingest_url`, to which webhooks are sent")
+    ),
     HttpApiEndpoint.get("list", "/v1/sources", {
       query: pageQuery,
       success: pageOf("sources", SourceView),
       error: [BadRequest, ServiceUnavailable]
-    }),
-    HttpApiEndpoint.get("get", "/v1/sources/:id", { params, success: One, error: [NotFound, ServiceUnavailable] }),
+    }).annotateMerge(about("listSources", "List sources", "The newest first")),
+    HttpApiEndpoint.get("get", "/v1/sources/:id", {
+      params,
+      success: One,
+      error: [NotFound, ServiceUnavailable]
+    }).annotateMerge(about("getSource", "Get a source", "With how many events its log holds")),
     HttpApiEndpoint.patch("update", "/v1/sources/:id", {
       params,
       payload: SourcePatch,
       success: changed(one),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
-    }),
+    }).annotateMerge(about("updateSource", "Change a source", "What is left out stays as it is")),
     HttpApiEndpoint.delete("remove", "/v1/sources/:id", {
       params,
       query: forceQuery,
       success: changed(Deleted),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
-    }),
+    }).annotateMerge(
+      about("deleteSource", "Delete a source", "Its connections go with it. 409 while deliveries wait, unless `force`")
+    ),
     HttpApiEndpoint.post("rotateUrl", "/v1/sources/:id/rotate-url", {
       params,
       payload: Schema.Struct({
@@ -151,9 +167,16 @@ export class SourcesApi extends HttpApiGroup.make("sources")
             description: `The URLs before work for so long at most; 0 ends them. Default: ${DEFAULT_GRACE_SECONDS}`
           })
         )
-      }),
+      }).annotate({ identifier: "RotateUrlInput" }),
       success: changed(one),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
-    }).annotate(OpenApi.Description, "Gives the source another ingest URL. A repeated call gives yet another")
+    }).annotateMerge(
+      about(
+        "rotateSourceUrl",
+        "Give a source another ingest URL",
+        "The URLs before it work for a while. A repeated call gives yet another"
+      )
+    )
   )
-  .middleware(Authorization) {}
+  .middleware(Authorization)
+  .annotateMerge(tag("Ingest endpoints, each with a durable log of its events")) {}

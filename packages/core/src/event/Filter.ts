@@ -41,11 +41,11 @@ const operandIssue = (op: Op, value: unknown): string | undefined => {
 }
 
 export const Comparison = Schema.Struct({
-  field: Schema.String.check(
+  field: Schema.String.annotate({ examples: ["payload.type", "headers.x-github-event"] }).check(
     Schema.makeFilter((path: string) => EventPath.compile(path) !== undefined, {
       message: `must be a path: ${EventPath.SYNTAX}`
     })
-  ).annotate({ examples: ["payload.type", "headers.x-github-event"] }),
+  ),
   op: Op,
   value: Schema.optionalKey(Schema.Json)
 }).check(
