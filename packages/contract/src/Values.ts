@@ -59,16 +59,19 @@ const idOf = ({ random, known }: Context, prefix: string): string => {
   return ids.length > 0 && random.chance(0.85) ? random.pick(ids) : `${prefix}_${hex(random, 32)}`
 }
 
+/** The pattern of a workspace id. */
+const WORKSPACE = "^(?:[0-9a-f]{2}|[g-j][g-p])[0-9a-f]{6}$"
+
 const text = (context: Context, schema: JsonSchema): string => {
   const { random, now } = context
   const { pattern, format, examples, minLength = 0, maxLength = 40 } = schema
-  const prefix = /^\^([a-z]+)_\[0-9a-f\]/.exec(String(pattern))?.[1]
+  const prefix = /^\^([a-z]+)_(?:\[0-9a-f\]|\(\?:)/.exec(String(pattern))?.[1]
   if (prefix !== undefined) return idOf(context, prefix)
   if (format === "date-time") {
     return new Date(now + random.pick([-86_400_000, -3_600_000, -60_000, -1, 0, 3_600_000])).toISOString()
   }
   if (Array.isArray(examples) && random.chance(0.6)) return String(random.pick(examples))
-  if (pattern === "^[0-9a-f]{8}$") return hex(random, 8)
+  if (pattern === WORKSPACE) return hex(random, 8)
   if (pattern !== undefined) return `${hex(random, random.int(1, 8))}-${hex(random, 4)}`
   const length = random.int(Number(minLength), Math.min(Number(maxLength), 40))
   const letters = Array.from({ length }, () => random.pick([..."abc xyz.-_09ü🎉"])).join("")
@@ -83,15 +86,18 @@ const number = ({ random }: Context, { minimum, maximum }: JsonSchema): number =
 const isObject = (value: unknown): value is JsonSchema =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+/** References within references after which the first of several choices is taken: it leads to no other. */
+const DEPTH = 8
+
 /** A value that a Schema asks for. Finer rules, which it has no words for, may refuse it. */
-export const valueOf = (context: Context, schema: JsonSchema): Json => {
+export const valueOf = (context: Context, schema: JsonSchema, depth = 0): Json => {
   const { random, components } = context
   const { $ref, enum: values, anyOf, oneOf, type } = schema
-  if (typeof $ref === "string") return valueOf(context, components[$ref.split("/").at(-1)!]!)
+  if (typeof $ref === "string") return valueOf(context, components[$ref.split("/").at(-1)!]!, depth + 1)
   if ("const" in schema) return schema["const"] as Json
   if (Array.isArray(values)) return random.pick(values)
   const choice = anyOf ?? oneOf
-  if (Array.isArray(choice)) return valueOf(context, random.pick(choice))
+  if (Array.isArray(choice)) return valueOf(context, depth < DEPTH ? random.pick(choice) : choice[0], depth)
   if (type === "null") return null
   if (type === "boolean") return random.chance(0.5)
   if (type === "integer" || type === "number") return number(context, schema)
@@ -99,15 +105,15 @@ export const valueOf = (context: Context, schema: JsonSchema): Json => {
   if (type === "array") {
     const { items, minItems = 0 } = schema
     const length = random.int(Number(minItems), Number(minItems) + 2)
-    return Array.from({ length }, () => valueOf(context, isObject(items) ? items : {}))
+    return Array.from({ length }, () => valueOf(context, isObject(items) ? items : {}, depth))
   }
   if (type !== "object") return anyJson(random)
   const { properties = {}, required = [], additionalProperties } = schema
   const fields = Object.entries(isObject(properties) ? properties : {})
     .filter(([name]) => (required as ReadonlyArray<string>).includes(name) || random.chance(0.25))
-    .map(([name, field]): [string, Json] => [name, valueOf(context, field as JsonSchema)])
+    .map(([name, field]): [string, Json] => [name, valueOf(context, field as JsonSchema, depth)])
   const more = isObject(additionalProperties) && random.chance(0.5)
-  return Object.fromEntries(more ? [...fields, ["x-one", valueOf(context, additionalProperties)]] : fields)
+  return Object.fromEntries(more ? [...fields, ["x-one", valueOf(context, additionalProperties, depth)]] : fields)
 }
 
 /** The value with one thing in it that is different: a field less or more, or another value. */
