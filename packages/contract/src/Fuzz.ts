@@ -1,6 +1,6 @@
 /**
- * Random requests from an OpenAPI document, and whether their answers are as it says. Most are as the document asks,
- * others are wrong in one thing.
+ * Random requests from an OpenAPI document, and whether their answers are as it says. Most are as the document asks
+ * for, others are wrong in one thing.
  */
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
 import addFormats from "ajv-formats"
@@ -194,8 +194,8 @@ export const makeFuzz = (target: Target): Fuzz => {
     }
     const text = query.size === 0 ? url : `${url}?${query}`
     const init = { method, headers, ...(body === undefined ? {} : { body }) }
-    const sent = body === undefined ? "" : new TextDecoder().decode(body)
-    const shown = `${method} ${text} ${JSON.stringify(headers)} ${sent}`
+    const content = body === undefined ? "" : new TextDecoder().decode(body)
+    const shown = `${method} ${text} ${JSON.stringify(headers)} ${content}`
     return { request: new Request(`${target.origin}${text}`, init), shown: shown.slice(0, 4000), json }
   }
 

@@ -1,6 +1,6 @@
 /** `npm run test:fuzz -- --requests 20000 [--seed 1]`: random requests from the OpenAPI document. */
 import { parseArgs } from "node:util"
-import { session } from "./Session.ts"
+import { session } from "../packages/contract/src/Session.ts"
 
 const { values } = parseArgs({
   options: { requests: { type: "string", default: "20000" }, seed: { type: "string", default: "1" } }
