@@ -29,70 +29,28 @@ interface Counted {
   readonly written: Readonly<Record<string, number>>
 }
 
-/** Events that come alone, one after the other, each when all before it has come to rest. */
-const LONE = 5
-/** Rows that a lone event may write, alarms not counted, by its destinations. */
-const LONE_GOALS: Readonly<Record<number, number>> = { 1: 4, 10: 25 }
-
-interface Rig {
+export interface Rig {
   readonly what: string
   readonly destinations: number
-  readonly records: number
   readonly gateway: Gateway
   readonly source: string
 }
 
-const settled = () => new Promise((resolve) => setTimeout(resolve, SETTLED_AFTER_MS))
+export const settled = () => new Promise((resolve) => setTimeout(resolve, SETTLED_AFTER_MS))
 
-const makeRig = async (sink: Sink, destinations: number, records: number): Promise<Rig> => {
+export const makeRig = async (sink: Sink, destinations: number, records: number): Promise<Rig> => {
   const gateway = await startGateway({ main: bundledWorker("Cost").file })
   const source = await addSource(gateway)
   for (let i = 0; i < destinations; i++) {
     await addKafka(gateway, source.id, sink.port, {}, { batch: { max_records: records } })
   }
   const what = `${destinations} destination${destinations === 1 ? "" : "s"}, ${records} a request`
-  return { what, destinations, records, gateway, source: source.url }
+  return { what, destinations, gateway, source: source.url }
 }
 
-const countsOf = async ({ gateway }: Rig): Promise<Counted & { readonly cpuMillis: number }> => {
+export const countsOf = async ({ gateway }: Rig): Promise<Counted & { readonly cpuMillis: number }> => {
   const counted = (await (await fetch(`${gateway.url}/counted`)).json()) as Counted
   return { ...counted, cpuMillis: cpuOf(gateway.pid) }
-}
-
-/** What an event costs that comes to a gateway at rest, and what of it is written where. */
-const loneFigures = async (rig: Rig, sink: Sink): Promise<ReadonlyArray<Figure>> => {
-  const what = `a lone event, ${rig.destinations} destination${rig.destinations === 1 ? "" : "s"}`
-  console.log(`  ${what}`)
-  const before = await countsOf(rig)
-  for (let i = 0; i < LONE; i++) {
-    await sink.read("?reset")
-    await load({ url: rig.source, connections: 1, until: { requests: 1 }, size: 1000 })
-    await sink.wait(rig.destinations)
-    await settled()
-  }
-  const after = await countsOf(rig)
-  const per = (name: "rowsWritten" | "alarmsSet" | "objectRequests") => (after[name] - before[name]) / LONE
-  const most = LONE_GOALS[rig.destinations]
-  const tables = Object.entries(after.written).flatMap(([to, rows]): ReadonlyArray<Figure> => {
-    const more = rows - (before.written[to] ?? 0)
-    return more === 0 ? [] : [{ name: `${what}: rows in ${to}`, value: sampleOf([more / LONE]), unit: "an event" }]
-  })
-  return [
-    {
-      name: `${what}: rows written`,
-      value: sampleOf([per("rowsWritten")]),
-      unit: "an event",
-      ...(most === undefined ? {} : { goal: { atMost: most } })
-    },
-    {
-      name: `${what}: rows and alarms`,
-      value: sampleOf([per("rowsWritten") + per("alarmsSet")]),
-      unit: "an event",
-      ...(most === undefined ? {} : { goal: { atMost: most } })
-    },
-    ...tables,
-    { name: `${what}: object requests`, value: sampleOf([per("objectRequests")]), unit: "an event" }
-  ]
 }
 
 export const run = async (): Promise<Result> => {
@@ -103,8 +61,6 @@ export const run = async (): Promise<Result> => {
       for (const records of RECORDS) rigs.push(await makeRig(sink, destinations, records))
     }
     await settled()
-    const lone: Array<Figure> = []
-    for (const rig of rigs.filter(({ records }) => records === 1)) lone.push(...(await loneFigures(rig, sink)))
     const before = new Map<Rig, Awaited<ReturnType<typeof countsOf>>>()
     for (const rig of rigs) {
       console.log(`  ${rig.what}`)
@@ -114,7 +70,7 @@ export const run = async (): Promise<Result> => {
       await sink.wait(EVENTS * rig.destinations)
     }
     await settled()
-    const figures: Array<Figure> = [...lone]
+    const figures: Array<Figure> = []
     for (const rig of rigs) {
       const [was, is] = [before.get(rig)!, await countsOf(rig)]
       const per = (name: Exclude<keyof typeof was, "written">) => (is[name] - was[name]) / EVENTS

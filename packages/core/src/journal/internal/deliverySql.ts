@@ -237,7 +237,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
     const append = () => facts.map((fact) => journal.append(fact, now))
     // One row is written or not: it needs no transaction of its own.
     const chars = facts.length === 1 ? append() : sql.transaction(append)
-    facts.forEach((fact, i) => advance(fact, from + i, chars[i]!))
+    for (const [i, fact] of facts.entries()) advance(fact, from + i, chars[i]!)
   }
   const writeAll = (facts: ReadonlyArray<Facts.Fact>, now: number): void => {
     state = sql.transaction(() => {
