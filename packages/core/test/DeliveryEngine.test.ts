@@ -379,8 +379,7 @@ const inWorld = async () => {
       await world.time.pass(100)
     },
     /** What is told of an event. */
-    told: async (seq: number) =>
-      (await destination.ask((one) => one.timeline(source, seq))).map((entry) => entry.type)
+    told: async (seq: number) => (await destination.ask((one) => one.timeline(source, seq))).map((entry) => entry.type)
   }
 }
 

@@ -120,15 +120,17 @@ describe("the delivery journal on SQLite", () => {
       seqs.map((seq) => again.timeline(started.sourceId, seq).map(({ connection, type }) => [connection, type]))
     ).toEqual(seqs.map((seq) => [["conn_1", status(seq)], ...(seq <= 3 ? [["conn_2", status(seq)]] : [])]))
   })
-  it("writes one row for a window that goes well, and the tables once in 64", () => {
+  it("writes one row for a window that goes well, and one for its plan, and the tables once in 64", () => {
     const sql = nodeSql()
     const store = makeStore(sql)
     const written = () => Number(sql.exec("SELECT total_changes() AS n")[0]!["n"])
     store.commit([started, version(1)], 100)
     const before = written()
-    for (let seq = 1; seq <= 64; seq++) store.commit([delivered("conn_1", seq)], 100)
+    const planned = { run: "conn_1", lo: 1, hi: 1, seqs: null, configVersion: 1, rates: null }
+    store.commit([{ _tag: "WindowPlanned", ...planned }], 100)
+    for (let seq = 1; seq <= 63; seq++) store.commit([delivered("conn_1", seq)], 100)
     expect(written() - before).toBe(64)
-    store.commit([delivered("conn_1", 65)], 100)
+    store.commit([delivered("conn_1", 64)], 100)
     // The fact, the control, and twice a run and a mark: up to what was behind, and with the fact.
     expect(written() - before).toBe(64 + 6)
   })
