@@ -124,6 +124,18 @@ describe("an event that comes alone", () => {
       expect(types).toEqual([["unknown", "delivered"], ["delivered"], ["delivered"]])
     })
   )
+  it.effect("is told as unknown where its destination was paused since, but stays in the log until it goes on", () =>
+    Effect.gen(function* () {
+      const { runAs, journal, sent } = given(1, ok)
+      const turn = Pump.newTurn(true)
+      journal.commit([{ _tag: "Paused", reason: "user", detail: "", probeAt: null }], 0)
+      yield* runAs(turn)
+      expect({ sent, cursor: journal.runs()[0]!.cursor }).toEqual({ sent: [], cursor: 0 })
+      journal.commit([{ _tag: "Resumed" }], 0)
+      yield* runAs(turn)
+      expect(journal.timeline(log.sourceId, 1).map(({ type }) => type)).toEqual(["unknown", "delivered"])
+    })
+  )
   it.effect("that ends the process time and again goes alone, and is a dead letter in the end", () =>
     Effect.gen(function* () {
       const { settings, layer, journal } = given(1, () => Effect.interrupt)

@@ -67,7 +67,7 @@ export const remaining = ({ replay, delivered, pending, dead }: ViewedRun): numb
 const isBehind = (run: ViewedRun): boolean => run.cursor < run.head && remaining(run) > 0
 
 /** Whether this run may read on: it is behind, and no earlier event holds it up. */
-export const mayRead = (run: ViewedRun, ordering: Ordering): boolean =>
+const mayRead = (run: ViewedRun, ordering: Ordering): boolean =>
   run.enabled && isBehind(run) && (ordering !== "strict" || run.pending === 0)
 
 /** When the token bucket of a replay lets the next event through; now for a live run. */

@@ -53,22 +53,30 @@ export const newTurn = (isAfterEnd = false): Turn => ({
 
 /** The runs of which an instance that has ended may have sent an event without a plan. */
 const doubtful = ({ runs, control }: Plan.View, { policy }: Settings): Set<Facts.RunId> => {
+  const { pause, breaker, windows } = control
   const { requests, records, bytes } = policy.limits
   const isLimited = requests !== null || records !== null || bytes !== null
-  if (isLimited || control.breaker.state !== "closed") return new Set()
-  const isPlanned = (id: Facts.RunId) => control.windows.some(({ run }) => run === id)
-  const may = runs.filter((run) => run.replay === null && Plan.mayRead(run, policy.ordering) && !isPlanned(run.id))
+  // A person may have paused it since; nothing else did.
+  const isPaused = pause !== null && pause.reason !== "user"
+  if (isLimited || isPaused || breaker.state !== "closed") return new Set()
+  const may = runs.filter(
+    ({ id, replay, cursor, head, pending }) =>
+      replay === null &&
+      cursor < head &&
+      (policy.ordering !== "strict" || pending === 0) &&
+      !windows.some(({ run }) => run === id)
+  )
   return new Set(may.map(({ id }) => id))
 }
 
-/** Shows the next event of these runs as a window that was left open. */
+/** Shows the next event of these runs as a window that was left open, once they go on. */
 const withDoubts = (view: Plan.View, doubts: ReadonlySet<Facts.RunId>): Plan.View => {
-  const left = view.runs
-    .filter(({ id, cursor, head }) => doubts.has(id) && cursor < head)
+  const { control, runs } = view
+  if (doubts.size === 0 || control.pause !== null) return view
+  const left = runs
+    .filter(({ id, enabled, cursor, head }) => doubts.has(id) && enabled && cursor < head)
     .map(({ id, cursor }) => ({ run: id, lo: cursor + 1, hi: cursor + 1, seqs: null }))
-  return left.length === 0
-    ? view
-    : { ...view, control: { ...view.control, windows: [...view.control.windows, ...left] } }
+  return { ...view, control: { ...control, windows: [...control.windows, ...left] } }
 }
 
 /** Each run in turn: those after the last one served come first. */
