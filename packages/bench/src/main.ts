@@ -7,6 +7,7 @@ import * as EndToEnd from "./cases/EndToEnd.ts"
 import * as FanOut from "./cases/FanOut.ts"
 import * as Ingest from "./cases/Ingest.ts"
 import * as KafkaEncode from "./cases/KafkaEncode.ts"
+import * as Lone from "./cases/Lone.ts"
 import * as ManySources from "./cases/ManySources.ts"
 import { profile } from "./Profile.ts"
 import { print, RESULTS, type Result, save } from "./Result.ts"
@@ -20,7 +21,8 @@ const CASES: Readonly<Record<string, () => Promise<Result>>> = {
   "many-sources": ManySources.run,
   backlog: Backlog.run,
   "cold-start": ColdStart.run,
-  cost: Cost.run
+  cost: Cost.run,
+  lone: Lone.run
 }
 
 const asked = process.argv.slice(2)

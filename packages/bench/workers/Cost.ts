@@ -10,34 +10,53 @@ import gateway from "@hookstream/runtime-worker/Worker"
 import { Workspace as RealWorkspace } from "@hookstream/runtime-worker/Workspace"
 
 const counted = { workerRequests: 0, objectRequests: 0, rowsRead: 0, rowsWritten: 0, alarmsSet: 0 }
-let cursors: Array<SqlStorageCursor<Record<string, SqlStorageValue>>> = []
+/** Rows written by class and table, alarms among them. */
+const written: Record<string, number> = {}
+const write = (to: string, rows: number): void => {
+  if (rows > 0) written[to] = (written[to] ?? 0) + rows
+}
+
+interface Running {
+  readonly cursor: SqlStorageCursor<Record<string, SqlStorageValue>>
+  readonly to: string
+}
+let running: Array<Running> = []
 
 /** A cursor counts rows as they are read: those of earlier calls are at their end. */
 const settle = () => {
-  for (const { rowsRead, rowsWritten } of cursors) {
-    counted.rowsRead += rowsRead
-    counted.rowsWritten += rowsWritten
+  for (const { cursor, to } of running) {
+    counted.rowsRead += cursor.rowsRead
+    counted.rowsWritten += cursor.rowsWritten
+    write(to, cursor.rowsWritten)
   }
-  cursors = []
+  running = []
 }
 const CURSORS_MAX = 1000
 
+/** The class of the object that a storage belongs to. */
+const classOf = new WeakMap<object, string>()
+const TABLE = /\b(?:INTO|UPDATE|FROM|TABLE|ON)\s+(\w+?)(?:_\d+)?\b/
+const tableOf = (query: string): string => TABLE.exec(query)?.[1] ?? "another"
+
 let watched = false
-const watch = (storage: DurableObjectStorage): void => {
+const watch = (name: string, storage: DurableObjectStorage): void => {
+  classOf.set(storage, name)
+  classOf.set(storage.sql, name)
   if (watched) return
   watched = true
   const sql: SqlStorage = Object.getPrototypeOf(storage.sql)
   const exec = sql.exec
   sql.exec = function (...args) {
-    if (cursors.length >= CURSORS_MAX) settle()
+    if (running.length >= CURSORS_MAX) settle()
     const cursor = exec.apply(this, args)
-    cursors.push(cursor)
+    running.push({ cursor, to: `${classOf.get(this)} ${tableOf(args[0])}` })
     return cursor as never
   }
   const prototype: DurableObjectStorage = Object.getPrototypeOf(storage)
   const setAlarm = prototype.setAlarm
   prototype.setAlarm = function (...args) {
     counted.alarmsSet++
+    write(`${classOf.get(this)} alarm`, 1)
     return setAlarm.apply(this, args)
   }
 }
@@ -57,26 +76,26 @@ const countCalls = ({ prototype }: { readonly prototype: object }): void => {
   }
 }
 
-const counting = <C extends ObjectClass>(Real: C): C => {
+const counting = <C extends ObjectClass>(name: string, Real: C): C => {
   countCalls(Real)
   // @ts-expect-error: a mixin's constructor has to take any arguments, and an object's takes two
   return class extends Real {
     constructor(ctx: DurableObjectState, env: Env) {
-      watch(ctx.storage)
+      watch(name, ctx.storage)
       super(ctx, env)
     }
   }
 }
-export const Directory = counting(RealDirectory)
-export const Workspace = counting(RealWorkspace)
-export const SourceLog = counting(RealSourceLog)
-export const Destination = counting(RealDestination)
+export const Directory = counting("Directory", RealDirectory)
+export const Workspace = counting("Workspace", RealWorkspace)
+export const SourceLog = counting("SourceLog", RealSourceLog)
+export const Destination = counting("Destination", RealDestination)
 
 export default {
   fetch(request, env, ctx): Promise<Response> | Response {
     if (new URL(request.url).pathname === "/counted") {
       settle()
-      return Response.json(counted)
+      return Response.json({ ...counted, written })
     }
     counted.workerRequests++
     return gateway.fetch(request, env, ctx)

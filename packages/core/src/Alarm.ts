@@ -5,13 +5,15 @@ export interface Alarm {
   readonly atLatest: (at: number) => void
   /** Call when the alarm fires: from then on none is set. */
   readonly fired: () => void
+  /** When the alarm fires that is set now, by this instance or by one before it; `null` when none is. */
+  readonly standing: () => Promise<number | null>
 }
 
 /** A time this long past (milliseconds) says nothing any more: the alarm was lost, or it fired in another instance. */
 const STALE = 60_000
 
 /** `set` costs a row, so it is called only when the time changes. */
-export const make = (now: () => number, set: (at: number) => void): Alarm => {
+export const make = (now: () => number, set: (at: number) => void, standing: () => Promise<number | null>): Alarm => {
   // Unknown after a restart: then the first request sets it again.
   let at: number | undefined
   return {
@@ -24,6 +26,7 @@ export const make = (now: () => number, set: (at: number) => void): Alarm => {
     },
     fired: () => {
       at = undefined
-    }
+    },
+    standing
   }
 }

@@ -9,7 +9,8 @@ const setUp = (now = 100_000) => {
     sets,
     alarm: Alarm.make(
       () => clock.now,
-      (at) => sets.push(at)
+      (at) => sets.push(at),
+      async () => sets.at(-1) ?? null
     )
   }
 }

@@ -5,10 +5,17 @@
 import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
 import * as DeliveryEngine from "@hookstream/core/delivery/DeliveryEngine"
 import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
-import type { SourceId } from "@hookstream/core/Ids"
+import { newEvent } from "@hookstream/core/event/Event"
+import { routeOf, type SourceId } from "@hookstream/core/Ids"
+import * as EventLog from "@hookstream/core/log/EventLog"
+import * as EventLogMemory from "@hookstream/core/testing/EventLogMemory"
 import type { DestinationConfig } from "@hookstream/core/workspace/Registry"
+import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { fakeObject } from "./FakeObject.ts"
+import { makeOracle } from "./world/Oracle.ts"
+import { servicesOf, type WorldSink } from "./world/Sinks.ts"
+import { makeWorld } from "./world/World.ts"
 
 const idOf = (prefix: string, n: number) => `${prefix}_${n.toString(16).padStart(32, "0")}`
 const sourceOf = (n: number): SourceId => `src_00000001${n.toString(16).padStart(9, "0")}${"0".repeat(15)}`
@@ -333,5 +340,84 @@ describe("what is stored of a configuration", () => {
     const stored: DestinationConfig = JSON.parse(row!["config"] as string)
     expect(stored.connections).toHaveLength(1)
     expect((await engine.summary()).connections).toMatchObject([{ deleted: false }, { deleted: true }])
+  })
+})
+
+/** A destination in the world of the simulation, where nothing goes wrong by itself, with one log. */
+const inWorld = async () => {
+  const world = makeWorld({ calls: [], alarms: [] })
+  world.calm()
+  const source = sourceOf(1)
+  const log = EventLogMemory.makeMemory({ sourceId: source, route: routeOf(source) })
+  const logs = EventLog.layerStores(new Map([[routeOf(source), log]]))
+  const service = Effect.runSync(Effect.provide(EventLog.EventLog, logs))
+  const sink: WorldSink = { mode: "ok", destination: idOf("dst", 1), options: { batch: 1, isLimited: false } }
+  const destination = world.object("a destination", (life) => {
+    const services = servicesOf(world, makeOracle(), sink, life, service)
+    return DeliveryEngine.make({
+      ...life.ports,
+      peers: { head: async () => log.head() },
+      execute: (effect) => Effect.runPromiseWith(services)(effect)
+    })
+  })
+  const config = configOf(1, [wire(1)])
+  const own = { ...config.destination, type: "world", config: { generation: 1 } }
+  await destination.ask((one) => one.configure({ ...config, destination: own }))
+  await world.time.pass(20_000)
+  const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
+  let n = 0
+  return {
+    sink,
+    /** The process ends, and what is in its memory is gone. */
+    kill: () => destination.kill(0),
+    pass: world.time.pass,
+    /** An event comes, and the destination hears of it. */
+    come: async () => {
+      const body = new TextEncoder().encode(JSON.stringify({ source: 1, n: ++n, key: 1 }))
+      log.append([{ event: newEvent(meta, body), token: "", now: 0 }])
+      await destination.ask((one) => one.wake(source, n))
+      await world.time.pass(100)
+    },
+    /** What is told of an event. */
+    told: async (seq: number) => (await destination.ask((one) => one.timeline(source, seq))).map((entry) => entry.type)
+  }
+}
+
+describe("an event that comes alone", () => {
+  it("and was being sent when its process ended is told as unknown, and sent again by the alarm", async () => {
+    const { sink, kill, pass, come, told } = await inWorld()
+    sink.mode = "hang"
+    await come()
+    kill()
+    sink.mode = "ok"
+    await pass(10_000)
+    expect(await told(1)).toEqual(["unknown", "delivered"])
+  })
+  it("is told so too when the next one comes before the alarm", async () => {
+    const { sink, kill, come, told } = await inWorld()
+    sink.mode = "hang"
+    await come()
+    kill()
+    sink.mode = "ok"
+    await come()
+    expect([await told(1), await told(2)]).toEqual([["unknown", "delivered"], ["delivered"]])
+  })
+  it("to a new instance is no unknown one where the last instance had come to rest", async () => {
+    const { kill, pass, come, told } = await inWorld()
+    await come()
+    await pass(20_000)
+    kill()
+    await come()
+    expect([await told(1), await told(2)]).toEqual([["delivered"], ["delivered"]])
+  })
+  it("to a new instance is no unknown one because a retry is due later", async () => {
+    const { sink, kill, pass, come, told } = await inWorld()
+    sink.mode = "down"
+    await come()
+    await pass(10_000)
+    kill()
+    sink.mode = "ok"
+    await come()
+    expect([await told(1), await told(2)]).toEqual([["failed"], ["delivered"]])
   })
 })

@@ -83,6 +83,78 @@ describe("the delivery journal on SQLite", () => {
     store.commit([version(2)], 100)
     expect(writes.filter((query) => query.includes("control"))).toHaveLength(1)
   })
+  const delivered = (run: string, seq: number): Facts.Fact => ({
+    _tag: "WindowSettled",
+    run,
+    lo: seq,
+    hi: seq,
+    seqs: null,
+    at: seq,
+    settled: [
+      seq % 3 === 0
+        ? { _tag: "Filtered", seq, rule: 0 }
+        : { _tag: "Delivered", seq, attempt: 1, latency: 5, receipt: {} }
+    ],
+    seen: [],
+    rates: null,
+    rest: null
+  })
+  it("is opened as it was left wherever its tables are behind it", () => {
+    const sql = nodeSql()
+    const store = makeStore(sql)
+    const seqs = Array.from({ length: 150 }, (_, i) => i + 1)
+    store.commit([started, { ...started, connection: "conn_2" }, version(1)], 100)
+    for (const seq of seqs) {
+      store.commit([delivered("conn_1", seq)], 100)
+      if (seq % 40 === 0) store.commit([delivered("conn_2", seq / 40)], 100)
+      const again = makeStore(sql)
+      expect(again.state()).toEqual(store.state())
+      expect(again.runs().map(({ cursor }) => cursor)).toEqual([seq, Math.floor(seq / 40)])
+      expect(again.lowWatermark(started.sourceId)).toBe(Math.floor(seq / 40))
+    }
+    const again = makeStore(sql)
+    const status = (seq: number) => (seq % 3 === 0 ? "filtered" : "delivered")
+    const own = again.statuses(started.sourceId, seqs).filter(({ connection }) => connection === "conn_1")
+    expect(own.map((one) => one.status)).toEqual(seqs.map(status))
+    expect(
+      seqs.map((seq) => again.timeline(started.sourceId, seq).map(({ connection, type }) => [connection, type]))
+    ).toEqual(seqs.map((seq) => [["conn_1", status(seq)], ...(seq <= 3 ? [["conn_2", status(seq)]] : [])]))
+  })
+  it("writes one row for a window that goes well, and one for its plan, and the tables once in 64", () => {
+    const sql = nodeSql()
+    const store = makeStore(sql)
+    const written = () => Number(sql.exec("SELECT total_changes() AS n")[0]!["n"])
+    store.commit([started, version(1)], 100)
+    const before = written()
+    const planned = { run: "conn_1", lo: 1, hi: 1, seqs: null, configVersion: 1, rates: null }
+    store.commit([{ _tag: "WindowPlanned", ...planned }], 100)
+    for (let seq = 1; seq <= 63; seq++) store.commit([delivered("conn_1", seq)], 100)
+    expect(written() - before).toBe(64)
+    store.commit([delivered("conn_1", 64)], 100)
+    // The fact, the control, and twice a run and a mark: up to what was behind, and with the fact.
+    expect(written() - before).toBe(64 + 6)
+  })
+  it("looks for an old window among few others", () => {
+    const sql = nodeSql()
+    const store = makeStore(sql)
+    store.commit([started, version(1)], 100)
+    for (let seq = 1; seq <= 1000; seq++) store.commit([delivered("conn_1", seq)], 100)
+    const plans: Array<unknown> = []
+    const watched: Sql = {
+      ...sql,
+      exec: (query, ...params) => {
+        if (query.includes("is_read = 1")) {
+          plans.push(...sql.exec(`EXPLAIN QUERY PLAN ${query}`, ...params).map(({ detail }) => detail))
+        }
+        return sql.exec(query, ...params)
+      }
+    }
+    makeStore(watched).timeline(started.sourceId, 500)
+    expect(plans).toContain("SEARCH journal_1 USING INTEGER PRIMARY KEY (rowid>?)")
+    expect(plans.filter((one) => /SCAN journal/.test(String(one)))).toEqual([])
+    const marks = sql.exec("SELECT hi - first AS behind FROM journal_marks_1").map(({ behind }) => Number(behind))
+    expect(Math.max(...marks)).toBeLessThan(64)
+  })
   it("begins a new segment after a day or 5000 facts, and keeps 30 days and 32 of them", () => {
     const sql = nodeSql()
     const store = makeStore(sql)

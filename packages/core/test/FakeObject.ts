@@ -36,7 +36,8 @@ export const fakeObject = (startAt = 1_000_000) => {
         () => now,
         (at) => {
           alarmAt = at
-        }
+        },
+        async () => alarmAt ?? null
       ),
       timer: {
         now: () => now,

@@ -62,6 +62,7 @@ const given = (
   const layer = Layer.mergeAll(DeliveryJournal.layer(journal), EventLog.layerStores(new Map([[log.route, store]])))
   return {
     run: Pump.pass(Effect.succeed(settings)).pipe(Effect.provide(layer)),
+    runAs: (turn: Pump.Turn) => Pump.pass(Effect.succeed(settings), () => {}, turn).pipe(Effect.provide(layer)),
     runWith: (other: Settings) => Pump.pass(Effect.succeed(other)).pipe(Effect.provide(layer)),
     journal,
     sent,
@@ -83,6 +84,107 @@ const noBreaker = { ...defaultSettings, enabled: false }
 const seqOf = (sent: string) => Number(sent.split("#")[0])
 const ok = () => Effect.succeed(delivered({}))
 const down = () => Effect.fail(new SinkError({ reason: "Unavailable", detail: "down" }))
+
+describe("an event that comes alone", () => {
+  const tags = (journal: DeliveryJournal.DeliveryStore) => journal.facts().map(({ _tag }) => _tag)
+  it.effect("is one fact", () =>
+    Effect.gen(function* () {
+      const { run, append, journal, sent } = given(1, ok)
+      yield* run
+      append()
+      yield* run
+      expect(sent).toEqual(["1#1", "2#1"])
+      expect(tags(journal)).toEqual(["ConnectionStarted", "WindowSettled", "WindowSettled"])
+    })
+  )
+  it.effect("is planned when others go with it, where there is a limit, and while the destination is paused", () =>
+    Effect.gen(function* () {
+      const two = given(2, ok)
+      yield* two.run
+      expect(tags(two.journal)).toContain("WindowPlanned")
+      const limits = { requests: 10, records: null, bytes: null }
+      const limited = given(1, ok, noJitter, 1, { limits })
+      yield* limited.run
+      expect(tags(limited.journal)).toContain("WindowPlanned")
+      const paused = given(1, ok)
+      paused.journal.commit([{ _tag: "Paused", reason: "Unauthorized", detail: "401", probeAt: 0 }], 0)
+      yield* paused.run
+      expect(tags(paused.journal)).toContain("WindowPlanned")
+    })
+  )
+  it.effect("may have been sent by a process that ended: it is told as unknown and sent again, and once only", () =>
+    Effect.gen(function* () {
+      const { runAs, append, journal, sent } = given(3, ok)
+      const turn = Pump.newTurn(true)
+      yield* runAs(turn)
+      append()
+      yield* runAs(turn)
+      expect(sent.toSorted()).toEqual(["1#1", "2#1", "3#1", "4#1"])
+      const types = [1, 2, 4].map((seq) => journal.timeline(log.sourceId, seq).map(({ type }) => type))
+      expect(types).toEqual([["unknown", "delivered"], ["delivered"], ["delivered"]])
+    })
+  )
+  it.effect("is told as unknown where its destination was paused since, but stays in the log until it goes on", () =>
+    Effect.gen(function* () {
+      const { runAs, journal, sent } = given(1, ok)
+      const turn = Pump.newTurn(true)
+      journal.commit([{ _tag: "Paused", reason: "user", detail: "", probeAt: null }], 0)
+      yield* runAs(turn)
+      expect({ sent, cursor: journal.runs()[0]!.cursor }).toEqual({ sent: [], cursor: 0 })
+      journal.commit([{ _tag: "Resumed" }], 0)
+      yield* runAs(turn)
+      expect(journal.timeline(log.sourceId, 1).map(({ type }) => type)).toEqual(["unknown", "delivered"])
+    })
+  )
+  it.effect("that ends the process time and again goes alone, and is a dead letter in the end", () =>
+    Effect.gen(function* () {
+      const { settings, layer, journal } = given(1, () => Effect.interrupt)
+      for (let i = 0; i < 40 && journal.summary().dead === 0; i++) {
+        const pass = Pump.pass(Effect.succeed(settings), () => {}, Pump.newTurn(true))
+        yield* Effect.exit(Effect.provide(pass, layer))
+        yield* TestClock.adjust("1 day")
+      }
+      expect(journal.statuses(log.sourceId, [1])).toMatchObject([{ status: "dead" }])
+    })
+  )
+  it.effect("whose outcome could not be written down is told as unknown by the next pass", () =>
+    Effect.gen(function* () {
+      const { settings, store, journal, sent } = given(1, ok)
+      let isFull = true
+      const failing = {
+        ...journal,
+        commit: (facts: ReadonlyArray<Facts.Fact>, now: number) => {
+          if (isFull) throw new RangeError("disk is full")
+          journal.commit(facts, now)
+        }
+      }
+      const layer = Layer.mergeAll(DeliveryJournal.layer(failing), EventLog.layerStores(new Map([[log.route, store]])))
+      const turn = Pump.newTurn()
+      const pass = Pump.pass(Effect.succeed(settings), () => {}, turn).pipe(Effect.provide(layer))
+      expect((yield* Effect.exit(pass))._tag).toBe("Failure")
+      isFull = false
+      yield* pass
+      expect(sent).toEqual(["1#1", "1#1"])
+      expect(journal.timeline(log.sourceId, 1).map(({ type }) => type)).toEqual(["unknown", "delivered"])
+    })
+  )
+  it.effect("is not sent by an instance that has no storage any more", () =>
+    Effect.gen(function* () {
+      const { settings, store, journal, sent } = given(1, ok)
+      let reads = 0
+      const replaced = {
+        ...journal,
+        pendingAmong: () => {
+          reads++
+          throw new RangeError("this instance was replaced")
+        }
+      }
+      const layer = Layer.mergeAll(DeliveryJournal.layer(replaced), EventLog.layerStores(new Map([[log.route, store]])))
+      yield* Effect.exit(Pump.pass(Effect.succeed(settings)).pipe(Effect.provide(layer)))
+      expect({ reads, sent }).toEqual({ reads: 1, sent: [] })
+    })
+  )
+})
 
 describe("the pump", () => {
   it.effect("delivers everything up to the head, each once, and then waits to be woken", () =>

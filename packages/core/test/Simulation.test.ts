@@ -122,6 +122,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
   const events = EventLogMemory.makeMemory(log)
   const sql = objectSql()
   let store = DeliveryJournal.makeStore(sql)
+  let turn = Pump.newTurn()
   const now = Clock.currentTimeMillis
 
   let mode: typeof Mode.Type = "ok"
@@ -297,7 +298,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
 
   /** One pass of the pump, in as much virtual time as it needs; a crash ends it as a killed process ends. */
   const run = Effect.gen(function* () {
-    const fiber = yield* Effect.forkChild(Pump.pass(current).pipe(Effect.provide(layer), Effect.exit))
+    const fiber = yield* Effect.forkChild(Pump.pass(current, () => {}, turn).pipe(Effect.provide(layer), Effect.exit))
     for (let i = 0; i < 100 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust(TIMEOUT)
     const exit = yield* Fiber.join(fiber)
     if (exit._tag === "Failure" && !JSON.stringify(exit.cause).includes("Interrupt")) return yield* exit
@@ -305,6 +306,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
       // Memory is gone, and with it what was not committed; the constructor runs again.
       sql.crash()
       store = DeliveryJournal.makeStore(sql)
+      turn = Pump.newTurn(true)
     } else sql.flush()
     crash = undefined
     isDead = false

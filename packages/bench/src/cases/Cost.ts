@@ -25,18 +25,20 @@ interface Counted {
   readonly rowsRead: number
   readonly rowsWritten: number
   readonly alarmsSet: number
+  /** Rows by class and table, alarms among them. */
+  readonly written: Readonly<Record<string, number>>
 }
 
-interface Rig {
+export interface Rig {
   readonly what: string
   readonly destinations: number
   readonly gateway: Gateway
   readonly source: string
 }
 
-const settled = () => new Promise((resolve) => setTimeout(resolve, SETTLED_AFTER_MS))
+export const settled = () => new Promise((resolve) => setTimeout(resolve, SETTLED_AFTER_MS))
 
-const makeRig = async (sink: Sink, destinations: number, records: number): Promise<Rig> => {
+export const makeRig = async (sink: Sink, destinations: number, records: number): Promise<Rig> => {
   const gateway = await startGateway({ main: bundledWorker("Cost") })
   const source = await addSource(gateway)
   for (let i = 0; i < destinations; i++) {
@@ -46,7 +48,7 @@ const makeRig = async (sink: Sink, destinations: number, records: number): Promi
   return { what, destinations, gateway, source: source.url }
 }
 
-const countsOf = async ({ gateway }: Rig): Promise<Counted & { readonly cpuMillis: number }> => {
+export const countsOf = async ({ gateway }: Rig): Promise<Counted & { readonly cpuMillis: number }> => {
   const counted = (await (await fetch(`${gateway.url}/counted`)).json()) as Counted
   return { ...counted, cpuMillis: cpuOf(gateway.pid) }
 }
@@ -71,7 +73,7 @@ export const run = async (): Promise<Result> => {
     const figures: Array<Figure> = []
     for (const rig of rigs) {
       const [was, is] = [before.get(rig)!, await countsOf(rig)]
-      const per = (name: keyof typeof was) => (is[name] - was[name]) / EVENTS
+      const per = (name: Exclude<keyof typeof was, "written">) => (is[name] - was[name]) / EVENTS
       // An alarm that is set is a row written.
       const dollars =
         (per("rowsWritten") + per("alarmsSet")) * PRICE.rowsWritten +

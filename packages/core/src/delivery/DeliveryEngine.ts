@@ -96,7 +96,17 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   let loop = DeliveryLoop.initial
   let running: Promise<void> = Promise.resolve()
   let driven: Driven | undefined
-  const turn = Pump.newTurn()
+  /**
+   * An alarm stands behind every pass. Where one is due, the instance before may have ended in the midst of one: in its
+   * pass, or while it slept.
+   */
+  let isAfterEnd =
+    stores &&
+    alarm.standing().then(
+      (at) => at !== null && at <= timer.now() + SAFETY_NET,
+      () => true
+    )
+  let turn = Pump.newTurn()
   /** Runs whose log the last pass could not read, and why. */
   const unread = new Map<RunId, string>()
 
@@ -138,7 +148,7 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       tellIfBehind(source, head, read)
       stores?.journal.raiseHead(source, head)
       // The pass that goes on may not see it any more.
-      if (!isWaitingForLogs && stores !== undefined) start(stores)
+      if (!isWaitingForLogs && stores !== undefined) request(stores)
     },
     failed: (again) => alarm.atLatest(again)
   })
@@ -205,6 +215,8 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   const pass = async (all: Stores): Promise<DeliveryLoop.Ended> => {
     try {
       await waitForLogs()
+      if (isAfterEnd !== undefined) turn = Pump.newTurn(await isAfterEnd)
+      isAfterEnd = undefined
       unread.clear()
       const journal = DeliveryJournal.make(all.journal)
       const pump = Pump.pass(current, (run, error) => unread.set(run, error.message), turn)
@@ -367,6 +379,8 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     alarm: async () => {
       alarm.fired()
       if (stores === undefined) return
+      // It was set by the instance before.
+      if (isAfterEnd !== undefined) isAfterEnd = Promise.resolve(true)
       try {
         const due = nextDue(stores)
         // While the pass goes on another alarm stands behind it. A new instance does not know yet what the logs have.

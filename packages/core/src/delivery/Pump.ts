@@ -36,9 +36,48 @@ export interface Turn {
   last: Facts.RunId | undefined
   /** Runs whose log could not be read, and until when they are left out. */
   readonly away: Map<Facts.RunId, number>
+  /**
+   * Runs whose next event may have been sent, and nobody knows what came of it: its send began without a plan and did
+   * not come to its end. `undefined`: of an instance that ended in the midst of its work, every run that is behind may
+   * be one.
+   */
+  doubts: Set<Facts.RunId> | undefined
 }
 
-export const newTurn = (): Turn => ({ last: undefined, away: new Map() })
+/** `isAfterEnd`: the instance before may have ended in the midst of its work. */
+export const newTurn = (isAfterEnd = false): Turn => ({
+  last: undefined,
+  away: new Map(),
+  doubts: isAfterEnd ? undefined : new Set()
+})
+
+/** The runs of which an instance that has ended may have sent an event without a plan. */
+const doubtful = ({ runs, control }: Plan.View, { policy }: Settings): Set<Facts.RunId> => {
+  const { pause, breaker, windows } = control
+  const { requests, records, bytes } = policy.limits
+  const isLimited = requests !== null || records !== null || bytes !== null
+  // A person may have paused it since; nothing else did.
+  const isPaused = pause !== null && pause.reason !== "user"
+  if (isLimited || isPaused || breaker.state !== "closed") return new Set()
+  const may = runs.filter(
+    ({ id, replay, cursor, head, pending }) =>
+      replay === null &&
+      cursor < head &&
+      (policy.ordering !== "strict" || pending === 0) &&
+      !windows.some(({ run }) => run === id)
+  )
+  return new Set(may.map(({ id }) => id))
+}
+
+/** Shows the next event of these runs as a window that was left open, once they go on. */
+const withDoubts = (view: Plan.View, doubts: ReadonlySet<Facts.RunId>): Plan.View => {
+  const { control, runs } = view
+  if (doubts.size === 0 || control.pause !== null) return view
+  const left = runs
+    .filter(({ id, enabled, cursor, head }) => doubts.has(id) && enabled && cursor < head)
+    .map(({ id, cursor }) => ({ run: id, lo: cursor + 1, hi: cursor + 1, seqs: null }))
+  return { ...view, control: { ...control, windows: [...control.windows, ...left] } }
+}
 
 /** Each run in turn: those after the last one served come first. */
 const rotated = (view: Plan.View, last: string | undefined): Plan.View => {
@@ -94,6 +133,7 @@ const advance = Effect.fnUntraced(function* (
   view: Plan.View,
   step: Extract<Plan.Plan, { readonly _tag: "Send" }>,
   deadline: number,
+  doubts: Set<Facts.RunId>,
   unread: Parameters<typeof Window.loadParts>[2]
 ) {
   const journal = yield* DeliveryJournal
@@ -101,7 +141,11 @@ const advance = Effect.fnUntraced(function* (
   // What was planned before a change is planned again.
   if (loaded.length === 0 || State.isChanged(view.control, yield* journal.control)) return undefined
   const planned = yield* Window.plan(settings, loaded, step)
+  const { lone } = planned
+  // Whatever ends this in between leaves the doubt.
+  if (lone !== null) doubts.add(lone)
   yield* dispatch(settings, planned, deadline)
+  if (lone !== null) doubts.delete(lone)
   return planned.parts.at(-1)?.window.run
 })
 
@@ -125,7 +169,10 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(
     if (now - startedAt >= PASS_BUDGET) return now
     for (const [run, until] of turn.away) if (until <= now) turn.away.delete(run)
     const away = new Set(turn.away.keys())
-    const view = without(rotated(yield* journal.view(away), turn.last), away)
+    const present = without(rotated(yield* journal.view(away), turn.last), away)
+    turn.doubts ??= doubtful(present, settings)
+    const { doubts } = turn
+    const view = withDoubts(present, doubts)
     const step = Plan.plan(view, now, settings.policy)
     if (step._tag === "Wait") {
       return away.size === 0 ? step.until : Math.min(step.until ?? Number.POSITIVE_INFINITY, ...turn.away.values())
@@ -144,6 +191,7 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(
       case "Recover": {
         const { run } = step.window
         const isRead = yield* recover(settings, view, step.window).pipe(
+          Effect.tap((isDone) => Effect.sync(() => isDone && doubts.delete(run))),
           Effect.catchTag("UnavailableError", (error) => Effect.as(unread(run, error), true))
         )
         if (!isRead) yield* unread(run, undefined)
@@ -151,8 +199,9 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(
       }
       case "Send":
         turn.last =
-          (yield* advance(settings, view, step, startedAt + PASS_BUDGET, ({ id }, error) => unread(id, error))) ??
-          turn.last
+          (yield* advance(settings, view, step, startedAt + PASS_BUDGET, doubts, ({ id }, error) =>
+            unread(id, error)
+          )) ?? turn.last
         break
       case "Finish":
         yield* journal.commit([{ _tag: "ReplayFinished", run: step.run.id, at: yield* Clock.currentTimeMillis }])

@@ -235,3 +235,11 @@ export const replayRate = (
   count: number,
   at: number
 ): number => (replay === null ? 0 : RateLimit.spend(rateFullAt, replay.ratePerSecond, count, at))
+
+/** A run after a window of it, or a part of one, was settled. */
+export const afterWindow = (run: Run, fact: WindowSettled): Run => {
+  const filtered = countOf(fact, "Filtered")
+  const counted = { ...run, delivered: run.delivered + countOf(fact, "Delivered"), filtered: run.filtered + filtered }
+  if (fact.seqs !== null) return counted
+  return { ...counted, cursor: fact.hi, rateFullAt: replayRate(run, fact.settled.length - filtered, fact.at) }
+}

@@ -39,6 +39,8 @@ export interface Planned {
   /** As it was before: the rates of what is planned are not spent yet. */
   readonly control: State.Control
   readonly plannedAt: number
+  /** The run of which it is the next event, alone: nothing of it stands in the journal. */
+  readonly lone: Facts.RunId | null
 }
 
 /** Events without a value at the path share one key, like all events of a `strict` connection. */
@@ -274,8 +276,24 @@ const within = (
 const isToSend = ({ decided }: Item): boolean => decided === undefined
 
 /**
+ * Whether a window is the next event of a live run and no more, and sent under no limit and for no probe. Who comes next
+ * knows without a plan what it may have been (`Turn.doubts`).
+ */
+const isLone = (
+  parts: ReadonlyArray<Loaded>,
+  { pause, breaker }: State.Control,
+  rates: Facts.Rates | null
+): boolean => {
+  const [part] = parts
+  const [item] = part?.items ?? []
+  if (item === undefined || parts.length > 1 || part!.items.length > 1) return false
+  const isNext = part!.window.seqs === null && item.run.replay === null && isToSend(item)
+  return isNext && rates === null && pause === null && breaker.state === "closed"
+}
+
+/**
  * Plans as much of a window as may be sent now. It stands in the journal before its first send, so that a crash leaves
- * it open, and whoever comes next knows that its outcomes are unknown.
+ * it open, and whoever comes next knows that its outcomes are unknown. A lone event needs no plan.
  */
 export const plan = Effect.fnUntraced(function* (
   { configVersion, driver, policy }: Settings,
@@ -286,6 +304,7 @@ export const plan = Effect.fnUntraced(function* (
   const parts = within(loaded, driver.batch.maxEvents, allowed)
   const plannedAt = yield* Clock.currentTimeMillis
   const control = yield* journal.control
+  let lone: Facts.RunId | null = null
   const toSend = parts.flatMap(({ items }) => items).filter(isToSend)
   if (toSend.length > 0) {
     const most = {
@@ -294,12 +313,18 @@ export const plan = Effect.fnUntraced(function* (
       bytes: bytesOf(toSend)
     }
     const rates = Allowance.spend(control, policy.limits, most, plannedAt)
-    const planned = parts
-      .filter(({ items }) => items.some(isToSend))
-      .map(({ window }, i): Facts.Fact => {
-        return { _tag: "WindowPlanned", ...window, configVersion, rates: i === 0 ? rates : null }
-      })
-    yield* journal.commit(probe ? [{ _tag: "BreakerHalfOpened" }, ...planned] : planned)
+    const [{ window }] = parts as readonly [Loaded]
+    // To ask the storage is also what an instance fails at whose place another has taken.
+    if (isLone(parts, control, rates) && (yield* journal.pendingAmong(window.run, [window.lo])).length === 0) {
+      lone = window.run
+    } else {
+      const planned = parts
+        .filter(({ items }) => items.some(isToSend))
+        .map(({ window }, i): Facts.Fact => {
+          return { _tag: "WindowPlanned", ...window, configVersion, rates: i === 0 ? rates : null }
+        })
+      yield* journal.commit(probe ? [{ _tag: "BreakerHalfOpened" }, ...planned] : planned)
+    }
   }
-  return { parts, allowed, control, plannedAt } satisfies Planned
+  return { parts, allowed, control, plannedAt, lone } satisfies Planned
 })

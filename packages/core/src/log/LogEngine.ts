@@ -107,7 +107,11 @@ export const make = (ports: LogPorts): LogEngine => {
     if (stores === undefined) throw new NotClaimed({ object: "SourceLog" })
     return stores
   }
-  const behind = ({ config, events }: Stores): ReadonlyArray<DestinationId> => config.behind(events.head())
+  /** Who may not have been told of the head. Whom this instance has told is not noted: that would be a row for each. */
+  const behind = ({ config, events, wakeUps }: Stores): ReadonlyArray<DestinationId> => {
+    const head = events.head()
+    return config.behind(head).filter((id) => wakeUps.told(id) < head)
+  }
   if (stores !== undefined && behind(stores).length > 0) alarm.atLatest(timer.now() + WAKE_AGAIN)
 
   const isAbove = (part: number): boolean => ports.databaseSize() > part * ports.maxBytes()

@@ -145,11 +145,14 @@ export const makeWorld = (weather: Weather) => {
           exec: (query, ...params) => storage(() => sql.exec(query, ...params)),
           transaction: (body) => storage(() => sql.transaction(body))
         },
-        alarm: Alarm.make(time.now, (at) =>
-          storage(() => {
-            sql.exec("INSERT OR REPLACE INTO alarm VALUES (1, ?)", at)
-            schedule()
-          })
+        alarm: Alarm.make(
+          time.now,
+          (at) =>
+            storage(() => {
+              sql.exec("INSERT OR REPLACE INTO alarm VALUES (1, ?)", at)
+              schedule()
+            }),
+          async () => storage(() => (sql.exec("SELECT at FROM alarm")[0]?.["at"] ?? null) as number | null)
         ),
         timer: {
           now: time.now,

@@ -12,7 +12,11 @@ export const timer: Timer = {
 export const portsOf = (ctx: DurableObjectState): EnginePorts => ({
   sql: sqlOf(ctx.storage),
   // Not awaited: it is part of the implicit transaction of this turn, and the output gate waits for it.
-  alarm: Alarm.make(Date.now, (at) => void ctx.storage.setAlarm(at)),
+  alarm: Alarm.make(
+    Date.now,
+    (at) => void ctx.storage.setAlarm(at),
+    () => ctx.storage.getAlarm()
+  ),
   timer,
   background: (work) => ctx.waitUntil(work),
   log: print

@@ -60,6 +60,18 @@ const writeRun = (sql: Sql, run: State.Run): void => {
   )
 }
 
+/** Writes down how far a run is, and nothing else of it. */
+export const writeProgress = (sql: Sql, { id, cursor, delivered, filtered, rateFullAt }: State.Run): void => {
+  sql.exec(
+    "UPDATE runs SET cursor = ?, delivered = ?, filtered = ?, rate_full_at = ? WHERE id = ?",
+    cursor,
+    delivered,
+    filtered,
+    rateFullAt,
+    id
+  )
+}
+
 const readRun = (sql: Sql, id: Facts.RunId): State.Run | undefined =>
   sql.exec("SELECT * FROM runs WHERE id = ?", id).map(toRun)[0]
 
@@ -107,20 +119,7 @@ export const project = (sql: Sql, fact: Facts.Fact, before: State.Control): void
     case "WindowSettled": {
       const { run } = fact
       const before = readRun(sql, run)
-      if (before !== undefined) {
-        const delivered = before.delivered + State.countOf(fact, "Delivered")
-        const filtered = before.filtered + State.countOf(fact, "Filtered")
-        const read = fact.seqs === null
-        const sent = fact.settled.length - State.countOf(fact, "Filtered")
-        sql.exec(
-          "UPDATE runs SET cursor = ?, delivered = ?, filtered = ?, rate_full_at = ? WHERE id = ?",
-          read ? fact.hi : before.cursor,
-          delivered,
-          filtered,
-          read ? State.replayRate(before, sent, fact.at) : before.rateFullAt,
-          run
-        )
-      }
+      if (before !== undefined) writeProgress(sql, State.afterWindow(before, fact))
       for (const one of fact.settled) settleEvent(sql, run, fact.seqs !== null, one)
       const free = sql.exec(
         `SELECT min(seq) AS seq FROM pending WHERE run = ? AND key IS NOT NULL GROUP BY key HAVING count(due) = 0`,

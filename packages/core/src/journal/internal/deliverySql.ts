@@ -4,10 +4,10 @@ import type * as Facts from "../../delivery/Facts.ts"
 import * as Policy from "../../delivery/Policy.ts"
 import * as State from "../../delivery/State.ts"
 import { MAX_SEQUENCE } from "../../Ids.ts"
-import { migrate, type Sql } from "../../Sql.ts"
+import { migrate, type Sql, type SqlRow } from "../../Sql.ts"
 import type { Reason } from "../../sink/Sink.ts"
 import type { DeliveryStatus, DeliveryStore } from "../DeliveryStore.ts"
-import { project, toDead, toPending, toRun } from "./deliveryProjection.ts"
+import { project, toDead, toPending, toRun, writeProgress } from "./deliveryProjection.ts"
 import {
   attemptPage,
   deadPage,
@@ -74,8 +74,21 @@ const MIGRATIONS = [
        json_set(state, '$.windows', CASE WHEN json_extract(state, '$.window') IS NULL THEN json_array()
          ELSE json_array(json_extract(state, '$.window')) END),
        '$.window')`
-  ]
+  ],
+  // The control and the runs may be behind the journal. `through`: the last fact that they know; null: all.
+  ["ALTER TABLE control ADD COLUMN through INTEGER"]
 ]
+
+/** So many facts, or characters of them, the tables are behind the journal at most: who opens it reads them again. */
+const AHEAD_FACTS = 64
+const AHEAD_CHARS = 256 * 1024
+
+/** Whether a fact changes the control and how far its run is, and nothing else. */
+const isLight = (fact: Facts.Fact): boolean =>
+  fact._tag === "WindowPlanned" ||
+  (fact._tag === "WindowSettled" &&
+    fact.seqs === null &&
+    fact.settled.every(({ _tag }) => _tag === "Delivered" || _tag === "Filtered"))
 
 /** Which of the runs a fact changes. */
 const CHANGES: Readonly<Record<Facts.Fact["_tag"], "none" | "its own" | "any">> = {
@@ -106,25 +119,58 @@ const ENABLED = "SELECT id FROM runs WHERE enabled = 1 AND deleted = 0 AND id NO
 export const makeStore = (sql: Sql): DeliveryStore => {
   migrate(sql, "DeliveryJournal", MIGRATIONS)
 
-  const readControl = (): State.Control => {
-    const row = sql.exec("SELECT state FROM control")[0]
-    // An older version wrote fewer fields.
-    return row === undefined ? State.initialControl : { ...State.initialControl, ...JSON.parse(row["state"] as string) }
-  }
-  // Read once for each instance: every step needs it, and nobody else writes it.
-  let state = readControl()
+  const journal = JournalSql.open(sql)
+  const stored = sql.exec("SELECT state, through FROM control")[0]
+  /** Read once for each instance: every step needs it, and nobody else writes it. An older version wrote fewer fields. */
+  let state: State.Control =
+    stored === undefined ? State.initialControl : { ...State.initialControl, ...JSON.parse(stored["state"] as string) }
   const control = () => state
+
+  /**
+   * What the journal holds, and the tables do not yet: a window costs one row where all goes well. Written down every
+   * so many facts, and before any fact that changes more.
+   */
+  const ahead = {
+    facts: 0,
+    chars: 0,
+    runs: new Map<Facts.RunId, { readonly run: State.Run; readonly first: number }>()
+  }
+  const known = (row: SqlRow): State.Run => ahead.runs.get(row["id"] as string)?.run ?? toRun(row)
+  const knownRun = (id: Facts.RunId) => sql.exec("SELECT * FROM runs WHERE id = ?", id).map(known)[0]
+  /** A light fact, number `n` of the journal, is in it. */
+  const advance = (fact: Facts.Fact, n: number, chars: number): void => {
+    ahead.facts++
+    ahead.chars += chars
+    state = State.evolveControl(state, fact)
+    if (fact._tag !== "WindowSettled") return
+    const run = knownRun(fact.run)
+    if (run === undefined) return
+    const first = ahead.runs.get(run.id)?.first ?? n
+    ahead.runs.set(run.id, { run: State.afterWindow(run, fact), first })
+  }
+  const writeAhead = (): void => {
+    for (const { run, first } of ahead.runs.values()) {
+      writeProgress(sql, run)
+      journal.mark(run.id, run.cursor, first)
+    }
+  }
+  const through = stored?.["through"]
+  if (through !== null) for (const { n, fact } of journal.after(Number(through ?? 0))) advance(fact, n, 0)
+
   /** How far each log is, as far as this instance was told: to write it down would be a commit for each time. */
   const heads = new Map<string, number>()
   const raised = (run: State.Run): State.Run =>
     isRaised(run) ? { ...run, head: Math.max(run.head, heads.get(run.sourceId) ?? 0) } : run
-  const runs = () => sql.exec("SELECT * FROM runs ORDER BY id").map(toRun).map(raised)
+  const runs = () => sql.exec("SELECT * FROM runs ORDER BY id").map(known).map(raised)
   const live = () => runs().filter(({ replay }) => replay === null)
   const countOf = (table: "pending" | "dead", run: Facts.RunId) =>
     Number(sql.exec(`SELECT count(*) AS n FROM ${table} WHERE run = ?`, run)[0]!["n"])
   const has = (table: "pending" | "dead", run: Facts.RunId, seq: number) =>
     sql.exec(`SELECT 1 FROM ${table} WHERE run = ? AND seq = ?`, run, seq).length > 0
-  const runById = (id: Facts.RunId) => sql.exec("SELECT * FROM runs WHERE id = ?", id).map(toRun).map(raised)[0]
+  const runById = (id: Facts.RunId) => {
+    const run = knownRun(id)
+    return run && raised(run)
+  }
   const isCancelled = (id: Facts.RunId, seq: number) => {
     const run = runById(id)
     return run !== undefined && isCancelledIn(run, seq, () => has("pending", id, seq))
@@ -135,24 +181,22 @@ export const makeStore = (sql: Sql): DeliveryStore => {
     unfinished ??= new Map(
       sql
         .exec("SELECT * FROM runs WHERE deleted = 0 AND finished_at IS NULL ORDER BY id")
-        .map(toRun)
+        .map(known)
         .map((run) => [run.id, run])
     )
-    const known = unfinished
+    const goingOn = unfinished
     // A replay that has finished has something pending when a dead letter of it was brought back.
-    const others = [...withPending].filter((id) => !known.has(id)).flatMap((id) => runById(id) ?? [])
-    const all = [...known.values()].map(raised)
+    const others = [...withPending].filter((id) => !goingOn.has(id)).flatMap((id) => runById(id) ?? [])
+    const all = [...goingOn.values()].map(raised)
     const open = others.filter(({ deleted }) => !deleted)
     return open.length === 0 ? all : [...all, ...open].sort((a, b) => (a.id < b.id ? -1 : 1))
   }
   const follow = (fact: Facts.Fact): void => {
     if (CHANGES[fact._tag] === "any") unfinished = undefined
     if (fact._tag !== "WindowSettled" || unfinished?.has(fact.run) !== true) return
-    unfinished.set(fact.run, sql.exec("SELECT * FROM runs WHERE id = ?", fact.run).map(toRun)[0]!)
+    unfinished.set(fact.run, knownRun(fact.run)!)
   }
   const numberOrNull = (value: unknown) => (value === null || value === undefined ? null : Number(value))
-
-  const journal = JournalSql.open(sql)
 
   /** Due events, each followed by those that wait behind its key, as far as none of the key is due later. */
   const due = (now: number, away: string): ReadonlyArray<State.Pending> => {
@@ -187,23 +231,44 @@ export const makeStore = (sql: Sql): DeliveryStore => {
     return out
   }
 
+  /** Light facts: the tables learn of them later. */
+  const appendOnly = (facts: ReadonlyArray<Facts.Fact>, now: number): void => {
+    const from = journal.last() + 1
+    const append = () => facts.map((fact) => journal.append(fact, now))
+    // One row is written or not: it needs no transaction of its own.
+    const chars = facts.length === 1 ? append() : sql.transaction(append)
+    for (const [i, fact] of facts.entries()) advance(fact, from + i, chars[i]!)
+  }
+  const writeAll = (facts: ReadonlyArray<Facts.Fact>, now: number): void => {
+    state = sql.transaction(() => {
+      writeAhead()
+      journal.rotate(now)
+      let after = state
+      for (const fact of facts) {
+        journal.append(fact, now)
+        project(sql, fact, after)
+        if (fact._tag === "WindowSettled" && fact.seqs === null) journal.mark(fact.run, fact.hi, journal.last())
+        after = State.evolveControl(after, fact)
+      }
+      // What neither changes it nor counts is read again in vain.
+      if (after !== state || ahead.facts > 0) {
+        const json = JSON.stringify(after)
+        sql.exec("INSERT OR REPLACE INTO control (one, state, through) VALUES (1, ?, ?)", json, journal.last())
+      }
+      return after
+    })
+    ahead.facts = 0
+    ahead.chars = 0
+    ahead.runs.clear()
+  }
+
   return {
     control,
     commit: (facts, now) => {
+      const isBehind = ahead.facts + facts.length > AHEAD_FACTS || ahead.chars > AHEAD_CHARS
       try {
-        state = sql.transaction(() => {
-          journal.rotate(now)
-          let after = state
-          for (const fact of facts) {
-            journal.append(fact, now)
-            project(sql, fact, after)
-            after = State.evolveControl(after, fact)
-          }
-          if (after !== state) {
-            sql.exec("INSERT OR REPLACE INTO control VALUES (1, ?)", JSON.stringify(after))
-          }
-          return after
-        })
+        if (!isBehind && facts.every(isLight) && !journal.isOver(now)) appendOnly(facts, now)
+        else writeAll(facts, now)
         facts.forEach(follow)
       } catch (error) {
         unfinished = undefined

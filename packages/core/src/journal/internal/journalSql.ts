@@ -80,11 +80,18 @@ export const segmentIndexes = (n: number) => [
 const eventsTable = (n: number) =>
   `CREATE TABLE journal_events_${n} (
      run TEXT NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (run, seq, n)) WITHOUT ROWID`
+/**
+ * Where windows read from a log stand, in place of an index with a row for each: of a run those that end at `hi` or
+ * before, but not before the mark before it, stand at `first` or after.
+ */
+const marksTable = (n: number) =>
+  `CREATE TABLE journal_marks_${n} (
+     run TEXT NOT NULL, hi INTEGER NOT NULL, first INTEGER NOT NULL, PRIMARY KEY (run, hi)) WITHOUT ROWID`
 const newSegment = (n: number) => [
   `CREATE TABLE journal_${n} (
      n INTEGER PRIMARY KEY, at INTEGER NOT NULL, v INTEGER NOT NULL, type TEXT NOT NULL,
      run TEXT, lo INTEGER, hi INTEGER, is_read INTEGER NOT NULL, fact TEXT NOT NULL)`,
-  `CREATE INDEX journal_reads_${n} ON journal_${n} (run, hi) WHERE is_read = 1`,
+  marksTable(n),
   eventsTable(n)
 ]
 
@@ -106,9 +113,20 @@ const toSegment = ({ n, first, since }: SqlRow): Segment => ({
 })
 
 export interface JournalSql {
-  /** Appends, in the caller's transaction. */
-  readonly append: (fact: Facts.Fact, now: number) => void
-  /** Begins a new segment when the present one is old or large, and drops those that are no longer kept. */
+  /** Appends, in the caller's transaction. Answers the characters that were written. */
+  readonly append: (fact: Facts.Fact, now: number) => number
+  /** The number of the last fact. */
+  readonly last: () => number
+  /** The facts after this one, of the present segment. */
+  readonly after: (n: number) => ReadonlyArray<Row>
+  /**
+   * The windows of a run that end at `hi`, and those before it without a mark, stand at `first` or after. What stands
+   * after the control's `through` needs no mark yet.
+   */
+  readonly mark: (run: Facts.RunId, hi: number, first: number) => void
+  /** Whether {@link rotate} has something to do. */
+  readonly isOver: (now: number) => boolean
+  /** Begins a new segment when the present one is over, and drops those that are no longer kept. */
   readonly rotate: (now: number) => void
   /** Asks SQLite again where the journal ends: what was appended is rolled back. */
   readonly reread: () => void
@@ -126,34 +144,66 @@ export interface JournalSql {
 export const open = (sql: Sql): JournalSql => {
   bring(sql, "DeliveryJournal facts", FACT_VERSION, () => {})
   const readSegments = () => sql.exec("SELECT * FROM journal_segments ORDER BY n").map(toSegment)
-  const readIndexed = () =>
-    new Set(sql.exec("SELECT name FROM sqlite_master WHERE name LIKE 'journal_events_%'").map(({ name }) => name))
+  const readTables = () =>
+    new Set(sql.exec("SELECT name FROM sqlite_master WHERE name LIKE 'journal_%'").map(({ name }) => name))
   // Oldest first, never none. Asked once for each instance: every commit needs them.
   let segments = readSegments()
-  let indexed = readIndexed()
+  let tables = readTables()
   const current = () => segments.at(-1)!
-  const isIndexed = ({ n }: Segment) => indexed.has(`journal_events_${n}`)
+  const isIndexed = ({ n }: Segment) => tables.has(`journal_events_${n}`)
+  const isMarked = ({ n }: Segment) => tables.has(`journal_marks_${n}`)
+  /**
+   * SQL for the number of the window with which an event of a run was read, if it is in this segment: the first of the
+   * run that ends at or after it.
+   */
+  const windowOf = (segment: Segment, run: string, seq: string): string => {
+    const { n } = segment
+    const own = `SELECT n FROM journal_${n} WHERE is_read = 1 AND run = ${run} AND hi >= ${seq}`
+    if (!isMarked(segment)) return `(${own} ORDER BY hi LIMIT 1)`
+    return `(${own} AND n >= coalesce(
+      (SELECT first FROM journal_marks_${n} WHERE run = ${run} AND hi >= ${seq} ORDER BY hi LIMIT 1),
+      (SELECT through + 1 FROM control), 1) ORDER BY n LIMIT 1)`
+  }
   const nextOf = ({ n, first }: Segment) =>
     Number(sql.exec(`SELECT max(n) AS n FROM journal_${n}`)[0]!["n"] ?? first - 1) + 1
   let next = nextOf(current())
   const reread = () => {
     segments = readSegments()
-    indexed = readIndexed()
+    tables = readTables()
     next = nextOf(current())
   }
-  if (current().since === null && !isIndexed(current())) {
-    sql.exec(eventsTable(current().n))
+  // The first segment of all is made as version 2 made it.
+  if (current().since === null && !isMarked(current())) {
+    const { n } = current()
+    if (!isIndexed(current())) sql.exec(eventsTable(n))
+    sql.exec(`DROP INDEX IF EXISTS journal_reads_${n}`)
+    sql.exec(`DROP INDEX IF EXISTS journal_retries_${n}`)
+    sql.exec(marksTable(n))
     reread()
   }
   const newestFirst = () => segments.toReversed()
 
+  const isOver = (now: number): boolean => {
+    const { first, since } = current()
+    if (since === null || !isIndexed(current())) return true
+    return now - since >= SEGMENT_MILLIS || next - first >= SEGMENT_FACTS
+  }
+
   return {
     reread,
+    last: () => next - 1,
+    after: (last) =>
+      sql.exec(`SELECT n, at, v, fact FROM journal_${current().n} WHERE n > ? ORDER BY n`, last).map(toRow),
+    mark: (run, hi, first) => {
+      if (isMarked(current()))
+        sql.exec(`INSERT OR IGNORE INTO journal_marks_${current().n} VALUES (?, ?, ?)`, run, hi, first)
+    },
+    isOver,
     rotate: (now) => {
-      const { n, first, since } = current()
+      const { n, since } = current()
       if (since === null) sql.exec("UPDATE journal_segments SET since = ? WHERE n = ?", now, n)
       else {
-        if (now - since < SEGMENT_MILLIS && next - first < SEGMENT_FACTS && isIndexed(current())) return
+        if (!isOver(now)) return
         for (const statement of newSegment(n + 1)) sql.exec(statement)
         sql.exec("INSERT INTO journal_segments VALUES (?, ?, ?)", n + 1, next, now)
         // A segment ends where the next one begins.
@@ -166,6 +216,7 @@ export const open = (sql: Sql): JournalSql => {
         for (const { n } of old) {
           sql.exec(`DROP TABLE journal_${n}`)
           sql.exec(`DROP TABLE IF EXISTS journal_events_${n}`)
+          sql.exec(`DROP TABLE IF EXISTS journal_marks_${n}`)
           sql.exec("DELETE FROM journal_segments WHERE n = ?", n!)
         }
       }
@@ -175,6 +226,7 @@ export const open = (sql: Sql): JournalSql => {
       const { n } = current()
       const { run, range, isRead, events } = placeOf(fact)
       const [lo, hi] = range
+      const json = JSON.stringify(fact)
       sql.exec(
         `INSERT INTO journal_${n} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         next,
@@ -185,7 +237,7 @@ export const open = (sql: Sql): JournalSql => {
         lo,
         hi,
         isRead ? 1 : 0,
-        JSON.stringify(fact)
+        json
       )
       if (events.length > 0) {
         sql.exec(
@@ -196,6 +248,7 @@ export const open = (sql: Sql): JournalSql => {
         )
       }
       next++
+      return json.length
     },
     ofEvent: (run, seq) => {
       const found: Array<Row> = []
@@ -217,8 +270,7 @@ export const open = (sql: Sql): JournalSql => {
               seq
             )
         const read = sql.exec(
-          `SELECT n, at, v, fact FROM journal_${n} WHERE lo <= ?2 AND n =
-           (SELECT n FROM journal_${n} WHERE is_read = 1 AND run = ?1 AND hi >= ?2 ORDER BY hi LIMIT 1)`,
+          `SELECT n, at, v, fact FROM journal_${n} WHERE lo <= ?2 AND n = ${windowOf(segment, "?1", "?2")}`,
           run,
           seq
         )
@@ -231,12 +283,12 @@ export const open = (sql: Sql): JournalSql => {
     windowsOf: (run, seqs) => {
       const found: Array<Row> = []
       let wanted = seqs
-      for (const { n } of newestFirst()) {
+      for (const segment of newestFirst()) {
         if (wanted.length === 0) break
+        const { n } = segment
         const rows = sql.exec(
           `SELECT n, at, v, lo, hi, fact FROM journal_${n} WHERE n IN (
-             SELECT one.n FROM json_each(?2) JOIN journal_${n} AS one ON one.n =
-               (SELECT n FROM journal_${n} WHERE is_read = 1 AND run = ?1 AND hi >= value ORDER BY hi LIMIT 1)
+             SELECT one.n FROM json_each(?2) JOIN journal_${n} AS one ON one.n = ${windowOf(segment, "?1", "value")}
              WHERE one.lo <= value)`,
           run,
           JSON.stringify(wanted)
