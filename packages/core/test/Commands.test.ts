@@ -40,7 +40,7 @@ const configure = (
   runs: ReadonlyArray<State.Run>,
   given: Commands.Wanted,
   heads: ReadonlyArray<readonly [string, number]> = [[SOURCE, 41]]
-) => Commands.configure(before, runs, given, new Map(heads), NOW)
+) => Commands.configure(before, runs, given, new Map(heads.map(([source, head]) => [source, { head }])), NOW)
 const tags = (facts: ReadonlyArray<Facts.Fact>) => facts.map(({ _tag }) => _tag)
 const fold = (facts: ReadonlyArray<Facts.Fact>, runs: ReadonlyArray<State.Run> = [], before = control()) =>
   facts.reduce(Fold.evolve, {
@@ -53,7 +53,14 @@ describe("configure", () => {
   it("starts a new connection at the log's head", () => {
     expect(configure(control(), [], wanted())).toEqual([
       { _tag: "ConfigChanged", version: 2 },
-      { _tag: "ConnectionStarted", connection: "conn_1", sourceId: SOURCE, route: "0123abcde", after: 41 }
+      {
+        _tag: "ConnectionStarted",
+        connection: "conn_1",
+        sourceId: SOURCE,
+        route: "0123abcde",
+        after: 41,
+        marks: [{ epoch: "", through: 41 }]
+      }
     ])
   })
   it("does nothing for a version that it has, however often it is told", () => {

@@ -127,6 +127,7 @@ const WORLD: Readonly<Record<string, Schema.Top>> = {
   replay: Schema.Literals(["rpl_1", "rpl_2"]),
   sourceId: Schema.Literal("src_1"),
   route: Schema.Literal("r"),
+  epoch: Schema.Literals(["a", "b"]),
   key: Schema.Literals(["a", "b"]),
   event: Schema.Literals(["a", "b"]),
   detail: Schema.Literal("why"),

@@ -41,14 +41,15 @@ describe("the event log on SQLite", () => {
     append(makeStore(before, log), "a", { now: 9000 })
     before.close()
     const after = makeStore(nodeSql(path), log)
-    expect(append(after, "b", { now: 1 })).toMatchObject({ seq: 2, receivedAt: 9000 })
+    expect(append(after, "b", { now: 9000 })).toMatchObject({ seq: 2, receivedAt: 9000 })
+    expect(append(after, "c", { now: 1 })).toMatchObject({ seq: 3, receivedAt: 9000 })
   })
   it("opens what version 1 wrote, and goes on with it", () => {
     const store = makeStore(restore(v1), log)
     const { events } = store.read(0, { maxEvents: 9, maxBytes: 1e9 })
     expect(events.map(({ id }) => id)).toEqual(v1.ids)
     expect(events.map(({ body }) => new TextDecoder().decode(body))).toEqual(['{"a":1}', "text", ""])
-    expect(append(store, "x", { now: 5 })).toMatchObject({ seq: 4, receivedAt: 3000 })
+    expect(append(store, "x", { now: 4000 })).toMatchObject({ seq: 4, receivedAt: 4000 })
     const shown = ({ seq, bodyKind, method, headers }: Event) => ({ seq, bodyKind, method, headers })
     const all = store.read(0, { maxEvents: 9, maxBytes: 1e9 }).events.map(shown)
     expect(all.map(({ bodyKind }) => bodyKind)).toEqual(["json", "utf8", "utf8", "utf8"])
@@ -181,7 +182,7 @@ describe("the event log on SQLite", () => {
     store.drop(6, 100_000)
     expect(store.stats()).toMatchObject({ first: 100_001, count: 100_002 })
   })
-  it("an append writes one row: rows are the bill", () => {
+  it("an append writes one row, the first of an instance one more: rows are the bill", () => {
     const writes: Array<string> = []
     const store = makeStore(
       watched(nodeSql(), (query) => {
@@ -191,6 +192,8 @@ describe("the event log on SQLite", () => {
     )
     writes.length = 0
     append(store, "{}")
-    expect(writes).toHaveLength(1)
+    expect(writes).toHaveLength(2)
+    append(store, "{}")
+    expect(writes).toHaveLength(3)
   })
 })

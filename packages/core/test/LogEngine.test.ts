@@ -60,16 +60,19 @@ const unclaimed = () => {
     ...object.ports(),
     databaseSize: () => 0,
     maxBytes: () => 1000,
-    peers: { wake: async () => 0, lowWatermark: async () => null }
+    peers: { wake: async () => 0, needs: async () => null }
   })
   return { engine, object }
 }
+
+/** Up to where a destination needs a log no longer. */
+type Mark = () => Promise<number | null>
 
 /** A log whose destinations answer as `wake` says. */
 const setUp = (
   destinations: ReadonlyArray<string>,
   wake: LogEngine.LogPeers["wake"] = async () => 0,
-  lowWatermark: LogEngine.LogPeers["lowWatermark"] = async () => null
+  lowWatermark: Mark = async () => null
 ) => {
   const object = fakeObject()
   const woken: Array<readonly [destination: string, head: number]> = []
@@ -80,11 +83,14 @@ const setUp = (
       databaseSize: () => size(),
       maxBytes: () => 1000,
       peers: {
-        wake: (destination, source, head) => {
+        wake: (destination, source, head, epoch) => {
           woken.push([destination, head])
-          return wake(destination, source, head)
+          return wake(destination, source, head, epoch)
         },
-        lowWatermark
+        needs: async () => {
+          const after = await lowWatermark()
+          return after === null ? null : { after, read: [] }
+        }
       }
     })
   const engine = open()
@@ -437,7 +443,7 @@ describe("retention", () => {
 
 describe("a log that is nearly full", () => {
   /** Each event takes a tenth of its room, and is a segment. */
-  const filling = (lowWatermark: LogEngine.LogPeers["lowWatermark"], destinations = ["dst_1"]) => {
+  const filling = (lowWatermark: Mark, destinations = ["dst_1"]) => {
     const rig = setUp(destinations, async () => 0, lowWatermark)
     rig.setSize(() => {
       const { count, first } = rig.engine.stats()

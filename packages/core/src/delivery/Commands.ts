@@ -4,6 +4,7 @@
  */
 
 import { type ConnectionId, type Route, routeOf, type SourceId } from "../Ids.ts"
+import { marksOf, type Told } from "../log/Epochs.ts"
 import type { Destination } from "../workspace/Destination.ts"
 import type { DestinationConfig } from "../workspace/Registry.ts"
 import type { ReplayJob } from "../workspace/ReplayJob.ts"
@@ -115,7 +116,7 @@ export const configure = (
   control: Control,
   runs: ReadonlyArray<Run>,
   wanted: Wanted,
-  heads: ReadonlyMap<SourceId, number>,
+  heads: ReadonlyMap<SourceId, Told>,
   now: number
 ): ReadonlyArray<Fact> => {
   if (wanted.version <= control.configVersion) return []
@@ -124,8 +125,12 @@ export const configure = (
   for (const { id, sourceId, route, enabled, deleted } of wanted.connections) {
     const before = known.get(id)
     if (before === undefined && deleted !== null) continue
-    const head = heads.get(sourceId) ?? before?.head ?? 0
-    if (before === undefined) facts.push({ _tag: "ConnectionStarted", connection: id, sourceId, route, after: head })
+    const told = heads.get(sourceId) ?? { head: before?.head ?? 0 }
+    const { head } = told
+    if (before === undefined) {
+      const marks = marksOf(told)
+      facts.push({ _tag: "ConnectionStarted", connection: id, sourceId, route, after: head, marks })
+    }
     const state = before ?? { enabled: true, deleted: false }
     const isDeleted = deleted !== null
     if (state.enabled !== enabled || state.deleted !== isDeleted) {

@@ -13,6 +13,10 @@ import { type Control, evolveControl, isOutage } from "./State.ts"
 /** Sequences that a line names. */
 const NAMED_MAX = 10
 
+const RESTORED =
+  "what was read above `to` is no longer in the log, and was sent or will not be; all that the log has is sent, " +
+  "and some of it may be sent again"
+
 const timeOf = (millis: number | null): string | null => (millis === null ? null : new Date(millis).toISOString())
 
 type Failure = Extract<Settlement, { readonly _tag: "Retry" | "Dead" }>
@@ -87,6 +91,19 @@ const linesOfFact = (
           reason: first.reason,
           detail: shown(first.detail),
           reasons: Object.fromEntries([...reasons].map(([reason, all]) => [reason, all.length]))
+        })
+      ]
+    }
+    case "LogRestored": {
+      const { run, from, through, open } = fact
+      return [
+        line("warn", "a log was restored to an earlier time: its events are read again from there", {
+          destination,
+          ...partsOf(run),
+          from,
+          to: through,
+          open,
+          means: RESTORED
         })
       ]
     }

@@ -4,10 +4,11 @@
  */
 import { BODY_KINDS } from "../../event/Event.ts"
 import { bytesOf, type LogOwner, type PackedEvents, unpack } from "../../event/PackedEvents.ts"
-import { MAX_SEQUENCE, makeEventId } from "../../Ids.ts"
+import { MAX_SEQUENCE, makeEventId, randomUpTo } from "../../Ids.ts"
 import { migrate, type Sql, type SqlRow } from "../../Sql.ts"
 import type { Append, Appended, ReadLimits, SqlEventLogStore } from "../EventLogStore.ts"
 import { chunksTable } from "./chunks.ts"
+import * as EpochRows from "./epochRows.ts"
 import { eventRows } from "./eventRows.ts"
 import { byteLength, groupRows, groupsTable, insert, isOneRow, type Written } from "./groupRows.ts"
 import { joined, type SegmentRows, type Stored } from "./segment.ts"
@@ -34,7 +35,8 @@ const MIGRATIONS = [
   // dropped.
   ["ALTER TABLE log_segments ADD COLUMN is_wide INTEGER NOT NULL DEFAULT 0", "UPDATE log_segments SET is_wide = 1"],
   // A row for each group. Segments with a row for each event stay as they are until they are dropped.
-  ["ALTER TABLE log_segments RENAME COLUMN is_wide TO layout"]
+  ["ALTER TABLE log_segments RENAME COLUMN is_wide TO layout"],
+  EpochRows.epochsTable
 ]
 
 /** How the rows of a segment are laid out, as `log_segments.layout` says. */
@@ -48,6 +50,11 @@ const GROUPS = 2
 const SEGMENT_MILLIS = 24 * 3_600_000
 const SEGMENT_EVENTS = 100_000
 const SEGMENT_BYTES = 128 * 1024 * 1024
+/**
+ * Milliseconds by which an instance whose clock is behind its log's last event moves that on, at most. What another one
+ * wrote at that time, and a restore took away, has an id with that time and maybe the same sequence.
+ */
+const AHEAD_MILLIS = 1000
 /** A repeated request comes within seconds, so its token is among the newest rows; no index is paid for it. */
 const TOKEN_LOOKBACK = 5000
 
@@ -119,13 +126,14 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
   }
   /** Runs `change`. Restores what is known of the log in memory when it fails. */
   const changing = <A>(change: () => A): A => {
-    const before = { segments, newest, filled }
+    const before = { segments, newest, filled, hasEpoch }
     try {
       return change()
     } catch (error) {
       segments = before.segments
       newest = before.newest
       filled = before.filled
+      hasEpoch = before.hasEpoch
       throw error
     }
   }
@@ -144,6 +152,8 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
     since: atOf(current().first),
     bytes: current().rows.bytes()
   }
+  /** Whether this instance has begun its epoch: it does with its first event. */
+  let hasEpoch = false
   const emptyAt = (first: number): Filled => ({ first, since: undefined, bytes: 0 })
   const isOver = (seq: number, now: number): boolean =>
     filled.since !== undefined &&
@@ -191,7 +201,8 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
         if (known !== undefined) return known
       }
       const seq = newest.seq + 1
-      const at = Math.max(newest.at, now)
+      const at = hasEpoch || now >= newest.at ? Math.max(newest.at, now) : newest.at + randomUpTo(AHEAD_MILLIS)
+      hasEpoch = true
       if (isOver(seq, now)) {
         parts.push({ begins: { afterAt: newest.at }, events: [] })
         filled = emptyAt(seq)
@@ -205,7 +216,8 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
     })
     return { parts, placed }
   }
-  const write = (parts: ReadonlyArray<Part>): void => {
+  const write = (parts: ReadonlyArray<Part>, isFirst: boolean): void => {
+    if (isFirst) EpochRows.begin(sql, parts.find(({ events }) => events.length > 0)!.events[0]!.seq)
     for (const { begins, events } of parts) {
       if (begins !== undefined) begin(events[0]!.seq, begins.afterAt)
       insert(sql, current().n, events)
@@ -224,11 +236,13 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
       bytes += taken.bytes
       if (!taken.isWhole || count >= maxEvents) break
     }
-    return { packed, head: newest.seq }
+    const last = Math.max(after, segments[0]!.first - 1) + count
+    return { packed, head: newest.seq, epochs: EpochRows.between(sql, after, last) }
   }
   const getPacked = (seqs: ReadonlyArray<number>, maxBytes: number) => {
     const { events, through } = takeBytes(seqs, maxBytes, finder(), sizeOf)
-    return { packed: pack(events), through }
+    const epochs = EpochRows.between(sql, Math.min(newest.seq, ...seqs), newest.seq)
+    return { packed: pack(events), through, head: newest.seq, epochs }
   }
   const listPacked = (before: number, limit: number) => {
     const listed: Array<Stored> = []
@@ -246,6 +260,7 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
         if (gone.length === segments.length) beginEmpty()
         gone.forEach(discard)
         segments = readSegments()
+        EpochRows.forget(sql, segments[0]!.first - 1)
       })
     )
   /** Whether a segment holds something, all of it up to this sequence. */
@@ -255,13 +270,17 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
   }
   return {
     head: () => newest.seq,
+    recent: () => EpochRows.recent(sql),
+    history: () => ({ head: newest.seq, epochs: EpochRows.between(sql, 0, newest.seq) }),
     holds: (token) => withToken(token) !== undefined,
     append: (appends) =>
       changing(() => {
+        const had = hasEpoch
         const { parts, placed } = place(appends)
+        const isFirst = hasEpoch && !had
         // One row is written or not: it needs no transaction of its own.
-        if (parts.length === 1 && isOneRow(parts[0]!.events)) write(parts)
-        else sql.transaction(() => write(parts))
+        if (!isFirst && parts.length === 1 && isOneRow(parts[0]!.events)) write(parts, false)
+        else sql.transaction(() => write(parts, isFirst))
         return placed
       }),
     readPacked,
