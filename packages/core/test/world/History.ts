@@ -42,6 +42,7 @@ const Command = Schema.Union([
   flip,
   renew,
   restore,
+  restore,
   Schema.Struct({ _tag: Schema.Literal("Connect"), ...ofSource, ...ofDestination }),
   Schema.Struct({ _tag: Schema.Literal("Disconnect"), ...ofConnection }),
   Schema.Struct({ _tag: Schema.Literal("AnotherSource"), ...ofSource }),
