@@ -11,6 +11,7 @@ import v1 from "./fixtures/log-v1.json" with { type: "json" }
 import v3 from "./fixtures/log-v3.json" with { type: "json" }
 import { restore } from "./fixtures.ts"
 import { nodeSql } from "./NodeSql.ts"
+import { objectSql } from "./ObjectSql.ts"
 
 const dir = mkdtempSync(join(tmpdir(), "hookstream-"))
 afterAll(() => rmSync(dir, { recursive: true }))
@@ -43,6 +44,32 @@ describe("the event log on SQLite", () => {
     const after = makeStore(nodeSql(path), log)
     expect(append(after, "b", { now: 9000 })).toMatchObject({ seq: 2, receivedAt: 9000 })
     expect(append(after, "c", { now: 1 })).toMatchObject({ seq: 3, receivedAt: 9000 })
+  })
+  it("gives no id a second time after it was put back, be its clock behind", () => {
+    const sql = objectSql()
+    append(makeStore(sql, log), "a", { now: 9000 })
+    const then = sql.snapshot()
+    const lost = new Set<string>()
+    for (const now of [1, 9000]) {
+      sql.restore(then)
+      const before = makeStore(sql, log)
+      lost.add(append(before, "b", { now }).id).add(append(before, "c", { now: 1 }).id)
+    }
+    expect(lost.size).toBe(4)
+  })
+  it("begins an epoch with the first event of each instance, and forgets those of what it has dropped", () => {
+    const sql = nodeSql()
+    for (const day of [1, 2, 2, 3]) append(makeStore(sql, log), "x", { now: day * 86_400_000 })
+    const store = makeStore(sql, log)
+    const { epochs } = store.history()
+    expect(epochs.map(({ first }) => first)).toEqual([0, 1, 2, 3, 4])
+    expect(new Set(epochs.map(({ id }) => id)).size).toBe(5)
+    expect(store.readPacked(1, { maxEvents: 2, maxBytes: 1e6 }).epochs).toEqual(epochs.slice(1, 4))
+    expect(store.getPacked([4, 3], 1e6).epochs).toEqual(epochs.slice(3))
+    expect(store.recent()).toEqual(epochs)
+    store.drop(86_400_001, 9)
+    // Who has read what is dropped has read the last of it.
+    expect(store.history().epochs).toEqual(epochs.slice(1))
   })
   it("opens what version 1 wrote, and goes on with it", () => {
     const store = makeStore(restore(v1), log)

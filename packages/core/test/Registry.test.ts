@@ -33,7 +33,7 @@ describe("the registry, on SQLite", () => {
     expect(store.get("replay", `rpl_${hex(1)}`)).toMatchObject({ cancelled: true })
     for (const sent of store.outbox()) store.acknowledged(sent)
     expect(makeStore(sql).outbox()).toEqual([])
-    store.remove("connection", `conn_${hex(1)}`, 9)
+    store.remove("connection", `conn_${hex(1)}`, 5)
     expect(store.destinationConfig(destination).version).toBe(8)
   })
 })

@@ -208,6 +208,15 @@ export const makeOracle = () => {
         const events = [...accepted.values()].filter((one) => isOwed(id, lane, one) && !arrived.has(nameOf(one)))
         return events.length === 0 ? [] : [{ ...lane, id, events }]
       }),
+    /** Numbers of the events that arrived at a destination, in order; each is told once. */
+    arrivedAt: (destination: string): ReadonlyArray<number> =>
+      [...lanes].flatMap(([id, lane]) =>
+        lane.destination === destination && lane.replay === null
+          ? listed(arrivals, id)
+              .splice(0)
+              .map(({ n }) => n)
+          : []
+      ),
     wasRefused: (lane: string, sent: Sent) => refused.get(lane)?.has(nameOf(sent)) === true,
     /** Lanes that are wanted. */
     wanted: (): ReadonlyArray<Lane> => [...lanes.values()].filter(isWanted),
