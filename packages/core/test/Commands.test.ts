@@ -175,6 +175,23 @@ describe("deleting a connection", () => {
     const facts = configure(control(), [live({ head: 12 })], wanted({ deleted: "connection deleted" }), [])
     expect(facts.at(-1)).toMatchObject({ _tag: "RunCancelled", through: 12 })
   })
+  it("is noticed in a config that has it no more: the destination was restored to before it was told", () => {
+    const runs = [live({ id: "conn_2", connection: "conn_2", head: 12 }), live(), replay()]
+    const facts = configure(control(), runs, { ...wanted(), connections: [] })
+    expect(facts.map((fact) => ("run" in fact ? [fact._tag, fact.run] : fact._tag))).toEqual([
+      "ConfigChanged",
+      "ConnectionChanged",
+      ["RunCancelled", "conn_2"],
+      "ConnectionChanged",
+      ["RunCancelled", "conn_1"],
+      ["RunCancelled", "conn_1:rpl_1"]
+    ])
+    expect(Commands.headsNeeded(runs, [])).toEqual({ starts: [], ends: [SOURCE] })
+    const [, replayed] = [live(), replay({ deleted: false })]
+    expect(tags(configure(control(), [live({ deleted: true }), replayed!], { ...wanted(), connections: [] }))).toEqual([
+      "ConfigChanged"
+    ])
+  })
   it("is done once, and not at all of one that never began", () => {
     const gone = wanted({ deleted: "connection deleted" })
     expect(tags(configure(control(), [live({ deleted: true })], gone))).toEqual(["ConfigChanged"])

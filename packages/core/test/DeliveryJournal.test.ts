@@ -237,7 +237,7 @@ describe("a journal that an older version wrote", () => {
     for (const fact of facts) expect(strict(fact)).toEqual(fact)
     expect(comparable(store.state())).toEqual(comparable(facts.reduce(Fold.evolve, State.initialState)))
     const { window, ...control } = v2.control
-    expect(store.control()).toEqual({ ...control, windows: [], repairedIn: 0, cancellations: 0 })
+    expect(store.control()).toEqual({ ...control, windows: [], restored: null, repairedIn: 0, cancellations: 0 })
     expect(store.timeline("src_1", 4)).toEqual(v2.timeline)
     // What was pending when its connection was deleted was told as waiting; nobody knows where its log was then.
     const known = v2.statuses.filter(({ connection, status }) => connection === "conn_1" || status === "delivered")

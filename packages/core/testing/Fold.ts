@@ -5,7 +5,7 @@ import {
   eventKey,
   evolveControl,
   isOutage,
-  marksAt,
+  marksOf,
   newRun,
   type Pending,
   type Run,
@@ -99,7 +99,7 @@ export const evolve = (before: State, fact: Fact): State => {
   switch (fact._tag) {
     case "ConnectionStarted": {
       const { connection, sourceId, route, after } = fact
-      const marks = marksAt(after, fact.marks)
+      const marks = marksOf(fact)
       const started = newRun({ id: connection, connection, replay: null, sourceId, route, after, head: after, marks })
       return { ...state, runs: new Map(state.runs).set(connection, started) }
     }

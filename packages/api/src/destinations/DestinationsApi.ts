@@ -116,6 +116,7 @@ const Lag = Schema.Struct({
 
 const LogRestored = Schema.Struct({
   at: Time,
+  source_id: SourceId,
   connection_id: ConnectionId,
   /** The events of the source's log above `to` were other ones than it has now, and were read up to `from`. */
   from: Schema.Int,
@@ -154,8 +155,7 @@ export const DestinationView = Schema.Struct({
   next_attempt_at: Schema.NullOr(Time),
   last_error: Schema.NullOr(Schema.String),
   log_restored: Schema.NullOr(LogRestored).annotate({
-    description:
-      "The last time that a source's log was found restored to an earlier time: what it has since is delivered"
+    description: "The last time that a log was found restored to an earlier time; all that it has is delivered"
   }),
   created_at: Time,
   updated_at: Time

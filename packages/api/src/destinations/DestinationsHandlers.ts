@@ -80,6 +80,7 @@ const view = Effect.fnUntraced(function* (destination: Destination) {
         ? null
         : {
             at: time(restored.at),
+            source_id: Ids.withoutTokens(restored.sourceId),
             connection_id: restored.run.split(":")[0]!,
             from: restored.from,
             to: restored.through

@@ -13,9 +13,7 @@ import { type Control, evolveControl, isOutage } from "./State.ts"
 /** Sequences that a line names. */
 const NAMED_MAX = 10
 
-const RESTORED =
-  "what was read above `to` is no longer in the log, and was sent or will not be; all that the log has is sent, " +
-  "and some of it may be sent again"
+const RESTORED = "what was read above `to` is no longer in the log; all that it has is sent, some of it maybe again"
 
 const timeOf = (millis: number | null): string | null => (millis === null ? null : new Date(millis).toISOString())
 
@@ -95,11 +93,12 @@ const linesOfFact = (
       ]
     }
     case "LogRestored": {
-      const { run, from, through, open } = fact
+      const { run, sourceId, from, through, open } = fact
       return [
         line("warn", "a log was restored to an earlier time: its events are read again from there", {
           destination,
           ...partsOf(run),
+          source: shown(sourceId),
           from,
           to: through,
           open,

@@ -146,6 +146,7 @@ export const Fact = Schema.Union([
    */
   Schema.TaggedStruct("LogRestored", {
     run: RunId,
+    sourceId: Schema.String,
     from: Schema.Int,
     through: Schema.Int,
     marks: Marks,

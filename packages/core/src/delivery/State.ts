@@ -99,7 +99,13 @@ export interface Control {
   readonly throttleStreak: number
   readonly rates: Rates
   /** The last time that a log was found restored to an earlier time; `null` when none was. */
-  readonly restored: Pick<Extract<Fact, { readonly _tag: "LogRestored" }>, "run" | "from" | "through" | "at"> | null
+  readonly restored: {
+    readonly sourceId: SourceId
+    readonly run: RunId
+    readonly from: number
+    readonly through: number
+    readonly at: number
+  } | null
   /** What was planned and is not settled: its sends have started, and nobody knows their outcomes. One of each run. */
   readonly windows: ReadonlyArray<Window>
 }
@@ -208,8 +214,8 @@ export const evolveControl = (control: Control, fact: Fact): Control => {
       return { ...control, cancellations: control.cancellations + 1 }
     case "LogRestored": {
       // What was on its way is sent again, as far as the log has it.
-      const { run, from, through, at } = fact
-      return { ...control, windows: othersThan(run, control), restored: { run, from, through, at } }
+      const { sourceId, run, from, through, at } = fact
+      return { ...control, windows: othersThan(run, control), restored: { sourceId, run, from, through, at } }
     }
     case "RetriesDue":
       return fact.connection === null ? { ...control, repairedIn: control.configVersion } : control
@@ -238,9 +244,9 @@ export const newRun = (
   finishedAt: null
 })
 
-/** Marks of a connection that begins. Who told how far its log is told no epochs before there were any. */
-export const marksAt = (after: number, marks?: ReadonlyArray<Mark>): ReadonlyArray<Mark> =>
-  marks ?? [{ epoch: NONE.id, through: after }]
+/** Marks of a connection that begins: before there were epochs, its log told none. */
+export const marksOf = ({ marks }: Extract<Fact, { readonly _tag: "ConnectionStarted" }>): ReadonlyArray<Mark> =>
+  marks ?? [{ epoch: NONE.id, through: 0 }]
 
 export type WindowSettled = Extract<Fact, { readonly _tag: "WindowSettled" }>
 

@@ -61,7 +61,8 @@ export const make = (options: {
           const isKept = run.marks.length === 0 || run.cursor <= through
           const marks = isKept ? run.marks : Epochs.backTo(run.marks, end)
           const open = journal.openAbove(run.id, through)
-          return [{ _tag: "LogRestored", run: run.id, from: run.cursor, through, marks, open, at }]
+          const { id, cursor: from } = run
+          return [{ _tag: "LogRestored", run: id, sourceId: source, from, through, marks, open, at }]
         })
         if (facts.length > 0) journal.commit(facts, at)
         journal.headIs(source, head)

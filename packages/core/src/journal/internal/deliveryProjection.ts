@@ -77,7 +77,7 @@ export const project = (sql: Sql, fact: Facts.Fact, before: State.Control): void
   switch (fact._tag) {
     case "ConnectionStarted": {
       const { connection, sourceId, route, after } = fact
-      const marks = State.marksAt(after, fact.marks)
+      const marks = State.marksOf(fact)
       writeRun(
         sql,
         State.newRun({ id: connection, connection, replay: null, sourceId, route, after, head: after, marks })

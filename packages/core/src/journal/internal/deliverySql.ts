@@ -77,8 +77,11 @@ const MIGRATIONS = [
          ELSE json_array(json_extract(state, '$.window')) END),
        '$.window')`
   ],
-  // What was read before logs had epochs.
-  [`ALTER TABLE runs ADD COLUMN marks TEXT NOT NULL DEFAULT '[["",0]]'`]
+  // What was read before logs had epochs is of none.
+  [
+    "ALTER TABLE runs ADD COLUMN marks TEXT NOT NULL DEFAULT '[]'",
+    `UPDATE runs SET marks = '[["",0]]' WHERE replay IS NULL`
+  ]
 ]
 
 /** Which of the runs a fact changes. */

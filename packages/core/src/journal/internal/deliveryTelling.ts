@@ -182,11 +182,7 @@ export const goesOn = ({ deleted, finishedAt }: State.Run, pending: number): boo
 export const needsOf = (runs: ReadonlyArray<State.Run>, oldest: (run: Facts.RunId) => number | null): Needs | null => {
   if (runs.length === 0) return null
   const after = runs.map(({ id, cursor }) => Math.min(cursor, (oldest(id) ?? Number.POSITIVE_INFINITY) - 1))
-  const read = runs.flatMap(({ marks, cursor }) => upTo(marks, cursor).slice(-1))
-  return {
-    after: Math.min(...after),
-    read: [...new Map(read.map((mark) => [`${mark.epoch} ${mark.through}`, mark])).values()]
-  }
+  return { after: Math.min(...after), read: runs.flatMap(({ marks, cursor }) => upTo(marks, cursor).slice(-1)) }
 }
 
 /** Whether an event will not be sent because its run has ended: it was pending, or not read yet. */
