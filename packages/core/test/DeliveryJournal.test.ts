@@ -6,7 +6,7 @@ import type { Sql } from "@hookstream/core/Sql"
 import { cases } from "@hookstream/core/testing/DeliveryJournalSuite"
 import { makeMemory } from "@hookstream/core/testing/DeliveryMemory"
 import * as Fold from "@hookstream/core/testing/Fold"
-import { Schema } from "effect"
+import { Schema, SchemaAST } from "effect"
 import v1 from "./fixtures/journal-v1.json" with { type: "json" }
 import v2 from "./fixtures/journal-v2.json" with { type: "json" }
 import segments from "./fixtures/journal-v2-segments.json" with { type: "json" }
@@ -139,6 +139,8 @@ const WORLD: Readonly<Record<string, Schema.Top>> = {
 const isStruct = (schema: object): schema is Schema.Struct<Schema.Struct.Fields> => "fields" in schema
 const isUnion = (schema: object): schema is Schema.Union<ReadonlyArray<Schema.Top>> =>
   "members" in schema && !("literals" in schema)
+const isOptional = (schema: Schema.Top): schema is Schema.optionalKey<Schema.Top> =>
+  "schema" in schema && SchemaAST.isOptional(schema.ast)
 const isList = (schema: object): schema is Schema.$Array<Schema.Top> => "value" in schema
 
 /** The same schema, with the values of the world in it. */
@@ -149,6 +151,7 @@ const inWorld = (schema: Schema.Top, field: string): Schema.Top => {
     )
   }
   if (isUnion(schema)) return Schema.Union(schema.members.map((one) => inWorld(one, field)))
+  if (isOptional(schema)) return Schema.optionalKey(inWorld(schema.schema, field))
   const known = WORLD[field]
   if (known !== undefined) return known
   if (isList(schema)) return Schema.Array(inWorld(schema.value, field)).check(Schema.isMaxLength(4))

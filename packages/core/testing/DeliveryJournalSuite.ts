@@ -43,6 +43,30 @@ const settled = (lo: number, hi: number, ...all: ReadonlyArray<Facts.Settlement>
 })
 
 export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
+  "knows under which epochs it has read, and goes back with a log that was restored": (store) => {
+    const read = (id: string, first: number, fact: Facts.Fact): Facts.Fact =>
+      fact._tag === "WindowSettled" ? { ...fact, epochs: [{ id, first }] } : fact
+    const run = () => store.runs()[0]!
+    store.commit([started("conn_1"), read("a", 1, settled(1, 3, done(1), done(2), dead(3)))], 1)
+    store.commit([read("b", 5, settled(4, 6, done(4), retry(5, 900), dead(6)))], 2)
+    // Nothing of it was sent: the cursor stays.
+    store.commit([{ ...settled(7, 9), seqs: [], epochs: [{ id: "c", first: 7 }] } as Facts.Fact], 3)
+    const marks = [
+      { epoch: "", through: 0 },
+      { epoch: "a", through: 4 },
+      { epoch: "b", through: 6 }
+    ]
+    equal([run().cursor, run().marks, store.openAbove("conn_1", 4)], [6, marks, 2])
+    const back = { run: "conn_1", sourceId: "src_1", from: 6, through: 4 }
+    store.commit([{ _tag: "LogRestored", ...back, marks: marks.slice(0, 2), open: 2, at: 4 }], 4)
+    equal([run().cursor, run().marks], [4, marks.slice(0, 2)])
+    equal([store.view(1000).pendingCount, store.openAbove("conn_1", 4), store.openAbove("conn_1", 0)], [0, 0, 1])
+    equal([store.timeline("src_1", 5), store.timeline("src_1", 6)], [[], []])
+    store.commit([settled(5, 7, done(5), done(6), done(7))], 5)
+    const types = (seq: number) => store.timeline("src_1", seq).map(({ type }) => type)
+    equal([3, 4, 5, 6].map(types), [["dead"], ["delivered"], ["delivered"], ["delivered"]])
+    equal(store.control().restored, { ...back, at: 4 })
+  },
   "moves the cursor with what it settles, and shows what is due": (store) => {
     store.commit([started("conn_1"), settled(1, 3, done(1), retry(2, 500), retry(3, 900))], 100)
     store.raiseHead("src_1", 9)

@@ -109,6 +109,8 @@ export interface SqlEventLogStore extends EventLogStore {
     seqs: ReadonlyArray<number>,
     maxBytes: number
   ) => History & { readonly packed: PackedEvents; readonly through: number }
+  /** The epoch of the last event. */
+  readonly epoch: () => string
   /** The newest epochs. */
   readonly recent: () => ReadonlyArray<Epoch>
   /** All epochs of what is held. */

@@ -96,7 +96,7 @@ export const make = (ports: LogPorts): LogEngine => {
         ports,
         head: events.head,
         source: shown(sourceId),
-        wake: (destination, head) => peers.wake(destination, sourceId, head, events.recent().at(-1)!.id)
+        wake: (destination, head) => peers.wake(destination, sourceId, head, events.epoch())
       })
     }
   }

@@ -4,7 +4,7 @@ import { unpack } from "@hookstream/core/event/PackedEvents"
 import { routeOf } from "@hookstream/core/Ids"
 import { type Gateway, sourceIdOf } from "./Gateway.ts"
 import type { Excuses } from "./History.ts"
-import { laneOf, type Oracle } from "./Oracle.ts"
+import { laneOf, type Oracle, type Sent } from "./Oracle.ts"
 import type { OwnDestination, User } from "./User.ts"
 import type { World } from "./World.ts"
 
@@ -30,8 +30,8 @@ const deadOf = async ({ gateway }: Run, destination: string, source: number, lan
   return new Set(await Promise.all(names))
 }
 
-/** The events that the log of a source holds. */
-const heldBy = async ({ gateway }: Run, source: number): Promise<ReadonlySet<string>> => {
+/** The events that the log of a source holds, in order. */
+const heldBy = async ({ gateway }: Run, source: number): Promise<ReadonlyArray<string>> => {
   const [sourceId, route] = [sourceIdOf(source), routeOf(sourceIdOf(source))]
   const names: Array<string> = []
   for (;;) {
@@ -42,14 +42,14 @@ const heldBy = async ({ gateway }: Run, source: number): Promise<ReadonlySet<str
     for (const { body } of unpack(packed, { sourceId, route })) {
       names.push(`${source}/${JSON.parse(new TextDecoder().decode(body)).n}`)
     }
-    if (names.length >= head) return new Set(names)
+    if (names.length >= head) return names
   }
 }
 /** Whether a restore took it out of its log. */
 const lostBy = async (run: Run, source: number): Promise<(name: string) => boolean> => {
   if (!run.excuses.restored.has(source)) return () => false
   const held = await heldBy(run, source)
-  return (name) => !held.has(name)
+  return (name) => !held.includes(name)
 }
 
 /** Everything that is owed has arrived, or is dead for a reason. */
@@ -71,8 +71,10 @@ export const judgeOrder = async (run: Run, { id, ordering }: OwnDestination): Pr
   const { oracle, excuses } = run
   if (ordering === "none" || excuses.redriven.has(id)) return
   for (const { lane, event, after } of oracle.outOfOrder(id)) {
-    const isLost = await lostBy(run, event.source)
-    if (isLost(oracle.nameOf(event)) || isLost(oracle.nameOf(after))) continue
+    // A request that comes again after a restore is stored behind others: the order is that of the log.
+    const held = excuses.restored.has(event.source) ? await heldBy(run, event.source) : undefined
+    const place = (one: Sent, find: "indexOf" | "lastIndexOf") => held?.[find](oracle.nameOf(one)) ?? 0
+    if (place(event, "lastIndexOf") > place(after, "indexOf") || place(event, "indexOf") === -1) continue
     const dead = await deadOf(run, id, event.source, lane)
     expect(dead.has(oracle.nameOf(event)), `${oracle.nameOf(event)} came after ${after.n} on ${lane}`).toBe(true)
   }

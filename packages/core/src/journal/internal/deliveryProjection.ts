@@ -143,7 +143,7 @@ export const project = (sql: Sql, fact: Facts.Fact, before: State.Control): void
           delivered,
           filtered,
           read ? State.replayRate(before, sent, fact.at) : before.rateFullAt,
-          fact.epochs === undefined ? null : marksText(advanced(before.marks, fact.epochs, fact.hi)),
+          !read || fact.epochs === undefined ? null : marksText(advanced(before.marks, fact.epochs, fact.hi)),
           run
         )
       }

@@ -14,9 +14,12 @@ const RECENT = 16
 
 const toEpoch = (row: SqlRow): Epoch => ({ id: row["id"] as string, first: Number(row["first"]) })
 
+/** An epoch that nobody has seen. */
+export const fresh = (first: number): Epoch => ({ id: Ids.randomHex(16), first })
+
 /** Begins an epoch, in the transaction that writes its first event. */
-export const begin = (sql: Sql, first: number): void => {
-  sql.exec("INSERT INTO epochs VALUES (?, ?)", first, Ids.randomHex(16))
+export const begin = (sql: Sql, { id, first }: Epoch): void => {
+  sql.exec("INSERT INTO epochs VALUES (?, ?)", first, id)
 }
 
 /** From the epoch of event `from`, as far as it is known, to that of event `to`. */

@@ -7,6 +7,7 @@ import { EMPTY, type HeaderDictionary, type Shortener, shortener } from "../../e
 import { bytesOf, type LogOwner, type PackedEvents, unpack } from "../../event/PackedEvents.ts"
 import { MAX_SEQUENCE, makeEventId, randomUpTo } from "../../Ids.ts"
 import { migrate, type Sql, type SqlRow } from "../../Sql.ts"
+import type { Epoch } from "../Epochs.ts"
 import type { Append, Appended, ReadLimits, SqlEventLogStore } from "../EventLogStore.ts"
 import { chunksTable } from "./chunks.ts"
 import * as EpochRows from "./epochRows.ts"
@@ -133,14 +134,14 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
   }
   /** Runs `change`. Restores what is known of the log in memory when it fails. */
   const changing = <A>(change: () => A): A => {
-    const before = { segments, newest, filled, hasEpoch }
+    const before = { segments, newest, filled, own }
     try {
       return change()
     } catch (error) {
       segments = before.segments
       newest = before.newest
       filled = before.filled
-      hasEpoch = before.hasEpoch
+      own = before.own
       throw error
     }
   }
@@ -159,8 +160,10 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
     since: atOf(current().first),
     bytes: current().rows.bytes()
   }
-  /** Whether this instance has begun its epoch: it does with its first event. */
-  let hasEpoch = false
+  /** The epoch of this instance, which begins with its first event. */
+  let own: Epoch | undefined
+  const epochsBetween = (from: number, to: number): ReadonlyArray<Epoch> =>
+    own !== undefined && from >= own.first ? [own] : EpochRows.between(sql, from, to)
   const emptyAt = (first: number): Filled => ({ first, since: undefined, bytes: 0 })
   const isOver = (seq: number, now: number): boolean =>
     filled.since !== undefined &&
@@ -209,8 +212,8 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
         if (known !== undefined) return known
       }
       const seq = newest.seq + 1
-      const at = hasEpoch || now >= newest.at ? Math.max(newest.at, now) : newest.at + randomUpTo(AHEAD_MILLIS)
-      hasEpoch = true
+      const at = own !== undefined || now >= newest.at ? Math.max(newest.at, now) : newest.at + randomUpTo(AHEAD_MILLIS)
+      own ??= EpochRows.fresh(seq)
       if (isOver(seq, now)) {
         parts.push({ begins: { afterAt: newest.at }, events: [], headers: shortener(EMPTY) })
         filled = emptyAt(seq)
@@ -227,8 +230,8 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
     return { parts, placed }
   }
   const isNew = (headers: Shortener): boolean => headers.dictionary() !== current().dictionary
-  const write = (parts: ReadonlyArray<Part>, isFirst: boolean): void => {
-    if (isFirst) EpochRows.begin(sql, parts.find(({ events }) => events.length > 0)!.events[0]!.seq)
+  const write = (parts: ReadonlyArray<Part>, begun: Epoch | undefined): void => {
+    if (begun !== undefined) EpochRows.begin(sql, begun)
     for (const { begins, events, headers } of parts) {
       if (begins !== undefined) begin(events[0]!.seq, begins.afterAt)
       if (isNew(headers)) {
@@ -252,11 +255,11 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
       if (!taken.isWhole || count >= maxEvents) break
     }
     const last = Math.max(after, segments[0]!.first - 1) + count
-    return { packed, head: newest.seq, epochs: EpochRows.between(sql, after, last) }
+    return { packed, head: newest.seq, epochs: epochsBetween(after, last) }
   }
   const getPacked = (seqs: ReadonlyArray<number>, maxBytes: number) => {
     const { events, through } = takeBytes(seqs, maxBytes, finder(), sizeOf)
-    const epochs = EpochRows.between(sql, Math.min(newest.seq, ...seqs), newest.seq)
+    const epochs = epochsBetween(Math.min(newest.seq, ...seqs), newest.seq)
     return { packed: pack(events), through, head: newest.seq, epochs }
   }
   const readWhole: SqlEventLogStore["readWhole"] = (after, { maxEvents, maxBytes }) => {
@@ -292,18 +295,19 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
   }
   return {
     head: () => newest.seq,
+    epoch: () => own?.id ?? EpochRows.recent(sql).at(-1)!.id,
     recent: () => EpochRows.recent(sql),
     history: () => ({ head: newest.seq, epochs: EpochRows.between(sql, 0, newest.seq) }),
     holds: (token) => withToken(token) !== undefined,
     append: (appends) =>
       changing(() => {
-        const had = hasEpoch
+        const before = own
         const { parts, placed } = place(appends)
-        const isFirst = hasEpoch && !had
+        const begun = before === own ? undefined : own
         // One row is written or not: it needs no transaction of its own.
         const isRow = parts.length === 1 && !isNew(parts[0]!.headers) && isOneRow(parts[0]!.events)
-        if (isRow && !isFirst) write(parts, false)
-        else sql.transaction(() => write(parts, isFirst))
+        if (isRow && begun === undefined) write(parts, begun)
+        else sql.transaction(() => write(parts, begun))
         return placed
       }),
     readPacked,
