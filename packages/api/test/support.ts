@@ -129,7 +129,7 @@ export const startApi = (settings: Settings = {}) => {
     const heads = new Map(
       config.connections.map(({ connection: { sourceId } }) => {
         const head = logs.get(Ids.routeOf(sourceId))?.head() ?? 0
-        return [sourceId, head]
+        return [sourceId, { head }]
       })
     )
     const wanted = { ...Commands.wantedOf(config), change: "none" as const }

@@ -60,6 +60,9 @@ export const toHex = (bytes: Uint8Array): string => {
 export const randomHex = (digits: number): string =>
   toHex(crypto.getRandomValues(new Uint8Array(Math.ceil(digits / 2)))).slice(0, digits)
 
+/** A random number from 1 to `most`, at most 2^32. */
+export const randomUpTo = (most: number): number => 1 + (crypto.getRandomValues(new Uint32Array(1))[0]! % most)
+
 /** A random id: `conn_…`, `key_…`, `req_…`. */
 export const random = (prefix: IdPrefix): string => `${prefix}_${crypto.randomUUID().replaceAll("-", "")}`
 

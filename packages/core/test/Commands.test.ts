@@ -40,7 +40,7 @@ const configure = (
   runs: ReadonlyArray<State.Run>,
   given: Commands.Wanted,
   heads: ReadonlyArray<readonly [string, number]> = [[SOURCE, 41]]
-) => Commands.configure(before, runs, given, new Map(heads), NOW)
+) => Commands.configure(before, runs, given, new Map(heads.map(([source, head]) => [source, { head }])), NOW)
 const tags = (facts: ReadonlyArray<Facts.Fact>) => facts.map(({ _tag }) => _tag)
 const fold = (facts: ReadonlyArray<Facts.Fact>, runs: ReadonlyArray<State.Run> = [], before = control()) =>
   facts.reduce(Fold.evolve, {
@@ -53,7 +53,14 @@ describe("configure", () => {
   it("starts a new connection at the log's head", () => {
     expect(configure(control(), [], wanted())).toEqual([
       { _tag: "ConfigChanged", version: 2 },
-      { _tag: "ConnectionStarted", connection: "conn_1", sourceId: SOURCE, route: "0123abcde", after: 41 }
+      {
+        _tag: "ConnectionStarted",
+        connection: "conn_1",
+        sourceId: SOURCE,
+        route: "0123abcde",
+        after: 41,
+        marks: [{ epoch: "", through: 41 }]
+      }
     ])
   })
   it("does nothing for a version that it has, however often it is told", () => {
@@ -167,6 +174,23 @@ describe("deleting a connection", () => {
   it("is not held up by a log that does not answer: the last head that is known counts", () => {
     const facts = configure(control(), [live({ head: 12 })], wanted({ deleted: "connection deleted" }), [])
     expect(facts.at(-1)).toMatchObject({ _tag: "RunCancelled", through: 12 })
+  })
+  it("is noticed in a config that has it no more: the destination was restored to before it was told", () => {
+    const runs = [live({ id: "conn_2", connection: "conn_2", head: 12 }), live(), replay()]
+    const facts = configure(control(), runs, { ...wanted(), connections: [] })
+    expect(facts.map((fact) => ("run" in fact ? [fact._tag, fact.run] : fact._tag))).toEqual([
+      "ConfigChanged",
+      "ConnectionChanged",
+      ["RunCancelled", "conn_2"],
+      "ConnectionChanged",
+      ["RunCancelled", "conn_1"],
+      ["RunCancelled", "conn_1:rpl_1"]
+    ])
+    expect(Commands.headsNeeded(runs, [])).toEqual({ starts: [], ends: [SOURCE] })
+    const [, replayed] = [live(), replay({ deleted: false })]
+    expect(tags(configure(control(), [live({ deleted: true }), replayed!], { ...wanted(), connections: [] }))).toEqual([
+      "ConfigChanged"
+    ])
   })
   it("is done once, and not at all of one that never began", () => {
     const gone = wanted({ deleted: "connection deleted" })

@@ -12,6 +12,7 @@ import v1 from "./fixtures/log-v1.json" with { type: "json" }
 import v3 from "./fixtures/log-v3.json" with { type: "json" }
 import { restore } from "./fixtures.ts"
 import { nodeSql } from "./NodeSql.ts"
+import { objectSql } from "./ObjectSql.ts"
 
 const dir = mkdtempSync(join(tmpdir(), "hookstream-"))
 afterAll(() => rmSync(dir, { recursive: true }))
@@ -42,14 +43,41 @@ describe("the event log on SQLite", () => {
     append(makeStore(before, log), "a", { now: 9000 })
     before.close()
     const after = makeStore(nodeSql(path), log)
-    expect(append(after, "b", { now: 1 })).toMatchObject({ seq: 2, receivedAt: 9000 })
+    expect(append(after, "b", { now: 9000 })).toMatchObject({ seq: 2, receivedAt: 9000 })
+    expect(append(after, "c", { now: 1 })).toMatchObject({ seq: 3, receivedAt: 9000 })
+  })
+  it("gives no id a second time after it was put back, be its clock behind", () => {
+    const sql = objectSql()
+    append(makeStore(sql, log), "a", { now: 9000 })
+    const then = sql.snapshot()
+    const lost = new Set<string>()
+    for (const now of [1, 9000]) {
+      sql.restore(then)
+      const before = makeStore(sql, log)
+      lost.add(append(before, "b", { now }).id).add(append(before, "c", { now: 1 }).id)
+    }
+    expect(lost.size).toBe(4)
+  })
+  it("begins an epoch with the first event of each instance, and forgets those of what it has dropped", () => {
+    const sql = nodeSql()
+    for (const day of [1, 2, 2, 3]) append(makeStore(sql, log), "x", { now: day * 86_400_000 })
+    const store = makeStore(sql, log)
+    const { epochs } = store.history()
+    expect(epochs.map(({ first }) => first)).toEqual([0, 1, 2, 3, 4])
+    expect(new Set(epochs.map(({ id }) => id)).size).toBe(5)
+    expect(store.readPacked(1, { maxEvents: 2, maxBytes: 1e6 }).epochs).toEqual(epochs.slice(1, 4))
+    expect(store.getPacked([4, 3], 1e6).epochs).toEqual(epochs.slice(3))
+    expect(store.recent()).toEqual(epochs)
+    store.drop(86_400_001, 9)
+    // Who has read what is dropped has read the last of it.
+    expect(store.history().epochs).toEqual(epochs.slice(1))
   })
   it("opens what version 1 wrote, and goes on with it", () => {
     const store = makeStore(restore(v1), log)
     const { events } = store.read(0, { maxEvents: 9, maxBytes: 1e9 })
     expect(events.map(({ id }) => id)).toEqual(v1.ids)
     expect(events.map(({ body }) => new TextDecoder().decode(body))).toEqual(['{"a":1}', "text", ""])
-    expect(append(store, "x", { now: 5 })).toMatchObject({ seq: 4, receivedAt: 3000 })
+    expect(append(store, "x", { now: 4000 })).toMatchObject({ seq: 4, receivedAt: 4000 })
     const shown = ({ seq, bodyKind, method, headers }: Event) => ({ seq, bodyKind, method, headers })
     const all = store.read(0, { maxEvents: 9, maxBytes: 1e9 }).events.map(shown)
     expect(all.map(({ bodyKind }) => bodyKind)).toEqual(["json", "utf8", "utf8", "utf8"])
@@ -245,7 +273,7 @@ describe("the event log on SQLite", () => {
     const expected = [readMeta(webhook(2).meta).headers]
     expect([shown(store), shown(makeStore(sql, log))]).toEqual([expected, expected])
   })
-  it("an append writes one row: rows are the bill", () => {
+  it("an append writes one row, the first of an instance one more: rows are the bill", () => {
     const writes: Array<string> = []
     const store = makeStore(
       watched(nodeSql(), (query) => {
@@ -255,9 +283,11 @@ describe("the event log on SQLite", () => {
     )
     writes.length = 0
     append(store, "{}")
-    expect(writes).toHaveLength(1)
+    expect(writes).toHaveLength(2)
+    append(store, "{}")
+    expect(writes).toHaveLength(3)
     // The first of its kind in a segment costs one more.
     for (const n of [1, 2, 3]) store.append([{ event: webhook(n), token: `${n}`, now: 1 }])
-    expect(writes).toHaveLength(5)
+    expect(writes).toHaveLength(7)
   })
 })

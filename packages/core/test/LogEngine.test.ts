@@ -2,6 +2,7 @@ import { NotClaimed } from "@hookstream/core/Errors"
 import { newEvent } from "@hookstream/core/event/Event"
 import { unpack } from "@hookstream/core/event/PackedEvents"
 import { routeOf } from "@hookstream/core/Ids"
+import type { Needs } from "@hookstream/core/journal/DeliveryStore"
 import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogContract"
 import * as LogEngine from "@hookstream/core/log/LogEngine"
 import { pack } from "@hookstream/core/log/PackedAppends"
@@ -60,16 +61,19 @@ const unclaimed = () => {
     ...object.ports(),
     databaseSize: () => 0,
     maxBytes: () => 1000,
-    peers: { wake: async () => 0, lowWatermark: async () => null }
+    peers: { wake: async () => 0, needs: async () => null }
   })
   return { engine, object }
 }
+
+/** Up to where a destination needs a log no longer; a number: of who has read nothing. */
+type Mark = () => Promise<number | Needs | null>
 
 /** A log whose destinations answer as `wake` says. */
 const setUp = (
   destinations: ReadonlyArray<string>,
   wake: LogEngine.LogPeers["wake"] = async () => 0,
-  lowWatermark: LogEngine.LogPeers["lowWatermark"] = async () => null
+  lowWatermark: Mark = async () => null
 ) => {
   const object = fakeObject()
   const woken: Array<readonly [destination: string, head: number]> = []
@@ -80,11 +84,14 @@ const setUp = (
       databaseSize: () => size(),
       maxBytes: () => 1000,
       peers: {
-        wake: (destination, source, head) => {
+        wake: (destination, source, head, epoch) => {
           woken.push([destination, head])
-          return wake(destination, source, head)
+          return wake(destination, source, head, epoch)
         },
-        lowWatermark
+        needs: async () => {
+          const needs = await lowWatermark()
+          return typeof needs === "number" ? { after: needs, read: [] } : needs
+        }
       }
     })
   const engine = open()
@@ -407,6 +414,26 @@ describe("retention", () => {
     await object.ring(engine.alarm)
     expect(engine.stats().first).toBe(2)
   })
+  it("drops nothing for a destination that has read what a restored log has not", async () => {
+    let read = { epoch: "lost", through: 1 }
+    const { engine, object } = setUp(
+      [FIRST],
+      async () => 0,
+      async () => ({ after: 1, read: [read] })
+    )
+    engine.append(request())
+    await object.pass(8 * DAY)
+    await object.ring(engine.alarm)
+    expect(engine.stats().first).toBe(1)
+    read = { epoch: engine.stats().epochs!.at(-1)!.id, through: 2 }
+    await object.pass(DAY)
+    await object.ring(engine.alarm)
+    expect(engine.stats().first, "more was read than there is").toBe(1)
+    read = { ...read, through: 1 }
+    await object.pass(DAY)
+    await object.ring(engine.alarm)
+    expect(engine.stats().first).toBe(2)
+  })
   it("is not put off by what comes later, however often the log begins anew", async () => {
     const { engine, object, open } = setUp([])
     engine.append(request())
@@ -427,7 +454,7 @@ describe("retention", () => {
     expect(object.alarmAt()).toBe(due! + DAY / 2)
   })
   it("drops nothing while a destination cannot be asked, nor when it does not answer", async () => {
-    let ask = (): Promise<number | null> => Promise.reject(new RangeError("unreachable"))
+    let ask: Mark = () => Promise.reject(new RangeError("unreachable"))
     const { engine, object } = setUp(
       [FIRST],
       async () => 0,
@@ -452,7 +479,7 @@ describe("retention", () => {
 
 describe("a log that is nearly full", () => {
   /** Each event takes a tenth of its room, and is a segment. */
-  const filling = (lowWatermark: LogEngine.LogPeers["lowWatermark"], destinations = ["dst_1"]) => {
+  const filling = (lowWatermark: Mark, destinations = ["dst_1"]) => {
     const rig = setUp(destinations, async () => 0, lowWatermark)
     rig.setSize(() => {
       const { count, first } = rig.engine.stats()

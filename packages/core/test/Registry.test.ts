@@ -1,19 +1,40 @@
 import * as LogKeeper from "@hookstream/core/log/LogConfigStore"
 import { cases } from "@hookstream/core/testing/RegistrySuite"
 import { makeStore } from "@hookstream/core/workspace/Registry"
+import type { Source } from "@hookstream/core/workspace/Source"
+import { Result } from "effect"
 import { describe, expect, it } from "vitest"
 import keeper from "./fixtures/log-keeper-v1.json" with { type: "json" }
 import v1 from "./fixtures/registry-v1.json" with { type: "json" }
 import v1Replays from "./fixtures/registry-v1-replays.json" with { type: "json" }
 import { restore } from "./fixtures.ts"
 import { nodeSql } from "./NodeSql.ts"
+import { objectSql } from "./ObjectSql.ts"
+
+const ID = `src_${"0".repeat(32)}`
 
 describe("the registry, on SQLite", () => {
   it.each(Object.entries(cases))("%s", (_, run) => run(makeStore(nodeSql())))
+  it("gives no version a second time after it was put back: whoever was told of later ones takes the next", () => {
+    const sql = objectSql()
+    const source = (updatedAt: number) => ({ ...(makeStore(restore(v1)).get("source", ID) as Source), updatedAt })
+    const change = (at: number) => {
+      const store = makeStore(sql)
+      const before = store.get("source", ID)
+      const made = before === undefined ? store.create(source(at)) : store.update({ ...before, updatedAt: at })
+      return Result.getOrThrow(made).version
+    }
+    const first = change(1000)
+    const then = sql.snapshot()
+    // Two of one millisecond are two versions.
+    const lost = [change(2000), change(2000)]
+    sql.restore(then)
+    expect([first, ...lost]).toEqual([1000, 2000, 2001])
+    expect(change(2500)).toBeGreaterThan(Math.max(...lost))
+  })
   it("opens what version 1 wrote: a source of then keeps its events for the default of days, and its URL", () => {
-    const id = `src_${"0".repeat(32)}`
     const old = { name: "Old", retentionDays: 7, redact: [], ingestUrls: [{ generation: 0, expiresAt: null }] }
-    expect(makeStore(restore(v1)).get("source", id)).toMatchObject(old)
+    expect(makeStore(restore(v1)).get("source", ID)).toMatchObject(old)
     expect(LogKeeper.makeStore(restore(keeper)).config()?.source).toMatchObject(old)
   })
   it("opens what version 1 wrote: replays told with a config are told as commands, and what waited waits", () => {
@@ -33,7 +54,7 @@ describe("the registry, on SQLite", () => {
     expect(store.get("replay", `rpl_${hex(1)}`)).toMatchObject({ cancelled: true })
     for (const sent of store.outbox()) store.acknowledged(sent)
     expect(makeStore(sql).outbox()).toEqual([])
-    store.remove("connection", `conn_${hex(1)}`, 9)
+    store.remove("connection", `conn_${hex(1)}`, 5)
     expect(store.destinationConfig(destination).version).toBe(8)
   })
 })

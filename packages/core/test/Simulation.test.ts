@@ -359,7 +359,7 @@ const simulate = Effect.fnUntraced(function* ({ ordering, rate, batch: maxEvents
         deleted: through === Number.POSITIVE_INFINITY ? null : "connection deleted"
       })
     )
-    const heads = new Map([[log.sourceId, events.head()]])
+    const heads = new Map([[log.sourceId, { head: events.head() }]])
     const facts = Commands.configure(store.control(), store.runs(), { version, paused, change, connections }, heads, at)
     store.commit(facts, at)
     // Whatever waits is due after a repair, and nothing holds it back but the circuit's probe.

@@ -3,6 +3,9 @@ import { deepStrictEqual as equal } from "node:assert/strict"
 import type * as Facts from "@hookstream/core/delivery/Facts"
 import type { DeliveryStore } from "@hookstream/core/journal/DeliveryJournal"
 
+/** Events up to there are no longer needed. */
+const mark = (store: DeliveryStore, source: string) => store.needs(source)?.after ?? null
+
 const started = (connection: string, after = 0, sourceId = "src_1"): Facts.Fact => ({
   _tag: "ConnectionStarted",
   connection,
@@ -40,6 +43,30 @@ const settled = (lo: number, hi: number, ...all: ReadonlyArray<Facts.Settlement>
 })
 
 export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
+  "knows under which epochs it has read, and goes back with a log that was restored": (store) => {
+    const read = (id: string, first: number, fact: Facts.Fact): Facts.Fact =>
+      fact._tag === "WindowSettled" ? { ...fact, epochs: [{ id, first }] } : fact
+    const run = () => store.runs()[0]!
+    store.commit([started("conn_1"), read("a", 1, settled(1, 3, done(1), done(2), dead(3)))], 1)
+    store.commit([read("b", 5, settled(4, 6, done(4), retry(5, 900), dead(6)))], 2)
+    // Nothing of it was sent: the cursor stays.
+    store.commit([{ ...settled(7, 9), seqs: [], epochs: [{ id: "c", first: 7 }] } as Facts.Fact], 3)
+    const marks = [
+      { epoch: "", through: 0 },
+      { epoch: "a", through: 4 },
+      { epoch: "b", through: 6 }
+    ]
+    equal([run().cursor, run().marks, store.openAbove("conn_1", 4)], [6, marks, 2])
+    const back = { run: "conn_1", sourceId: "src_1", from: 6, through: 4 }
+    store.commit([{ _tag: "LogRestored", ...back, marks: marks.slice(0, 2), open: 2, at: 4 }], 4)
+    equal([run().cursor, run().marks], [4, marks.slice(0, 2)])
+    equal([store.view(1000).pendingCount, store.openAbove("conn_1", 4), store.openAbove("conn_1", 0)], [0, 0, 1])
+    equal([store.timeline("src_1", 5), store.timeline("src_1", 6)], [[], []])
+    store.commit([settled(5, 7, done(5), done(6), done(7))], 5)
+    const types = (seq: number) => store.timeline("src_1", seq).map(({ type }) => type)
+    equal([3, 4, 5, 6].map(types), [["dead"], ["delivered"], ["delivered"], ["delivered"]])
+    equal(store.control().restored, { ...back, at: 4 })
+  },
   "moves the cursor with what it settles, and shows what is due": (store) => {
     store.commit([started("conn_1"), settled(1, 3, done(1), retry(2, 500), retry(3, 900))], 100)
     store.raiseHead("src_1", 9)
@@ -143,7 +170,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     )
     equal([store.blockedKeys("conn_1", ["k"]).size, store.blockedKeys("conn_2", ["k"]).size], [0, 1])
     equal([store.isOpen("conn_1", 1), store.isOpen("conn_1", 2), store.isOpen("conn_2", 2)], [true, true, false])
-    equal([store.lowWatermark("src_1"), store.lowWatermark("src_2"), store.lowWatermark("src_3")], [0, 0, null])
+    equal([mark(store, "src_1"), mark(store, "src_2"), mark(store, "src_3")], [0, 0, null])
     store.raiseHead("src_2", 7)
     equal(
       store.view(0).runs.map(({ id, head, pending }) => [id, head, pending]),
@@ -454,7 +481,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     })
     // Two events were sent at ten a second.
     equal(store.view(5000).runs[1]!.rateFullAt, 5200)
-    equal(store.lowWatermark("src_1"), 4)
+    equal(mark(store, "src_1"), 4)
     const [entry] = store.timeline("src_1", 3)
     equal([entry!.replay, entry!.connection], ["rpl_1", "conn_1"])
     equal(store.statuses("src_1", [3])[0]!.status, "delivered")
@@ -473,7 +500,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
       store.view(9000).runs.map(({ id }) => id),
       ["conn_1"]
     )
-    equal(store.lowWatermark("src_1"), 9)
+    equal(mark(store, "src_1"), 9)
     equal(store.replay("rpl_2"), undefined)
     // A dead letter of a finished replay can be redriven.
     store.commit([{ _tag: "Redriven", run, seqs: [5], at: 9000 }], 9000)
@@ -565,7 +592,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     ])
     const { pending, nextDue, dead: letters } = store.summary()
     equal([pending, nextDue, letters], [1, 900, 1])
-    equal([store.view(600).pendingCount, store.lowWatermark("src_1")], [1, 0])
+    equal([store.view(600).pendingCount, mark(store, "src_1")], [1, 0])
     equal(
       store.pendingAfter(null, 9).map(({ run: of, seq }) => [of, seq]),
       [["conn_2", 1]]
@@ -648,7 +675,7 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
       100
     )
     store.commit([{ _tag: "ConnectionChanged", connection: "conn_1", enabled: true, deleted: true }], 300)
-    equal([store.view(400).runs, store.lowWatermark("src_1")], [[], null])
+    equal([store.view(400).runs, mark(store, "src_1")], [[], null])
   },
   "goes on in the middle of a window of which a part is settled": (store) => {
     const left = { run: "conn_1", lo: 4, hi: 9, seqs: null }

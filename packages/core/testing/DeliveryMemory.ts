@@ -3,6 +3,7 @@
 import type * as Facts from "@hookstream/core/delivery/Facts"
 import * as Policy from "@hookstream/core/delivery/Policy"
 import * as State from "@hookstream/core/delivery/State"
+import { MAX_SEQUENCE } from "@hookstream/core/Ids"
 import type { DeliveryStatus, DeliveryStore } from "@hookstream/core/journal/DeliveryJournal"
 import {
   attemptPage,
@@ -10,7 +11,9 @@ import {
   entriesIn,
   goesOn,
   isCancelledIn,
+  isGone,
   isRaised,
+  needsOf,
   progressOf,
   type Row,
   statusOf
@@ -44,7 +47,15 @@ export const makeMemory = (): DeliveryStore => {
     control: () => state.control,
     commit: (facts, now) => {
       state = facts.reduce(Fold.evolve, state)
-      for (const fact of facts) journal.push({ n: journal.length + 1, at: now, fact })
+      for (const fact of facts) {
+        if (fact._tag === "LogRestored") {
+          journal.forEach((row, i) => {
+            const isOf = "run" in row.fact && row.fact.run === fact.run
+            if (isOf) journal[i] = { ...row, hi: Math.min(row.hi ?? 0, fact.through) }
+          })
+        }
+        journal.push({ n: journal.length + 1, at: now, hi: MAX_SEQUENCE, fact })
+      }
     },
     raiseHead: (sourceId, head) => {
       const raised = sorted().map((one) =>
@@ -52,6 +63,12 @@ export const makeMemory = (): DeliveryStore => {
       )
       state = { ...state, runs: new Map(raised.map((one) => [one.id, one])) }
     },
+    headIs: (sourceId, head) => {
+      const lowered = sorted().map((one) => (one.sourceId === sourceId && isRaised(one) ? { ...one, head } : one))
+      state = { ...state, runs: new Map(lowered.map((one) => [one.id, one])) }
+    },
+    openAbove: (run, seq) =>
+      [...state.pending.values(), ...state.dead.values()].filter((one) => one.run === run && one.seq > seq).length,
     view: (now) => {
       const heads = timed()
         .filter(({ due }) => due! <= now)
@@ -94,7 +111,9 @@ export const makeMemory = (): DeliveryStore => {
       new Set(pendingOf(run).flatMap(({ key }) => (key !== null && keys.includes(key) ? [key] : []))),
     timeline: (sourceId, seq) =>
       journal.flatMap((row) =>
-        "run" in row.fact && state.runs.get(row.fact.run)?.sourceId === sourceId ? entriesIn(row, seq, isCancelled) : []
+        "run" in row.fact && state.runs.get(row.fact.run)?.sourceId === sourceId && !isGone(row, seq)
+          ? entriesIn(row, seq, isCancelled)
+          : []
       ),
     statuses: (sourceId, seqs) =>
       live()
@@ -105,7 +124,8 @@ export const makeMemory = (): DeliveryStore => {
             const key = State.eventKey(id, seq)
             const isFiltered = () =>
               journal.some(
-                ({ fact }) =>
+                ({ fact, hi }) =>
+                  !isGone({ hi }, seq) &&
                   fact._tag === "WindowSettled" &&
                   fact.run === id &&
                   fact.settled.some((one) => one.seq === seq && one._tag === "Filtered")
@@ -141,8 +161,9 @@ export const makeMemory = (): DeliveryStore => {
       return attemptPage(settled.reverse(), filter, before, limit)
     },
     runOfAttempt: ({ n, seq }) => {
-      const fact = journal[n - 1]?.fact
-      return fact?._tag === "WindowSettled" && fact.settled.some((one) => one.seq === seq) ? fact.run : undefined
+      const row = journal[n - 1]
+      const isOfIt = row?.fact._tag === "WindowSettled" && row.fact.settled.some((one) => one.seq === seq)
+      return isOfIt && !isGone(row, seq) ? row.fact.run : undefined
     },
     isOpen: (run, seq) => {
       const key = State.eventKey(run, seq)
@@ -153,12 +174,11 @@ export const makeMemory = (): DeliveryStore => {
         sorted().filter((run) => run.replay?.id === replay),
         (run) => ({ pending: pendingOf(run).length, dead: deadOf(run) })
       ),
-    lowWatermark: (sourceId) => {
-      const marks = sorted()
-        .filter((run) => run.sourceId === sourceId && goesOn(run, pendingOf(run.id).length))
-        .map(({ id, cursor }) => Math.min(cursor, ...pendingOf(id).map(({ seq }) => seq - 1)))
-      return marks.length === 0 ? null : Math.min(...marks)
-    },
+    needs: (sourceId) =>
+      needsOf(
+        sorted().filter((run) => run.sourceId === sourceId && goesOn(run, pendingOf(run.id).length)),
+        (id) => pendingOf(id)[0]?.seq ?? null
+      ),
     facts: () => journal.map(({ fact }) => fact),
     state: () => state
   }

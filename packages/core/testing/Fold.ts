@@ -5,6 +5,7 @@ import {
   eventKey,
   evolveControl,
   isOutage,
+  marksOf,
   newRun,
   type Pending,
   type Run,
@@ -13,6 +14,7 @@ import {
   type State,
   type WindowSettled
 } from "@hookstream/core/delivery/State"
+import { advanced } from "@hookstream/core/log/Epochs"
 
 /** Changes the runs for which `which` holds. */
 const withRuns = (state: State, which: (run: Run) => boolean, change: (run: Run) => Partial<Run>): State => ({
@@ -81,7 +83,11 @@ const settleEvents = (state: State, fact: WindowSettled): State => {
       delivered: before.delivered + countOf(fact, "Delivered"),
       filtered: before.filtered + countOf(fact, "Filtered"),
       ...(fact.seqs === null
-        ? { cursor: fact.hi, rateFullAt: replayRate(before, fact.settled.length - countOf(fact, "Filtered"), fact.at) }
+        ? {
+            marks: advanced(before.marks, fact.epochs ?? [], fact.hi),
+            cursor: fact.hi,
+            rateFullAt: replayRate(before, fact.settled.length - countOf(fact, "Filtered"), fact.at)
+          }
         : {})
     })
   )
@@ -93,7 +99,8 @@ export const evolve = (before: State, fact: Fact): State => {
   switch (fact._tag) {
     case "ConnectionStarted": {
       const { connection, sourceId, route, after } = fact
-      const started = newRun({ id: connection, connection, replay: null, sourceId, route, after, head: after })
+      const marks = marksOf(fact)
+      const started = newRun({ id: connection, connection, replay: null, sourceId, route, after, head: after, marks })
       return { ...state, runs: new Map(state.runs).set(connection, started) }
     }
     case "ConnectionChanged": {
@@ -134,6 +141,25 @@ export const evolve = (before: State, fact: Fact): State => {
       )
     case "WindowSettled":
       return settleEvents(state, fact)
+    case "LogRestored": {
+      const { run, through, marks } = fact
+      const isKept = ([, one]: readonly [string, { readonly run: RunId; readonly seq: number }]) =>
+        one.run !== run || one.seq <= through
+      return withRuns(
+        {
+          ...state,
+          pending: new Map([...state.pending].filter(isKept)),
+          dead: new Map([...state.dead].filter(isKept))
+        },
+        ({ id }) => id === run,
+        ({ cursor, after, head }) => ({
+          cursor: Math.min(cursor, through),
+          after: Math.min(after, through),
+          head: Math.min(head, through),
+          marks
+        })
+      )
+    }
     case "BreakerOpened": {
       // What failed so far was the outage's fault: its tries are given back.
       const refund = (one: Pending) => (one.reason !== null && isOutage(one.reason) ? { ...one, spent: 0 } : one)

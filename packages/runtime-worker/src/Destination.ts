@@ -9,7 +9,13 @@ import { logOf } from "./Peers.ts"
 export const Destination = objectOf(contract, (ports, env) =>
   DeliveryEngine.make({
     ...ports,
-    peers: { head: async (source) => (await logOf(env, routeOf(source)).stats()).count },
+    peers: {
+      told: async (source) => {
+        const { count, epochs } = await logOf(env, routeOf(source)).stats()
+        return { head: count, epochs }
+      },
+      agree: (source, readers) => logOf(env, routeOf(source)).agree(readers)
+    },
     execute: (effect) => runtimeOf(env).runPromise(effect)
   })
 )

@@ -11,8 +11,13 @@ export const SourceLog = objectOf(contract, (ports, env, ctx) =>
     databaseSize: () => ctx.storage.sql.databaseSize,
     maxBytes: () => settingsOf(env).HOOKSTREAM_LOG_MAX_BYTES,
     peers: {
-      wake: (destination, source, head) => destinationOf(env, destination).wake(source, head),
-      lowWatermark: (destination, source) => destinationOf(env, destination).lowWatermark(source)
+      // A destination of 0.1 or before knows no epochs. What it needs it cannot say either: until it is a newer one,
+      // nothing is dropped.
+      wake: (destination, source, head, epoch) =>
+        destinationOf(env, destination)
+          .wakeUnder(source, head, epoch)
+          .catch(() => destinationOf(env, destination).wake(source, head)),
+      needs: (destination, source) => destinationOf(env, destination).needs(source)
     }
   })
 )

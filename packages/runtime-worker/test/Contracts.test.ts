@@ -18,9 +18,9 @@ const env = {
 
 it("an object cannot be asked one thing for another", async () => {
   const peers: LogPeers = {
-    wake: (id, source, head) => destinationOf(env, id).wake(source, head),
-    // @ts-expect-error: a summary is no watermark
-    lowWatermark: (id) => destinationOf(env, id).summary()
+    wake: (id, source, head, epoch) => destinationOf(env, id).wakeUnder(source, head, epoch),
+    // @ts-expect-error: a summary is not what is needed
+    needs: (id) => destinationOf(env, id).summary()
   }
   // @ts-expect-error: the head of a log is a number, and comes after its source
   const turned: LogPeers["wake"] = (id, source, head) => destinationOf(env, id).wake(head, source)
@@ -28,7 +28,7 @@ it("an object cannot be asked one thing for another", async () => {
   const short: LogPeers["wake"] = (id, source) => destinationOf(env, id).wake(source)
   // @ts-expect-error: where the log has stopped is no list of events
   const page = async (): Promise<Log.Page> => await logOf(env, "0123abcde").range(1, 2)
-  for (const one of [peers.wake, peers.lowWatermark, turned, short]) expect(() => one("dst_1", "src_1", 1)).toThrow()
+  for (const one of [peers.wake, peers.needs, turned, short]) expect(() => one("dst_1", "src_1", 1, "")).toThrow()
   await expect(page()).rejects.toThrow()
 })
 

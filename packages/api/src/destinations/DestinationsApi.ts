@@ -133,6 +133,15 @@ const Lag = Schema.Struct({
   lag: Schema.Int.annotate({ description: "Events that the destination has not read yet" })
 }).annotate({ identifier: "ConnectionLag" })
 
+const LogRestored = Schema.Struct({
+  at: Time,
+  source_id: SourceId,
+  connection_id: ConnectionId,
+  /** The events of the source's log above `to` were other ones than it has now, and were read up to `from`. */
+  from: Schema.Int,
+  to: Schema.Int
+})
+
 /** What the destination itself tells. */
 const ofDestination = <S extends Schema.Top>(schema: S) =>
   Schema.NullOr(schema).annotate({ description: "`null` while the destination does not answer" })
@@ -165,6 +174,9 @@ export const DestinationView = Schema.Struct({
   dead: ofDestination(Schema.Int),
   next_attempt_at: Schema.NullOr(Time),
   last_error: Schema.NullOr(Schema.String),
+  log_restored: Schema.NullOr(LogRestored).annotate({
+    description: "The last time that a log was found restored to an earlier time; all that it has is delivered"
+  }),
   created_at: Time,
   updated_at: Time
 }).annotate({ identifier: "Destination" })

@@ -43,6 +43,8 @@ const view = Effect.fnUntraced(function* (destination: Destination) {
   const summary = yield* inTime(deliveries.summary(destination.id))
   const pause = summary?.control.pause ?? null
   const lastError = summary?.lastError ?? null
+  // A destination of an older release does not say it.
+  const restored = summary?.control.restored ?? null
   return {
     id: destination.id,
     name: destination.name,
@@ -78,6 +80,16 @@ const view = Effect.fnUntraced(function* (destination: Destination) {
     dead: summary?.dead ?? null,
     next_attempt_at: timeOrNull(summary?.nextDue ?? null),
     last_error: lastError === null ? null : `${lastError.reason}: ${lastError.detail}`,
+    log_restored:
+      restored === null
+        ? null
+        : {
+            at: time(restored.at),
+            source_id: Ids.withoutTokens(restored.sourceId),
+            connection_id: restored.run.split(":")[0]!,
+            from: restored.from,
+            to: restored.through
+          },
     created_at: time(destination.createdAt),
     updated_at: time(destination.updatedAt)
   }

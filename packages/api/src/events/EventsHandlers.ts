@@ -186,6 +186,8 @@ const findEvent = Effect.fnUntraced(function* (id: string) {
     if (stats !== undefined && seq < stats.first && Ids.workspaceOf(stats.sourceId) === workspace) {
       return yield* gone(`event ${id} is no longer stored: its retention has passed`)
     }
+  } else if (event.id !== id && Ids.workspaceOf(event.sourceId) === workspace) {
+    return yield* gone(`event ${id} is no longer stored: the log of its source was restored to an earlier time`)
   }
   return yield* notFound(`there is no event ${id}`)
 })
@@ -323,7 +325,9 @@ const attemptsOfDestination = Effect.fnUntraced(function* (id: string, query: At
   const routes = new Map(connections.map(({ connection, route }) => [connection, route]))
   const placeOf = ({ connection, seq }: Entry) => ({ route: routes.get(connection)!, seq })
   const eventIdOf = yield* eventIdsOf(entries.map(placeOf))
-  const delivery_attempts = entries.map((entry) => attemptView(id, entry, eventIdOf(placeOf(entry))))
+  const delivery_attempts = entries.map((entry) =>
+    attemptView(id, entry, entry.isGone === true ? null : eventIdOf(placeOf(entry)))
+  )
   return { delivery_attempts, cursor: next === null ? null : `${next.n}.${next.seq}`, has_more: next !== null }
 })
 

@@ -4,6 +4,7 @@
  */
 
 import { type ConnectionId, type Route, routeOf, type SourceId } from "../Ids.ts"
+import { marksOf, type Told } from "../log/Epochs.ts"
 import type { Destination } from "../workspace/Destination.ts"
 import type { DestinationConfig } from "../workspace/Registry.ts"
 import type { ReplayJob } from "../workspace/ReplayJob.ts"
@@ -80,6 +81,28 @@ export const probeNow = ({ breaker }: Control, at: number): ReadonlyArray<Fact> 
 const unthrottle = ({ throttledUntil, throttleStreak }: Control): ReadonlyArray<Fact> =>
   throttledUntil === 0 && throttleStreak === 0 ? [] : [{ _tag: "ThrottledUntil", until: 0, streak: 0 }]
 
+/**
+ * The connections that are told of, and those that are not, though they are known: a config has all that are there, so
+ * these were deleted before the destination was restored to an earlier time.
+ */
+const completed = (
+  runs: ReadonlyArray<Run>,
+  connections: ReadonlyArray<WantedConnection>
+): ReadonlyArray<WantedConnection> => {
+  const told = new Set(connections.map(({ id }) => id))
+  const missing = runs.filter(({ id, replay, deleted }) => replay === null && !deleted && !told.has(id))
+  return [
+    ...connections,
+    ...missing.map(({ id, sourceId, route, enabled }) => ({
+      id,
+      sourceId,
+      route,
+      enabled,
+      deleted: "connection deleted" as const
+    }))
+  ]
+}
+
 /** Where logs have to be asked for their heads: a new connection starts there, and one that is deleted ends there. */
 export const headsNeeded = (
   runs: ReadonlyArray<Run>,
@@ -88,7 +111,9 @@ export const headsNeeded = (
   const known = new Map(runs.map((run) => [run.id, run]))
   const sources = (which: (before: Run | undefined, isDeleted: boolean) => boolean) => [
     ...new Set(
-      connections.filter(({ id, deleted }) => which(known.get(id), deleted !== null)).map(({ sourceId }) => sourceId)
+      completed(runs, connections)
+        .filter(({ id, deleted }) => which(known.get(id), deleted !== null))
+        .map(({ sourceId }) => sourceId)
     )
   ]
   return {
@@ -115,17 +140,21 @@ export const configure = (
   control: Control,
   runs: ReadonlyArray<Run>,
   wanted: Wanted,
-  heads: ReadonlyMap<SourceId, number>,
+  heads: ReadonlyMap<SourceId, Told>,
   now: number
 ): ReadonlyArray<Fact> => {
   if (wanted.version <= control.configVersion) return []
   const known = new Map(runs.map((run) => [run.id, run]))
   const facts: Array<Fact> = [{ _tag: "ConfigChanged", version: wanted.version }]
-  for (const { id, sourceId, route, enabled, deleted } of wanted.connections) {
+  for (const { id, sourceId, route, enabled, deleted } of completed(runs, wanted.connections)) {
     const before = known.get(id)
     if (before === undefined && deleted !== null) continue
-    const head = heads.get(sourceId) ?? before?.head ?? 0
-    if (before === undefined) facts.push({ _tag: "ConnectionStarted", connection: id, sourceId, route, after: head })
+    const told = heads.get(sourceId) ?? { head: before?.head ?? 0 }
+    const { head } = told
+    if (before === undefined) {
+      const marks = marksOf(told)
+      facts.push({ _tag: "ConnectionStarted", connection: id, sourceId, route, after: head, marks })
+    }
     const state = before ?? { enabled: true, deleted: false }
     const isDeleted = deleted !== null
     if (state.enabled !== enabled || state.deleted !== isDeleted) {

@@ -8,6 +8,7 @@ import type {
   DeadPage,
   DeliveryStatus,
   Entry,
+  Needs,
   ReplayProgress,
   Summary
 } from "../journal/DeliveryStore.ts"
@@ -33,6 +34,11 @@ export interface DeliveryContract {
    * next pass.
    */
   readonly wake: (sourceId: SourceId, head: number) => number
+  /**
+   * The same with the epoch of event `head`, by which a restored log is known. A destination of 0.1 and before knows it
+   * not, and the call fails.
+   */
+  readonly wakeUnder: (sourceId: SourceId, head: number, epoch: string) => number
   /** Everything that the journal tells of one event, oldest first. */
   readonly timeline: (sourceId: SourceId, seq: number) => ReadonlyArray<Entry>
   readonly statuses: (sourceId: SourceId, seqs: ReadonlyArray<number>) => ReadonlyArray<DeliveryStatus>
@@ -63,8 +69,10 @@ export interface DeliveryContract {
   readonly waiting: (connections: ReadonlyArray<ConnectionId>) => Promise<number>
   /** `null` when the destination knows no such replay. */
   readonly replay: (id: ReplayId) => ReplayProgress | null
-  /** Events of this log up to here are no longer needed; `null` when none is. */
+  /** Events of this log up to here are no longer needed; `null` when none is. Logs of 0.1 and before ask it. */
   readonly lowWatermark: (sourceId: SourceId) => number | null
+  /** What of this log is still needed; `null` when nothing is. */
+  readonly needs: (sourceId: SourceId) => Needs | null
   /**
    * Closes the circuit by hand, also a closed one: what waits is tried at once, also of a sink that has asked for
    * patience.
@@ -90,6 +98,7 @@ export const contract: Contract<DeliveryContract> = {
     configure: { args: 1, answer: nothing },
     command: { args: 1, answer: nothing },
     wake: { args: 2, answer: number },
+    wakeUnder: { args: 3, answer: number },
     timeline: { args: 2, answer: list },
     statuses: { args: 2, answer: list },
     summary: { args: 0, answer: summary },
@@ -115,6 +124,7 @@ export const contract: Contract<DeliveryContract> = {
       )
     },
     lowWatermark: { args: 1, answer: nullable(number) },
+    needs: { args: 1, answer: nullable(record<Needs>({ after: number, read: list })) },
     resetCircuit: { args: 0, answer: summary },
     nudge: { args: 0, answer: nothing }
   }

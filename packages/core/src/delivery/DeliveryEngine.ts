@@ -10,13 +10,15 @@ import * as Exit from "effect/Exit"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Scope from "effect/Scope"
 import type { EnginePorts } from "../EnginePorts.ts"
-import { NotClaimed } from "../Errors.ts"
+import { NotClaimed, type UnavailableError } from "../Errors.ts"
 import type { SourceId } from "../Ids.ts"
 import { within } from "../internal/deadline.ts"
 import * as DeliveryJournal from "../journal/DeliveryJournal.ts"
 import { partsOf } from "../journal/internal/deliveryTelling.ts"
-import { line, shown } from "../LogLine.ts"
+import { line } from "../LogLine.ts"
+import * as Epochs from "../log/Epochs.ts"
 import type { EventLog } from "../log/EventLog.ts"
+import type { Agreed } from "../log/LogContract.ts"
 import { isClaimed } from "../Sql.ts"
 import { SecretVault } from "../secret/SecretVault.ts"
 import * as DestinationDriver from "../sink/DestinationDriver.ts"
@@ -30,14 +32,18 @@ import { policyOf, type Settings, settingsOf } from "./DestinationSettings.ts"
 import * as FactLines from "./FactLines.ts"
 import type { Fact, RunId } from "./Facts.ts"
 import * as Heads from "./internal/heads.ts"
+import * as Restores from "./internal/restores.ts"
 import * as Plan from "./Plan.ts"
 import * as Pump from "./Pump.ts"
 import * as Redrive from "./Redrive.ts"
+import type { Run } from "./State.ts"
 
 /** What a destination asks of the logs that it reads, beside their events. */
 export interface DeliveryPeers {
-  /** The last sequence of the log. */
-  readonly head: (source: SourceId) => Promise<number>
+  /** How far the log is. */
+  readonly told: (source: SourceId) => Promise<Epochs.Told>
+  /** What of it each of these readers has read; see `LogContract`. */
+  readonly agree: (source: SourceId, readers: ReadonlyArray<ReadonlyArray<Epochs.Mark>>) => Promise<Agreed>
 }
 
 /** What the pump needs of the deployment. */
@@ -122,31 +128,22 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     ]
     return connected
   }
-  /** How far each log has been read. */
-  const readTo = (): ReadonlyMap<SourceId, number> => {
-    const cursors = new Map<SourceId, number>()
-    for (const { replay, deleted, sourceId, cursor } of stores?.journal.runs() ?? []) {
-      if (replay === null && !deleted) cursors.set(sourceId, Math.max(cursor, cursors.get(sourceId) ?? 0))
-    }
-    return cursors
-  }
-  /** A log never goes back by itself. What it gives out again below a cursor would not be delivered. */
-  const tellIfBehind = (source: SourceId, head: number, read: number): void => {
-    if (read <= head) return
-    const fields = { destination: id(), source: shown(source), head, read_to: read }
-    ports.log(line("error", "a log has less than was read of it: it was restored to an earlier time", fields))
-  }
+  const liveRuns = (): ReadonlyArray<Run> =>
+    (stores?.journal.runs() ?? []).filter(({ replay, deleted }) => replay === null && !deleted)
+  /** The last epoch under which each log has woken this instance. */
+  const heardUnder = new Map<SourceId, string>()
+  const restores = Restores.make({ ports, destination: id, agree: peers.agree })
   /** A pass waits for the logs before the pump begins. */
   let isWaitingForLogs = false
   const heads = Heads.make({
     ports,
     destination: id,
     sources,
-    head: peers.head,
-    readTo,
-    said: (source, head, read) => {
-      tellIfBehind(source, head, read)
-      stores?.journal.raiseHead(source, head)
+    head: peers.told,
+    runs: liveRuns,
+    said: (source, told, runs) => {
+      if (!runs.every(({ marks, cursor }) => Epochs.continues(told, marks, cursor))) restores.suspect(source)
+      stores?.journal.raiseHead(source, told.head)
       // The pass that goes on may not see it any more.
       if (!isWaitingForLogs && stores !== undefined) request(stores)
     },
@@ -156,11 +153,11 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
   /** How far the logs are where connections begin or end. A connection does not begin without it. */
   const headsFor = async ({ version, connections }: Pick<Commands.Wanted, "version" | "connections">) => {
     const journal = stores?.journal
-    if (journal !== undefined && version <= journal.control().configVersion) return new Map<SourceId, number>()
+    if (journal !== undefined && version <= journal.control().configVersion) return new Map<SourceId, Epochs.Told>()
     const { starts, ends } = Commands.headsNeeded(journal?.runs() ?? [], connections)
     const [begun, ended] = await Promise.all([
       heads.of(starts),
-      Promise.all(ends.map((source) => heads.of([source]).catch(() => new Map<SourceId, number>())))
+      Promise.all(ends.map((source) => heads.of([source]).catch(() => new Map<SourceId, Epochs.Told>())))
     ])
     return new Map([...begun, ...ended.flatMap((one) => [...one])])
   }
@@ -211,15 +208,23 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       isWaitingForLogs = false
     }
   }
+  const unreadable = (run: RunId, error: UnavailableError | undefined): void => {
+    if (error !== undefined) unread.set(run, error.message)
+    else for (const { id, sourceId } of stores?.journal.runs() ?? []) if (id === run) restores.suspect(sourceId)
+  }
   /** One pass of the pump. Never rejects. */
   const pass = async (all: Stores): Promise<DeliveryLoop.Ended> => {
     try {
       await waitForLogs()
       if (isAfterEnd !== undefined) turn = Pump.newTurn(await isAfterEnd)
       isAfterEnd = undefined
+      const settled = await restores.settle(all.journal)
+      // What they told meanwhile is asked again.
+      settled.forEach(heads.forget)
+      if (settled.length > 0) await waitForLogs()
       unread.clear()
       const journal = DeliveryJournal.make(all.journal)
-      const pump = Pump.pass(current, (run, error) => unread.set(run, error.message), turn)
+      const pump = Pump.pass(current, unreadable, turn)
       const next = await ports.execute(Effect.provideService(pump, DeliveryJournal.DeliveryJournal, journal))
       return {
         next,
@@ -282,6 +287,22 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
     if (count > 0) request(stores)
     return count
   }
+  const wake = (sourceId: SourceId, head: number): number => {
+    if (stores === undefined) return 0
+    const { journal } = stores
+    journal.raiseHead(sourceId, head)
+    const { pause, breaker } = journal.control()
+    if (pause !== null || breaker.state === "open") {
+      heads.forget(sourceId)
+      // The alarm of its probe may have been lost.
+      const probeAt = pause !== null ? pause.probeAt : breaker.state === "open" ? breaker.until : null
+      if (probeAt !== null && probeAt <= timer.now()) request(stores)
+      else if (probeAt !== null) alarm.atLatest(probeAt)
+      return REST
+    }
+    request(stores)
+    return 0
+  }
   const summary = async (): Promise<DeliveryJournal.Summary> => {
     const { journal } = need()
     await heads.ask()
@@ -322,21 +343,15 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       const now = timer.now()
       commit(all, Commands.command(all.journal.runs(), jobs, now), now)
     },
-    wake: (sourceId, head) => {
-      if (stores === undefined) return 0
-      const { journal } = stores
-      journal.raiseHead(sourceId, head)
-      const { pause, breaker } = journal.control()
-      if (pause !== null || breaker.state === "open") {
-        heads.forget(sourceId)
-        // The alarm of its probe may have been lost.
-        const probeAt = pause !== null ? pause.probeAt : breaker.state === "open" ? breaker.until : null
-        if (probeAt !== null && probeAt <= timer.now()) request(stores)
-        else if (probeAt !== null) alarm.atLatest(probeAt)
-        return REST
+    wake,
+    wakeUnder: (sourceId, head, epoch) => {
+      if (heardUnder.get(sourceId) !== epoch) {
+        heardUnder.set(sourceId, epoch)
+        // More was read: the call is late, or the log has given out these sequences again.
+        const isOdd = ({ marks, cursor }: Run) => cursor >= head && marks.at(-1)?.epoch !== epoch
+        if (liveRuns().some((run) => run.sourceId === sourceId && isOdd(run))) restores.suspect(sourceId)
       }
-      request(stores)
-      return 0
+      return wake(sourceId, head)
     },
     timeline: (sourceId, seq) => stores?.journal.timeline(sourceId, seq) ?? [],
     statuses: (sourceId, seqs) => stores?.journal.statuses(sourceId, seqs) ?? [],
@@ -362,7 +377,8 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       return Commands.waiting(stores.journal.view(timer.now()).runs, connections)
     },
     replay: (id) => stores?.journal.replay(id) ?? null,
-    lowWatermark: (sourceId) => stores?.journal.lowWatermark(sourceId) ?? null,
+    needs: (sourceId) => stores?.journal.needs(sourceId) ?? null,
+    lowWatermark: (sourceId) => stores?.journal.needs(sourceId)?.after ?? null,
     resetCircuit: () => {
       const all = need()
       const now = timer.now()

@@ -13,6 +13,8 @@ import { type Control, evolveControl, isOutage } from "./State.ts"
 /** Sequences that a line names. */
 const NAMED_MAX = 10
 
+const RESTORED = "what was read above `to` is no longer in the log; all that it has is sent, some of it maybe again"
+
 const timeOf = (millis: number | null): string | null => (millis === null ? null : new Date(millis).toISOString())
 
 type Failure = Extract<Settlement, { readonly _tag: "Retry" | "Dead" }>
@@ -87,6 +89,20 @@ const linesOfFact = (
           reason: first.reason,
           detail: shown(first.detail),
           reasons: Object.fromEntries([...reasons].map(([reason, all]) => [reason, all.length]))
+        })
+      ]
+    }
+    case "LogRestored": {
+      const { run, sourceId, from, through, open } = fact
+      return [
+        line("warn", "a log was restored to an earlier time: its events are read again from there", {
+          destination,
+          ...partsOf(run),
+          source: shown(sourceId),
+          from,
+          to: through,
+          open,
+          means: RESTORED
         })
       ]
     }

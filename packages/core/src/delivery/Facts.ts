@@ -69,12 +69,17 @@ export const CancelReason = Schema.Literals([
 ])
 export type CancelReason = typeof CancelReason.Type
 
+/** How far a run has read under an epoch of its log (see `log/Epochs.ts`). */
+const Marks = Schema.Array(Schema.Struct({ epoch: Schema.String, through: Schema.Int }))
+
 /** The events whose sends run together: `lo..hi` of a log, or (`seqs`) pending events among them. */
 const window = {
   run: RunId,
   lo: Schema.Int,
   hi: Schema.Int,
-  seqs: Schema.NullOr(Schema.Array(Schema.Int))
+  seqs: Schema.NullOr(Schema.Array(Schema.Int)),
+  /** Epochs of the log that the run has not seen, where some begin in the window. */
+  epochs: Schema.optionalKey(Schema.Array(Schema.Struct({ id: Schema.String, first: Schema.Int })))
 }
 export const Window = Schema.Struct(window)
 export type Window = typeof Window.Type
@@ -102,7 +107,9 @@ export const Fact = Schema.Union([
     sourceId: Schema.String,
     route: Schema.String,
     /** Events after this sequence are delivered. */
-    after: Schema.Int
+    after: Schema.Int,
+    /** Of who has read the log up to there. */
+    marks: Schema.optionalKey(Marks)
   }),
   /** Of all runs of the connection. */
   Schema.TaggedStruct("ConnectionChanged", {
@@ -130,6 +137,20 @@ export const Fact = Schema.Union([
     because: CancelReason,
     after: Schema.Int,
     through: Schema.Int,
+    at: Schema.Finite
+  }),
+  /**
+   * The run's log was restored to an earlier time: of what the run had read, up to `from`, the log has the events up to
+   * `through`. The run goes back there. What it knew of later events was of others than those that the log has under
+   * these sequences now; `open` of them were pending or dead.
+   */
+  Schema.TaggedStruct("LogRestored", {
+    run: RunId,
+    sourceId: Schema.String,
+    from: Schema.Int,
+    through: Schema.Int,
+    marks: Marks,
+    open: Schema.Int,
     at: Schema.Finite
   }),
   /** Sends are about to start. `rates`: the token buckets if all of them were made; `null` without a limit. */

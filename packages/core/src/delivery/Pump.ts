@@ -152,11 +152,11 @@ const advance = Effect.fnUntraced(function* (
 /**
  * One pass: until nothing is due or the budget is spent. Answers when the next one is due, in milliseconds since 1970
  * (`null`: when something wakes or changes the destination). `current` answers `undefined` when the destination is
- * gone. `told`: a log could not be read. `turn`: see {@link Turn}.
+ * gone. `told`: a log could not be read, or (without an error) has less than was said or read. `turn`: see {@link Turn}.
  */
 export const pass = Effect.fn("Pump.pass")(function* <R>(
   current: Effect.Effect<Settings | undefined, never, R>,
-  told: (run: Facts.RunId, error: UnavailableError) => void = () => {},
+  told: (run: Facts.RunId, error: UnavailableError | undefined) => void = () => {},
   turn: Turn = newTurn()
 ) {
   const journal = yield* DeliveryJournal
@@ -182,8 +182,8 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(
       const at = yield* Clock.currentTimeMillis
       const pause = view.runs.length > 1 ? LOG_RETRY_FACTOR * (at - now) : 0
       turn.away.set(run, at + Math.max(LOG_RETRY, pause))
-      if (error === undefined) return
       told(run, error)
+      if (error === undefined) return
       const fields = { destination: settings.destinationId, ...partsOf(run) }
       yield* Log.write(Log.line("warn", "a log could not be read", fields, error))
     })

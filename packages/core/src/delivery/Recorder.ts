@@ -40,14 +40,14 @@ const parted = (
   done: ReadonlyArray<Settle.Handled>,
   rest: ReadonlyArray<Item>
 ): { readonly part: Facts.Window; readonly rest: Facts.Window | null } => {
-  const { run, lo, hi, seqs } = window
+  const { seqs } = window
   if (rest.length === 0) return { part: window, rest: null }
   const last = done.at(-1)!.seq
   return seqs === null
-    ? { part: { run, lo, hi: last, seqs }, rest: { run, lo: last + 1, hi, seqs } }
+    ? { part: { ...window, hi: last }, rest: { ...window, lo: last + 1 } }
     : {
-        part: { run, lo, hi: last, seqs: done.map(({ seq }) => seq) },
-        rest: { run, lo: rest[0]!.seq, hi, seqs: rest.map(({ seq }) => seq) }
+        part: { ...window, hi: last, seqs: done.map(({ seq }) => seq) },
+        rest: { ...window, lo: rest[0]!.seq, seqs: rest.map(({ seq }) => seq) }
       }
 }
 

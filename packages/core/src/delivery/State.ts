@@ -7,6 +7,7 @@
  */
 
 import type { ConnectionId, ReplayId, Route, SourceId } from "../Ids.ts"
+import { advanced, type Mark, NONE } from "../log/Epochs.ts"
 import type { Reason } from "../sink/Sink.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import type { Fact, PauseReason, Rates, Replay, RunId, Settlement, Window } from "./Facts.ts"
@@ -31,6 +32,11 @@ export interface Run {
    * sequence (a hint from the log, not a fact).
    */
   readonly head: number
+  /**
+   * Under which epochs of the log it has read how far; the last one goes on with the cursor. None before its first
+   * event.
+   */
+  readonly marks: ReadonlyArray<Mark>
   readonly enabled: boolean
   /**
    * Its connection was deleted, or the replay cancelled: nothing of it is sent any more. What is pending, or lies
@@ -92,6 +98,14 @@ export interface Control {
   /** Throttlings in a row for which the sink asked no time. */
   readonly throttleStreak: number
   readonly rates: Rates
+  /** The last time that a log was found restored to an earlier time; `null` when none was. */
+  readonly restored: {
+    readonly sourceId: SourceId
+    readonly run: RunId
+    readonly from: number
+    readonly through: number
+    readonly at: number
+  } | null
   /** What was planned and is not settled: its sends have started, and nobody knows their outcomes. One of each run. */
   readonly windows: ReadonlyArray<Window>
 }
@@ -106,6 +120,7 @@ export const initialControl: Control = {
   throttledUntil: 0,
   throttleStreak: 0,
   rates: { requests: 0, records: 0, bytes: 0 },
+  restored: null,
   windows: []
 }
 
@@ -197,6 +212,11 @@ export const evolveControl = (control: Control, fact: Fact): Control => {
     }
     case "RunCancelled":
       return { ...control, cancellations: control.cancellations + 1 }
+    case "LogRestored": {
+      // What was on its way is sent again, as far as the log has it.
+      const { sourceId, run, from, through, at } = fact
+      return { ...control, windows: othersThan(run, control), restored: { sourceId, run, from, through, at } }
+    }
     case "RetriesDue":
       return fact.connection === null ? { ...control, repairedIn: control.configVersion } : control
     case "ConnectionStarted":
@@ -211,8 +231,9 @@ export const evolveControl = (control: Control, fact: Fact): Control => {
 
 /** A run that begins. */
 export const newRun = (
-  run: Pick<Run, "id" | "connection" | "replay" | "sourceId" | "route" | "after" | "head">
+  run: Pick<Run, "id" | "connection" | "replay" | "sourceId" | "route" | "after" | "head"> & Partial<Pick<Run, "marks">>
 ): Run => ({
+  marks: [],
   ...run,
   cursor: run.after,
   enabled: true,
@@ -222,6 +243,10 @@ export const newRun = (
   rateFullAt: 0,
   finishedAt: null
 })
+
+/** Marks of a connection that begins: before there were epochs, its log told none. */
+export const marksOf = ({ marks }: Extract<Fact, { readonly _tag: "ConnectionStarted" }>): ReadonlyArray<Mark> =>
+  marks ?? [{ epoch: NONE.id, through: 0 }]
 
 export type WindowSettled = Extract<Fact, { readonly _tag: "WindowSettled" }>
 
@@ -241,5 +266,10 @@ export const afterWindow = (run: Run, fact: WindowSettled): Run => {
   const filtered = countOf(fact, "Filtered")
   const counted = { ...run, delivered: run.delivered + countOf(fact, "Delivered"), filtered: run.filtered + filtered }
   if (fact.seqs !== null) return counted
-  return { ...counted, cursor: fact.hi, rateFullAt: replayRate(run, fact.settled.length - filtered, fact.at) }
+  return {
+    ...counted,
+    cursor: fact.hi,
+    rateFullAt: replayRate(run, fact.settled.length - filtered, fact.at),
+    marks: fact.epochs === undefined ? run.marks : advanced(run.marks, fact.epochs, fact.hi)
+  }
 }

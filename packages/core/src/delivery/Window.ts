@@ -9,6 +9,7 @@ import type { Event } from "../event/Event.ts"
 import * as EventPath from "../event/EventPath.ts"
 import * as Filter from "../event/Filter.ts"
 import { DeliveryJournal } from "../journal/DeliveryJournal.ts"
+import * as Epochs from "../log/Epochs.ts"
 import { EventLog } from "../log/EventLog.ts"
 import { failed } from "../sink/Sink.ts"
 import * as Allowance from "./Allowance.ts"
@@ -147,14 +148,19 @@ export type Wanted =
   | { readonly after: number; readonly maxEvents: number }
   | { readonly pending: ReadonlyArray<State.Pending> }
 
-/** Loads events of a run, up to so many bytes, metas too; `undefined` when its log has less than was said. */
+/**
+ * Loads events of a run, up to so many bytes, metas too; `undefined` when its log has less than was said, or no longer
+ * what was read of it.
+ */
 export const load = Effect.fnUntraced(function* (settings: Settings, run: State.Run, wanted: Wanted, maxBytes: number) {
   const log = yield* EventLog
   if ("after" in wanted) {
     // A live run also takes what came since its log told it.
     const end = run.replay === null ? Number.POSITIVE_INFINITY : run.head
     const maxEvents = Math.min(wanted.maxEvents, end - wanted.after)
-    const { events, bytes, head } = yield* inTime(log.read(run.route, wanted.after, { maxEvents, maxBytes }))
+    const page = yield* inTime(log.read(run.route, wanted.after, { maxEvents, maxBytes }))
+    const { events, bytes, head, epochs = [] } = page
+    if (!Epochs.continues(page, run.marks, wanted.after)) return undefined
     const own = yield* settings.open(
       run,
       events.filter(({ seq }) => seq <= end)
@@ -162,11 +168,21 @@ export const load = Effect.fnUntraced(function* (settings: Settings, run: State.
     const last = own.at(-1)
     // Of a replay, what its log had and no longer holds is passed over. What a live run needs is never dropped.
     if (last === undefined && (run.replay === null || head < run.head)) return undefined
-    const window = { run: run.id, lo: wanted.after + 1, hi: last?.seq ?? run.head, seqs: null }
+    const hi = last?.seq ?? run.head
+    const known = run.marks.at(-1)?.epoch
+    const begun = epochs.filter(({ id, first }) => id !== known && first <= hi)
+    const window = {
+      run: run.id,
+      lo: wanted.after + 1,
+      hi,
+      seqs: null,
+      ...(begun.length === 0 ? {} : { epochs: begun })
+    }
     return { window, items: yield* readItems(settings, run, own), bytes }
   }
   const all = wanted.pending.map(({ seq }) => seq)
-  const { events, bytes, through } = yield* inTime(log.get(run.route, all, maxBytes))
+  const { events, bytes, through, history } = yield* inTime(log.get(run.route, all, maxBytes))
+  if (history !== undefined && !Epochs.continues(history, run.marks, run.cursor)) return undefined
   const pending = wanted.pending.filter(({ seq }) => seq <= through)
   const seqs = pending.map(({ seq }) => seq)
   // The log is nobody's, so it looked for none of them.
@@ -185,7 +201,7 @@ export interface LoadedPart extends Loaded {
 
 /**
  * Loads the parts of a window, some logs at once, until its bytes are spent: what is left has its turn in the next one.
- * `unread` is told of parts whose log could not be read (with why) or has less than was said.
+ * `unread` is told of parts whose log could not be read (with why), or has less than was said or read.
  */
 export const loadParts = Effect.fnUntraced(function* (
   settings: Settings,

@@ -4,6 +4,7 @@ import type * as Facts from "../delivery/Facts.ts"
 import type * as Plan from "../delivery/Plan.ts"
 import type * as State from "../delivery/State.ts"
 import type { ConnectionId, ReplayId, SourceId } from "../Ids.ts"
+import type { Mark } from "../log/Epochs.ts"
 import type { Reason, Receipt } from "../sink/Sink.ts"
 
 /** One line of an event's story on one connection, as the journal tells it. */
@@ -41,6 +42,8 @@ export interface Entry {
   readonly rule: number | null
   /** When the next try is due; `null` when none is. */
   readonly nextAt: number | null
+  /** Its log was restored to an earlier time: the event is gone, and its sequence may be another's. */
+  readonly isGone?: boolean
 }
 
 /** Where an event stands on one connection. */
@@ -107,6 +110,14 @@ export interface ReplayProgress {
   readonly pending: number
 }
 
+/** What a destination needs of a log. */
+export interface Needs {
+  /** Events up to here are no longer needed. */
+  readonly after: number
+  /** What its runs have read: only in a log that has it does `after` mean anything. */
+  readonly read: ReadonlyArray<Mark>
+}
+
 export interface DeliveryStore {
   /** Appends the facts and changes the projections, all in one transaction. `now` in milliseconds since 1970. */
   readonly commit: (facts: ReadonlyArray<Facts.Fact>, now: number) => void
@@ -115,6 +126,10 @@ export interface DeliveryStore {
    * again.
    */
   readonly raiseHead: (sourceId: SourceId, head: number) => void
+  /** A log has less than was told: it ends here. */
+  readonly headIs: (sourceId: SourceId, head: number) => void
+  /** How many events of a run above a sequence are pending or dead. */
+  readonly openAbove: (run: Facts.RunId, seq: number) => number
   readonly control: () => State.Control
   /** `away`: runs whose pending events do not matter now. The view is bounded, and they would hide those of others. */
   readonly view: (now: number, away?: ReadonlySet<Facts.RunId>) => Plan.View
@@ -144,8 +159,8 @@ export interface DeliveryStore {
   readonly isOpen: (run: Facts.RunId, seq: number) => boolean
   /** `undefined` when there is no such replay. */
   readonly replay: (replay: ReplayId) => ReplayProgress | undefined
-  /** Events up to here are no longer needed: every active run is past them; `null` when no run is active. */
-  readonly lowWatermark: (sourceId: SourceId) => number | null
+  /** What of a log is still needed: no active run is past it; `null` when no run is active. */
+  readonly needs: (sourceId: SourceId) => Needs | null
   /** Every fact that is kept, oldest first. */
   readonly facts: () => ReadonlyArray<Facts.Fact>
   /** The whole state as the projections hold it. */

@@ -83,7 +83,12 @@ export const ofLogs = (
     read: (route, after, limits) =>
       Effect.map(
         ask(route, (log) => log.read(after, { ...limits, dictionaries: true })),
-        (page) => ({ events: eventsOf(route, page), bytes: bytesOf(page.packed), head: page.head })
+        (page) => ({
+          events: eventsOf(route, page),
+          bytes: bytesOf(page.packed),
+          head: page.head,
+          epochs: page.epochs
+        })
       ),
     get: (route, seqs, maxBytes) =>
       Effect.map(
@@ -91,7 +96,12 @@ export const ofLogs = (
         (part) =>
           part === undefined
             ? { events: [], bytes: 0, through: 0 }
-            : { events: eventsOf(route, part), bytes: bytesOf(part.packed), through: part.through }
+            : {
+                events: eventsOf(route, part),
+                bytes: bytesOf(part.packed),
+                through: part.through,
+                history: { head: part.head ?? part.through, epochs: part.epochs }
+              }
       ),
     list: (route, before, limit) =>
       Effect.map(

@@ -6,6 +6,7 @@
 import type { Event, NewEvent } from "../event/Event.ts"
 import type { PackedEvents } from "../event/PackedEvents.ts"
 import type { EventId, SourceId } from "../Ids.ts"
+import type { Epoch, History, Told } from "./Epochs.ts"
 
 /** A row of a Durable Object holds 2 MB; larger bodies are cut into pieces of this size. */
 export const CHUNK_BYTES = 1024 * 1024
@@ -25,6 +26,8 @@ export interface LogPage {
   /** Of the events, their metas too. */
   readonly bytes: number
   readonly head: number
+  /** From that of the position to that of the last event; absent from older logs. */
+  readonly epochs?: ReadonlyArray<Epoch> | undefined
 }
 
 /** Events found by their sequence, in order. Sequences above `through` were not looked at: the bytes were spent. */
@@ -33,6 +36,8 @@ export interface Found {
   /** Of the events, their metas too. */
   readonly bytes: number
   readonly through: number
+  /** From the epoch of the first of them on; absent from older logs. */
+  readonly history?: Told
 }
 
 /** Sequences above `after`, up to `through`. */
@@ -51,6 +56,8 @@ export interface LogStats {
   readonly firstAt?: number | null
   /** When the last one was, in milliseconds since 1970. */
   readonly lastAt: number | null
+  /** The newest epochs; absent from older logs. */
+  readonly epochs?: ReadonlyArray<Epoch>
 }
 
 export interface Append {
@@ -95,12 +102,18 @@ export interface EventLogStore {
 export interface SqlEventLogStore extends EventLogStore {
   /** Whether a request with this token was appended, as far as the newest events tell. */
   readonly holds: (token: string) => boolean
-  readonly readPacked: (after: number, limits: ReadLimits) => { readonly packed: PackedEvents; readonly head: number }
+  readonly readPacked: (after: number, limits: ReadLimits) => History & { readonly packed: PackedEvents }
   /** The same without dictionaries, event by event: for readers of the version before. */
   readonly readWhole: SqlEventLogStore["readPacked"]
   readonly getPacked: (
     seqs: ReadonlyArray<number>,
     maxBytes: number
-  ) => { readonly packed: PackedEvents; readonly through: number }
+  ) => History & { readonly packed: PackedEvents; readonly through: number }
+  /** The epoch of the last event. */
+  readonly epoch: () => string
+  /** The newest epochs. */
+  readonly recent: () => ReadonlyArray<Epoch>
+  /** All epochs of what is held. */
+  readonly history: () => History
   readonly listPacked: (before: number, limit: number) => { readonly packed: PackedEvents }
 }

@@ -16,6 +16,7 @@ import type { NewEvent } from "../event/Event.ts"
 import type { PackedEvents } from "../event/PackedEvents.ts"
 import type { EventId, SourceId } from "../Ids.ts"
 import type { LogConfig } from "../workspace/Registry.ts"
+import type { Epoch, Mark } from "./Epochs.ts"
 import type { LogRange, LogStats, ReadLimits } from "./EventLogStore.ts"
 
 export interface AppendRequest {
@@ -63,12 +64,24 @@ export interface Packed {
 
 export interface Page extends Packed {
   readonly head: number
+  /** From that of `after` to that of the last event. A log of 0.1 and before has none; so it is below. */
+  readonly epochs?: ReadonlyArray<Epoch>
 }
 
 /** Some of the events that were named. */
 export interface Part extends Packed {
   /** Up to this sequence all that were named and are held are there. */
   readonly through: number
+  readonly head?: number
+  /** From that of the first event that was named on. */
+  readonly epochs?: ReadonlyArray<Epoch>
+}
+
+/** What a log and its readers have in common. */
+export interface Agreed {
+  readonly head: number
+  /** Of each reader the last event. */
+  readonly common: ReadonlyArray<Mark>
 }
 
 export interface PageLimits extends ReadLimits {
@@ -96,6 +109,11 @@ export interface LogContract {
   readonly list: (before: number, limit: number) => Packed
   readonly stats: () => LogStats
   readonly range: (from: number, to: number) => LogRange
+  /**
+   * How much of what these readers have read is in the log: less than all when it was restored to an earlier time. Who
+   * asks has seen epochs of the log, so it knows this.
+   */
+  readonly agree: (readers: ReadonlyArray<ReadonlyArray<Mark>>) => Agreed
   /** Looks for what is left to do, for an alarm may have been lost. Answers at once. */
   readonly nudge: () => void
 }
@@ -117,8 +135,11 @@ export const contract: Contract<LogContract> = {
     configure: { args: 1, answer: nothing },
     append: { args: 1, answer: appended },
     appendAll: { args: 1, answer: listOf(appended) },
-    read: { args: 2, answer: record<Page>({ ...packed, head: number }) },
-    get: { args: 2, answer: optional(record<Part>({ ...packed, through: number })) },
+    read: { args: 2, answer: record<Page>({ ...packed, head: number, epochs: optional(list) }) },
+    get: {
+      args: 2,
+      answer: optional(record<Part>({ ...packed, through: number, head: optional(number), epochs: optional(list) }))
+    },
     list: { args: 2, answer: record<Packed>(packed) },
     ids: { args: 1, answer: list },
     stats: {
@@ -129,10 +150,12 @@ export const contract: Contract<LogContract> = {
         first: number,
         // A log that was begun by an older version does not say it.
         firstAt: optional(nullable(number)),
-        lastAt: nullable(number)
+        lastAt: nullable(number),
+        epochs: optional(list)
       })
     },
     range: { args: 2, answer: record<LogRange>({ after: number, through: number }) },
+    agree: { args: 1, answer: record<Agreed>({ head: number, common: list }) },
     nudge: { args: 0, answer: nothing }
   }
 }

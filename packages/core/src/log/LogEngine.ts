@@ -5,13 +5,16 @@
  * No single trigger is trusted: an append arms the alarm in its own transaction, and the alarm wakes again whoever was
  * not told. An engine that nobody has claimed stores nothing.
  */
+
 import type { EnginePorts } from "../EnginePorts.ts"
 import { NotClaimed } from "../Errors.ts"
 import { type DestinationId, isSameSource, routeOf, type SourceId } from "../Ids.ts"
 import { within } from "../internal/deadline.ts"
+import type { Needs } from "../journal/DeliveryStore.ts"
 import { line, shown } from "../LogLine.ts"
 import { isClaimed, type Sql } from "../Sql.ts"
 import { ID_IS_URL, type SourceStatus, takes } from "../workspace/Source.ts"
+import * as Epochs from "./Epochs.ts"
 import * as EventLog from "./EventLog.ts"
 import * as GroupCommit from "./internal/groupCommit.ts"
 import * as WakeUps from "./internal/wakeUps.ts"
@@ -21,10 +24,13 @@ import { unpack } from "./PackedAppends.ts"
 
 /** The destinations as a log asks them. */
 export interface LogPeers {
-  /** Answers the milliseconds for which the destination needs no further wake-up, 0 when it wants each. */
-  readonly wake: (destination: DestinationId, source: SourceId, head: number) => Promise<number>
-  /** Events up to here are no longer needed; `null` when none of this source is. */
-  readonly lowWatermark: (destination: DestinationId, source: SourceId) => Promise<number | null>
+  /**
+   * Answers the milliseconds for which the destination needs no further wake-up, 0 when it wants each. `epoch`: that of
+   * event `head`.
+   */
+  readonly wake: (destination: DestinationId, source: SourceId, head: number, epoch: string) => Promise<number>
+  /** What it still needs of the log; `null` when that is nothing. */
+  readonly needs: (destination: DestinationId, source: SourceId) => Promise<Needs | null>
 }
 
 export interface LogPorts extends EnginePorts {
@@ -90,7 +96,7 @@ export const make = (ports: LogPorts): LogEngine => {
         ports,
         head: events.head,
         source: shown(sourceId),
-        wake: (destination, head) => peers.wake(destination, sourceId, head)
+        wake: (destination, head) => peers.wake(destination, sourceId, head, events.epoch())
       })
     }
   }
@@ -198,11 +204,16 @@ export const make = (ports: LogPorts): LogEngine => {
     const { events, config } = need()
     const { source, destinations } = config.config()!
     const head = events.head()
-    const asked = Promise.all(destinations.map((id) => peers.lowWatermark(id, source.id)))
-    const marks = await within(timer, ASK_DEADLINE, asked)
-    if (marks === undefined) return now + EXPIRE_AGAIN
+    const asked = Promise.all(destinations.map((id) => peers.needs(id, source.id)))
+    const needs = await within(timer, ASK_DEADLINE, asked)
+    if (needs === undefined) return now + EXPIRE_AGAIN
+    const history = events.history()
+    // What a destination has read that is not in the log says nothing of what is: the log was restored.
     // Of events that came meanwhile nobody was asked.
-    const through = Math.min(head, ...marks.map((mark) => mark ?? head))
+    const through = Math.min(
+      head,
+      ...needs.map((one) => (one === null ? head : one.read.every((mark) => Epochs.has(history, mark)) ? one.after : 0))
+    )
     events.drop(now - source.retentionDays * DAY, through)
     if (isPressed) relieve(events, through)
     const next = expiry()
@@ -256,6 +267,8 @@ export const make = (ports: LogPorts): LogEngine => {
       // A shorter retention may be over already.
       const due = expiry()
       if (due !== null) alarm.atLatest(Math.max(due, timer.now() + WAKE_AGAIN))
+      // A log that was restored may have known fewer destinations.
+      if (behind(need()).length > 0) alarm.atLatest(timer.now() + WAKE_AGAIN)
     },
     append: group.add,
     appendAll: (appends) => group.addAll(unpack(appends)),
@@ -264,7 +277,14 @@ export const make = (ports: LogPorts): LogEngine => {
     get: (seqs, maxBytes) => (stores === undefined ? undefined : ofOwner(({ getPacked }) => getPacked(seqs, maxBytes))),
     list: (before, limit) => ofOwner(({ listPacked }) => listPacked(before, limit)),
     ids: (seqs) => need().events.ids(seqs),
-    stats: () => need().events.stats(),
+    stats: () => {
+      const { events } = need()
+      return { ...events.stats(), epochs: events.recent() }
+    },
+    agree: (readers) => {
+      const history = need().events.history()
+      return { head: history.head, common: readers.map((marks) => Epochs.common(history, marks)) }
+    },
     range: (from, to) => need().events.range(from, to),
     nudge: () => {
       if (stores === undefined) return

@@ -47,8 +47,9 @@ export const makeGateway = (world: World, oracle: Oracle, sinkOf: (destination: 
           databaseSize: () => 0,
           maxBytes: () => 8e9,
           peers: {
-            wake: (id, source, head) => call(life, destinationOf(id), (one) => one.wake(source, head)),
-            lowWatermark: (id, source) => call(life, destinationOf(id), (one) => one.lowWatermark(source))
+            wake: (id, source, head, epoch) =>
+              call(life, destinationOf(id), (one) => one.wakeUnder(source, head, epoch)),
+            needs: (id, source) => call(life, destinationOf(id), (one) => one.needs(source))
           }
         })
       )
@@ -76,7 +77,11 @@ export const makeGateway = (world: World, oracle: Oracle, sinkOf: (destination: 
           return DeliveryEngine.make({
             ...life.ports,
             peers: {
-              head: async (source) => (await call(life, logOf(routeOf(source)), (log) => log.stats())).count
+              told: async (source) => {
+                const { count, epochs } = await call(life, logOf(routeOf(source)), (log) => log.stats())
+                return { head: count, epochs }
+              },
+              agree: (source, readers) => call(life, logOf(routeOf(source)), (log) => log.agree(readers))
             },
             execute: (effect) => Effect.runPromiseWith(services)(effect)
           })

@@ -2,6 +2,7 @@
 import { routeOf } from "@hookstream/core/Ids"
 import { Ordering } from "@hookstream/core/workspace/Destination"
 import { Schema } from "effect"
+import type { Snapshot } from "../ObjectSql.ts"
 import type { Gateway } from "./Gateway.ts"
 import { MODES } from "./Sinks.ts"
 import type { OwnDestination, OwnSource, User } from "./User.ts"
@@ -17,6 +18,8 @@ const isStopped = Schema.Boolean
 const steps = Schema.Literals([0, 1, 2, 5, 9, 17, 40, 70])
 const object = Schema.Literals(["destination", "destination", "log", "workspace"])
 const kill = Schema.Struct({ _tag: Schema.Literal("Kill"), object, slot: Slot, steps })
+/** A log has again what it had so many acts before. */
+const restore = Schema.Struct({ _tag: Schema.Literal("Restore"), ...ofSource, acts: Schema.Literals([0, 1, 2, 4]) })
 const renew = Schema.Struct({ _tag: Schema.Literal("Renew"), ...ofDestination })
 const cancel = Schema.Struct({ _tag: Schema.Literal("CancelReplay") })
 const replay = Schema.Struct({ _tag: Schema.Literal("Replay"), ...ofConnection })
@@ -38,6 +41,8 @@ const Command = Schema.Union([
   flip,
   flip,
   renew,
+  restore,
+  restore,
   Schema.Struct({ _tag: Schema.Literal("Connect"), ...ofSource, ...ofDestination }),
   Schema.Struct({ _tag: Schema.Literal("Disconnect"), ...ofConnection }),
   Schema.Struct({ _tag: Schema.Literal("AnotherSource"), ...ofSource }),
@@ -100,6 +105,8 @@ export interface Excuses {
   readonly redriven: Set<string>
   /** Destinations of which two instances may have sent at once. */
   readonly doubled: Set<string>
+  /** Sources whose log was restored to an earlier time. */
+  readonly restored: Set<number>
   /** An alarm was lost, so that a sweep may have to come before what it stood for is done. */
   readonly hasLostAlarms: boolean
 }
@@ -108,6 +115,8 @@ export interface Excuses {
 export const at = <A>(all: ReadonlyArray<A>, slot: number): A => all[slot % all.length]!
 
 export const makeObey = (world: World, gateway: Gateway, user: User, places: Places, excuses: Excuses) => {
+  /** What the logs held at the begin of each act. */
+  const kept: Array<ReadonlyMap<string, Snapshot>> = []
   const breakable = (command: Extract<Command, { readonly object: unknown }>) => {
     if (command.object === "workspace") return gateway.workspace
     if (command.object === "log") return gateway.logOf(routeOf(at(places.sources, command.slot).id))
@@ -116,7 +125,7 @@ export const makeObey = (world: World, gateway: Gateway, user: User, places: Pla
     if (command._tag === "Replace") excuses.doubled.add(id)
     return gateway.destinationOf(id)
   }
-  return (command: Command): void => {
+  const obey = (command: Command): void => {
     const source = "source" in command ? at(places.sources, command.source) : places.sources[0]!
     const destination =
       "destination" in command ? at(places.destinations, command.destination) : places.destinations[0]!
@@ -139,6 +148,15 @@ export const makeObey = (world: World, gateway: Gateway, user: User, places: Pla
         // Otherwise most histories would be excused.
         if (excuses.hasLostAlarms) breakable(command).dropAlarm()
         break
+      case "Restore": {
+        const then = kept.at(-1 - command.acts)?.get(source.id)
+        // Before it was configured it was nobody's.
+        if (then?.tables.some(([name, rows]) => name === "log_config" && rows.length > 0) !== true) break
+        gateway.logOf(routeOf(source.id)).restore(then)
+        excuses.restored.add(source.n)
+        user.touch(source)
+        break
+      }
       case "StopSource":
         user.stopSource(source, command.isStopped)
         break
@@ -191,6 +209,13 @@ export const makeObey = (world: World, gateway: Gateway, user: User, places: Pla
         if (last !== undefined) user.cancel(last)
         break
       }
+    }
+  }
+  return {
+    obey,
+    /** An act begins. */
+    keep: (): void => {
+      kept.push(new Map(places.sources.map(({ id }) => [id, gateway.logOf(routeOf(id)).snapshot()])))
     }
   }
 }

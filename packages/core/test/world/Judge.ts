@@ -1,9 +1,10 @@
 /** What is judged at the end of a history: by the oracle, and by what only the gateway can tell: the dead, and rest. */
 import { expect } from "@effect/vitest"
+import { unpack } from "@hookstream/core/event/PackedEvents"
 import { routeOf } from "@hookstream/core/Ids"
 import { type Gateway, sourceIdOf } from "./Gateway.ts"
 import type { Excuses } from "./History.ts"
-import { laneOf, type Oracle } from "./Oracle.ts"
+import { laneOf, type Oracle, type Sent } from "./Oracle.ts"
 import type { OwnDestination, User } from "./User.ts"
 import type { World } from "./World.ts"
 
@@ -29,16 +30,40 @@ const deadOf = async ({ gateway }: Run, destination: string, source: number, lan
   return new Set(await Promise.all(names))
 }
 
+/** The events that the log of a source holds, in order. */
+const heldBy = async ({ gateway }: Run, source: number): Promise<ReadonlyArray<string>> => {
+  const [sourceId, route] = [sourceIdOf(source), routeOf(sourceIdOf(source))]
+  const names: Array<string> = []
+  for (;;) {
+    const after = names.length
+    const { packed, head } = await gateway
+      .logOf(route)
+      .ask((one) => one.read(after, { maxEvents: 1000, maxBytes: 1e8 }))
+    for (const { body } of unpack(packed, { sourceId, route })) {
+      names.push(`${source}/${JSON.parse(new TextDecoder().decode(body)).n}`)
+    }
+    if (names.length >= head) return names
+  }
+}
+/** Whether a restore took it out of its log. */
+const lostBy = async (run: Run, source: number): Promise<(name: string) => boolean> => {
+  if (!run.excuses.restored.has(source)) return () => false
+  const held = await heldBy(run, source)
+  return (name) => !held.includes(name)
+}
+
 /** Everything that is owed has arrived, or is dead for a reason. */
 export const judgeArrivals = async (run: Run): Promise<void> => {
   const { oracle, world, excuses } = run
   for (const { id, destination, source, events } of oracle.missing(world.time.now())) {
     const dead = await deadOf(run, destination, source, id)
+    const isLost = await lostBy(run, source)
+    const owed = events.filter((event) => !isLost(oracle.nameOf(event)))
     expect(
-      events.map(oracle.nameOf).filter((name) => !dead.has(name)),
+      owed.map(oracle.nameOf).filter((name) => !dead.has(name)),
       `lost on ${id} to ${destination}`
     ).toEqual([])
-    const unjust = events.filter((event) => !excuses.unfair.has(destination) && !oracle.wasRefused(id, event))
+    const unjust = owed.filter((event) => !excuses.unfair.has(destination) && !oracle.wasRefused(id, event))
     expect(unjust, `dead without a refusal on ${id}`).toEqual([])
   }
 }
@@ -46,8 +71,12 @@ export const judgeOrder = async (run: Run, { id, ordering }: OwnDestination): Pr
   const { oracle, excuses } = run
   if (ordering === "none" || excuses.redriven.has(id)) return
   for (const { lane, event, after } of oracle.outOfOrder(id)) {
+    // A request that comes again after a restore is stored behind others: the order is that of the log.
+    const held = excuses.restored.has(event.source) ? await heldBy(run, event.source) : undefined
+    const place = (one: Sent, find: "indexOf" | "lastIndexOf") => held?.[find](oracle.nameOf(one)) ?? 0
+    if (place(event, "lastIndexOf") > place(after, "indexOf") || place(event, "indexOf") === -1) continue
     const dead = await deadOf(run, id, event.source, lane)
-    expect(dead.has(oracle.nameOf(event)), `${oracle.nameOf(event)} came after ${after} on ${lane}`).toBe(true)
+    expect(dead.has(oracle.nameOf(event)), `${oracle.nameOf(event)} came after ${after.n} on ${lane}`).toBe(true)
   }
 }
 /** What a destination says of itself: nothing is left to do, and each replay that is wanted is over. */

@@ -103,9 +103,10 @@ export const makeOracle = () => {
   const isForeign = (lane: Lane, { source, began, answered }: Accepted): boolean =>
     source !== lane.source || (lane.replay === null ? answered < lane.asked : began > lane.asked)
 
-  const foreign = () =>
+  const foreign = (restored: ReadonlySet<number>) =>
     [...arrivals.keys()].flatMap((id) => {
       const lane = lanes.get(id)
+      if (lane !== undefined && restored.has(lane.source)) return []
       return firstsOf(id).flatMap((one) => {
         const event = accepted.get(nameOf(one))
         const isOwn = lane !== undefined && (event === undefined ? one.source === lane.source : !isForeign(lane, event))
@@ -135,8 +136,9 @@ export const makeOracle = () => {
         : []
     )
   /** What arrived more often than unanswered requests and ends of processes explain. */
-  const repeated = () =>
+  const repeated = (restored: ReadonlySet<number>) =>
     [...arrivals].flatMap(([id, all]) => {
+      if (restored.has(lanes.get(id)?.source ?? 0)) return []
       const kills = listed(ends, lanes.get(id)?.destination ?? "")
       return [...Map.groupBy(all, nameOf)].flatMap(([name, some]) => {
         const doubtful = some.filter(
@@ -146,9 +148,9 @@ export const makeOracle = () => {
       })
     })
   /** What was sent before the source went on may arrive afterwards. */
-  const takenWhileClosed = () =>
+  const takenWhileClosed = (restored: ReadonlySet<number>) =>
     [...accepted.values()].flatMap((one) =>
-      isStopped(intakeScope(one.source), one.began, one.answered)
+      !restored.has(one.source) && isStopped(intakeScope(one.source), one.began, one.answered)
         ? [`${nameOf(one)} was accepted, and its source takes nothing`]
         : []
     )
@@ -195,8 +197,9 @@ export const makeOracle = () => {
     // -----------------------------------------------------------------------------------------------------------------
     // The promises
 
-    broken: (): ReadonlyArray<string> =>
-      [foreign, afterStop, byOldConfig, unfenced, repeated, takenWhileClosed].flatMap((promise) => promise()),
+    /** `restored`: sources whose log went back, so that it has forgotten a change, and its events come again. */
+    broken: (restored: ReadonlySet<number>): ReadonlyArray<string> =>
+      [foreign, afterStop, byOldConfig, unfenced, repeated, takenWhileClosed].flatMap((promise) => promise(restored)),
     /** What is owed and never arrived, by lane; without those that have stopped before `now`. */
     missing: (now: number): ReadonlyArray<Lane & { readonly id: string; readonly events: ReadonlyArray<Sent> }> =>
       [...lanes].flatMap(([id, lane]) => {
@@ -205,22 +208,31 @@ export const makeOracle = () => {
         const events = [...accepted.values()].filter((one) => isOwed(id, lane, one) && !arrived.has(nameOf(one)))
         return events.length === 0 ? [] : [{ ...lane, id, events }]
       }),
+    /** Numbers of the events that arrived at a destination, in order; each is told once. */
+    arrivedAt: (destination: string): ReadonlyArray<number> =>
+      [...lanes].flatMap(([id, lane]) =>
+        lane.destination === destination && lane.replay === null
+          ? listed(arrivals, id)
+              .splice(0)
+              .map(({ n }) => n)
+          : []
+      ),
     wasRefused: (lane: string, sent: Sent) => refused.get(lane)?.has(nameOf(sent)) === true,
     /** Lanes that are wanted. */
     wanted: (): ReadonlyArray<Lane> => [...lanes.values()].filter(isWanted),
     /** Where an accepted event of a key first arrived before an earlier one, by lane. */
     outOfOrder: (
       destination: string
-    ): ReadonlyArray<{ readonly lane: string; readonly event: Sent; readonly after: number }> =>
+    ): ReadonlyArray<{ readonly lane: string; readonly event: Sent; readonly after: Sent }> =>
       [...lanes]
         .filter(([, lane]) => lane.destination === destination)
         .flatMap(([id]) => {
-          const last = new Map<number, number>()
+          const last = new Map<number, Sent>()
           const firsts = firstsOf(id).filter((one) => accepted.has(nameOf(one)))
           return firsts.flatMap((one) => {
-            const before = last.get(one.key) ?? 0
-            last.set(one.key, Math.max(before, one.n))
-            return one.n < before ? [{ lane: id, event: one, after: before }] : []
+            const before = last.get(one.key)
+            if (before === undefined || before.n < one.n) last.set(one.key, one)
+            return before !== undefined && one.n < before.n ? [{ lane: id, event: one, after: before }] : []
           })
         }),
     /** Most requests of a destination in any span of this many milliseconds. */

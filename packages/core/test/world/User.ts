@@ -295,6 +295,15 @@ export const makeUser = (world: World, oracle: Oracle, gateway: Gateway) => {
         (at) => oracle.renewed(one.id, generation, at)
       )
     },
+    /** Stores it as it is, so that its log is told of it again. */
+    touch: (one: OwnSource): void =>
+      update(
+        "source",
+        one.id,
+        (source) => source,
+        `${one.id} again`,
+        () => {}
+      ),
     stopSource: (one: OwnSource, isStopped: boolean): void =>
       stop(
         one,

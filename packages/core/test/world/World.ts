@@ -9,7 +9,7 @@
  */
 import * as Alarm from "@hookstream/core/Alarm"
 import type { EnginePorts } from "@hookstream/core/EnginePorts"
-import { objectSql } from "../ObjectSql.ts"
+import { objectSql, type Snapshot } from "../ObjectSql.ts"
 import { makeTime, type Time } from "./VirtualTime.ts"
 
 /** What happens to a call. */
@@ -71,6 +71,10 @@ export interface WorldObject<E> {
   readonly replace: () => void
   /** The alarm that is set never fires. */
   readonly dropAlarm: () => void
+  /** What it has stored. */
+  readonly snapshot: () => Snapshot
+  /** The process ends, and the next one finds what was stored then. */
+  readonly restore: (snapshot: Snapshot) => void
 }
 
 interface Instance<E> {
@@ -90,7 +94,7 @@ export const makeWorld = (weather: Weather) => {
   const time: Time = makeTime(Date.UTC(2026, 10, 25))
   let isFair = false
   let isCut = false
-  const counts = { calls: 0, alarms: 0, faults: 0, kills: 0, replaced: 0 }
+  const counts = { calls: 0, alarms: 0, faults: 0, kills: 0, replaced: 0, restored: 0 }
   /** What no object may say while nothing goes wrong. */
   const errors: Array<string> = []
   const pick = <A extends string>(faults: ReadonlyArray<A>, n: number): A | "none" => {
@@ -237,6 +241,13 @@ export const makeWorld = (weather: Weather) => {
         onEnd()
         time.after(REPLACED_MS, () => end(old))
         counts.replaced++
+      },
+      snapshot: sql.snapshot,
+      restore: (snapshot) => {
+        kill()
+        sql.restore(snapshot)
+        schedule()
+        counts.restored++
       },
       dropAlarm: () => {
         sql.exec("DELETE FROM alarm")

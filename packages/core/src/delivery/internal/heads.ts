@@ -8,6 +8,8 @@ import type { SourceId } from "../../Ids.ts"
 import { atOnce } from "../../internal/atOnce.ts"
 import { within } from "../../internal/deadline.ts"
 import { line } from "../../LogLine.ts"
+import type { Told } from "../../log/Epochs.ts"
+import type { Run } from "../State.ts"
 
 /** Milliseconds in which a log says how far it is. */
 const DEADLINE = 2000
@@ -17,8 +19,8 @@ const AT_ONCE = 16
 const ASK_AGAIN = 5000
 
 export interface Heads {
-  /** The last sequences of these logs. Rejects when one does not say it in time. */
-  readonly of: (sources: ReadonlyArray<SourceId>) => Promise<ReadonlyMap<SourceId, number>>
+  /** How far these logs are. Rejects when one does not say it in time. */
+  readonly of: (sources: ReadonlyArray<SourceId>) => Promise<ReadonlyMap<SourceId, Told>>
   /** Asks the logs that can be asked now. Resolves when each has had its time. */
   readonly ask: () => Promise<void>
   /** Whether a log is asked at this moment. */
@@ -36,27 +38,27 @@ export const make = (options: {
   /** For what is logged. */
   readonly destination: () => string
   readonly sources: () => ReadonlyArray<SourceId>
-  readonly head: (source: SourceId) => Promise<number>
-  /** How far each log has been read. */
-  readonly readTo: () => ReadonlyMap<SourceId, number>
-  /** A log has said how far it is. `read`: how far it had been read when it was asked. */
-  readonly said: (source: SourceId, head: number, read: number) => void
+  readonly head: (source: SourceId) => Promise<Told>
+  /** The runs that read the logs. */
+  readonly runs: () => ReadonlyArray<Run>
+  /** A log has said how far it is. `runs`: those that read it, as they were when it was asked. */
+  readonly said: (source: SourceId, told: Told, runs: ReadonlyArray<Run>) => void
   /** A log has not said it; it can be asked again at this time. */
   readonly failed: (again: number) => void
 }): Heads => {
-  const { ports, destination, sources, head, readTo, said, failed } = options
+  const { ports, destination, sources, head, runs, said, failed } = options
   const { timer } = ports
   const known = new Set<SourceId>()
   const asked = new Set<SourceId>()
   const againAt = new Map<SourceId, number>()
   let asking: Promise<void> | undefined
 
-  const of = async (source: SourceId): Promise<number> => {
+  const of = async (source: SourceId): Promise<Told> => {
     const found = await within(timer, DEADLINE, head(source))
     if (found !== undefined) return found
     throw new UnavailableError({ message: `a log did not answer within ${DEADLINE} ms` })
   }
-  const askOne = async (source: SourceId, read: number): Promise<void> => {
+  const askOne = async (source: SourceId, read: ReadonlyArray<Run>): Promise<void> => {
     try {
       const found = await of(source)
       known.add(source)
@@ -75,7 +77,7 @@ export const make = (options: {
 
   return {
     of: async (wanted) => {
-      const heads = new Map<SourceId, number>()
+      const heads = new Map<SourceId, Told>()
       await atOnce(AT_ONCE, wanted, async (source) => heads.set(source, await of(source)))
       return heads
     },
@@ -84,8 +86,9 @@ export const make = (options: {
       if (wanted.length === 0) return asking ?? Promise.resolve()
       for (const source of wanted) asked.add(source)
       // More may be read while the answers are on their way.
-      const read = readTo()
-      const answers = atOnce(AT_ONCE, wanted, (source) => askOne(source, read.get(source) ?? 0))
+      const before = runs()
+      const readersOf = (source: SourceId) => before.filter(({ sourceId }) => sourceId === source)
+      const answers = atOnce(AT_ONCE, wanted, (source) => askOne(source, readersOf(source)))
       const all = Promise.all([asking, answers])
       const own: Promise<void> = all.then(() => {
         if (asking === own) asking = undefined

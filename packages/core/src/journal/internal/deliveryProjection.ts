@@ -19,7 +19,8 @@ export const toRun = (row: SqlRow): State.Run => ({
   delivered: Number(row["delivered"]),
   filtered: Number(row["filtered"]),
   rateFullAt: Number(row["rate_full_at"]),
-  finishedAt: row["finished_at"] === null ? null : Number(row["finished_at"])
+  finishedAt: row["finished_at"] === null ? null : Number(row["finished_at"]),
+  marks: JSON.parse(row["marks"] as string).map(([epoch, through]: readonly [string, number]) => ({ epoch, through }))
 })
 export const toPending = (row: SqlRow): State.Pending => ({
   run: row["run"] as string,
@@ -40,9 +41,12 @@ export const toDead = (row: SqlRow): State.DeadLetter => ({
   reason: row["reason"] as Reason,
   detail: row["detail"] as string
 })
+const marksText = (marks: State.Run["marks"]): string =>
+  JSON.stringify(marks.map(({ epoch, through }) => [epoch, through]))
+
 const writeRun = (sql: Sql, run: State.Run): void => {
   sql.exec(
-    "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     run.id,
     run.connection,
     run.replay === null ? null : JSON.stringify(run.replay),
@@ -56,18 +60,20 @@ const writeRun = (sql: Sql, run: State.Run): void => {
     run.delivered,
     run.filtered,
     run.rateFullAt,
-    run.finishedAt
+    run.finishedAt,
+    marksText(run.marks)
   )
 }
 
 /** Writes down how far a run is, and nothing else of it. */
-export const writeProgress = (sql: Sql, { id, cursor, delivered, filtered, rateFullAt }: State.Run): void => {
+export const writeProgress = (sql: Sql, { id, cursor, delivered, filtered, rateFullAt, marks }: State.Run): void => {
   sql.exec(
-    "UPDATE runs SET cursor = ?, delivered = ?, filtered = ?, rate_full_at = ? WHERE id = ?",
+    "UPDATE runs SET cursor = ?, delivered = ?, filtered = ?, rate_full_at = ?, marks = ? WHERE id = ?",
     cursor,
     delivered,
     filtered,
     rateFullAt,
+    marksText(marks),
     id
   )
 }
@@ -83,7 +89,11 @@ export const project = (sql: Sql, fact: Facts.Fact, before: State.Control): void
   switch (fact._tag) {
     case "ConnectionStarted": {
       const { connection, sourceId, route, after } = fact
-      writeRun(sql, State.newRun({ id: connection, connection, replay: null, sourceId, route, after, head: after }))
+      const marks = State.marksOf(fact)
+      writeRun(
+        sql,
+        State.newRun({ id: connection, connection, replay: null, sourceId, route, after, head: after, marks })
+      )
       return
     }
     case "ConnectionChanged": {
@@ -116,6 +126,20 @@ export const project = (sql: Sql, fact: Facts.Fact, before: State.Control): void
     case "RunCancelled":
       sql.exec("UPDATE runs SET deleted = 1, head = max(cursor, ?) WHERE id = ?", fact.through, fact.run)
       return
+    case "LogRestored": {
+      const { run, through, marks } = fact
+      sql.exec(
+        `UPDATE runs SET cursor = min(cursor, ?1), after = min(after, ?1), head = min(head, ?1), marks = ?2
+         WHERE id = ?3`,
+        through,
+        marksText(marks),
+        run
+      )
+      for (const table of ["pending", "dead"]) {
+        sql.exec(`DELETE FROM ${table} WHERE run = ? AND seq > ?`, run, through)
+      }
+      return
+    }
     case "WindowSettled": {
       const { run } = fact
       const before = readRun(sql, run)

@@ -15,7 +15,9 @@ import {
   filteredIn,
   goesOn,
   isCancelledIn,
+  isGone,
   isRaised,
+  needsOf,
   progressOf,
   statusOf
 } from "./deliveryTelling.ts"
@@ -76,7 +78,12 @@ const MIGRATIONS = [
        '$.window')`
   ],
   // The control and the runs may be behind the journal. `through`: the last fact that they know; null: all.
-  ["ALTER TABLE control ADD COLUMN through INTEGER"]
+  ["ALTER TABLE control ADD COLUMN through INTEGER"],
+  // What was read before logs had epochs is of none.
+  [
+    "ALTER TABLE runs ADD COLUMN marks TEXT NOT NULL DEFAULT '[]'",
+    `UPDATE runs SET marks = '[["",0]]' WHERE replay IS NULL`
+  ]
 ]
 
 /** So many facts, or characters of them, the tables are behind the journal at most: who opens it reads them again. */
@@ -98,6 +105,7 @@ const CHANGES: Readonly<Record<Facts.Fact["_tag"], "none" | "its own" | "any">> 
   ReplayFinished: "any",
   ReplayCancelled: "any",
   RunCancelled: "any",
+  LogRestored: "any",
   WindowPlanned: "none",
   WindowSettled: "its own",
   Paused: "none",
@@ -276,6 +284,18 @@ export const makeStore = (sql: Sql): DeliveryStore => {
         throw error
       }
     },
+    headIs: (sourceId, head) => {
+      heads.set(sourceId, head)
+    },
+    openAbove: (run, seq) =>
+      Number(
+        sql.exec(
+          `SELECT (SELECT count(*) FROM pending WHERE run = ?1 AND seq > ?2)
+             + (SELECT count(*) FROM dead WHERE run = ?1 AND seq > ?2) AS n`,
+          run,
+          seq
+        )[0]!["n"]
+      ),
     raiseHead: (sourceId, head) => {
       heads.set(sourceId, Math.max(head, heads.get(sourceId) ?? 0))
     },
@@ -404,8 +424,9 @@ export const makeStore = (sql: Sql): DeliveryStore => {
     },
     attempts: (filter, before, limit) => attemptPage(journal.settled(before, filter.connection), filter, before, limit),
     runOfAttempt: ({ n, seq }) => {
-      const fact = journal.fact(n)
-      return fact?._tag === "WindowSettled" && fact.settled.some((one) => one.seq === seq) ? fact.run : undefined
+      const row = journal.row(n)
+      const isOfIt = row?.fact._tag === "WindowSettled" && row.fact.settled.some((one) => one.seq === seq)
+      return isOfIt && !isGone(row, seq) ? row.fact.run : undefined
     },
     isOpen: (run, seq) => runById(run)?.deleted === false && (has("pending", run, seq) || has("dead", run, seq)),
     replay: (replay) =>
@@ -413,15 +434,11 @@ export const makeStore = (sql: Sql): DeliveryStore => {
         runs().filter((run) => run.replay?.id === replay),
         (run) => ({ pending: countOf("pending", run), dead: countOf("dead", run) })
       ),
-    lowWatermark: (sourceId) => {
-      const marks = runs()
-        .filter((run) => run.sourceId === sourceId && goesOn(run, countOf("pending", run.id)))
-        .map(({ id, cursor }) => {
-          const oldest = numberOrNull(sql.exec("SELECT min(seq) AS seq FROM pending WHERE run = ?", id)[0]?.["seq"])
-          return oldest === null ? cursor : Math.min(cursor, oldest - 1)
-        })
-      return marks.length === 0 ? null : Math.min(...marks)
-    },
+    needs: (sourceId) =>
+      needsOf(
+        runs().filter((run) => run.sourceId === sourceId && goesOn(run, countOf("pending", run.id))),
+        (id) => numberOrNull(sql.exec("SELECT min(seq) AS seq FROM pending WHERE run = ?", id)[0]?.["seq"])
+      ),
     facts: journal.all,
     state: () => ({
       control: control(),

@@ -2,6 +2,7 @@
 
 import type * as Facts from "../../delivery/Facts.ts"
 import type * as State from "../../delivery/State.ts"
+import { upTo } from "../../log/Epochs.ts"
 import type {
   AttemptFilter,
   AttemptPage,
@@ -10,6 +11,7 @@ import type {
   DeadPage,
   DeliveryStatus,
   Entry,
+  Needs,
   ReplayProgress
 } from "../DeliveryStore.ts"
 
@@ -43,15 +45,20 @@ const entryOf = (n: number, run: Facts.RunId, at: number, one: Facts.Settlement)
 export interface Row {
   readonly n: number
   readonly at: number
+  /** The last event that it tells of and that its log still has; `null` when there is none. */
+  readonly hi: number | null
   readonly fact: Facts.Fact
 }
+
+/** Whether what a window tells of an event is of another than its log has now. */
+export const isGone = ({ hi }: Pick<Row, "hi">, seq: number): boolean => hi === null || seq > hi
 
 /** Facts that do not match the query are left out. */
 export type MaybeRow = Omit<Row, "fact"> & { readonly fact: Facts.Fact | undefined }
 
 /** What a fact tells of event `seq`. `isCancelled`: what became of it with its run. */
 export const entriesIn = (
-  { n, at, fact }: Row,
+  { n, at, fact }: Omit<Row, "hi">,
   seq: number,
   isCancelled: (run: Facts.RunId, seq: number) => boolean
 ): ReadonlyArray<Entry> => {
@@ -71,6 +78,7 @@ export const entriesIn = (
     case "ReplayRequested":
     case "ReplayFinished":
     case "ReplayCancelled":
+    case "LogRestored":
     case "WindowPlanned":
     case "Paused":
     case "Resumed":
@@ -118,7 +126,8 @@ export const attemptPage = (
 ): AttemptPage => {
   const entries: Array<Entry> = []
   let [scanned, last] = [0, 0]
-  for (const { n, at, fact } of rows) {
+  for (const row of rows) {
+    const { n, at, fact } = row
     // Of the last window nothing is left.
     if (++scanned > ATTEMPT_SCAN) return { entries, next: { n: last, seq: 0 } }
     last = n
@@ -133,7 +142,7 @@ export const attemptPage = (
         const { n, seq } = entries.at(-1)!
         return { entries, next: { n, seq } }
       }
-      entries.push(entry)
+      entries.push(isGone(row, one.seq) ? { ...entry, isGone: true } : entry)
     }
   }
   return { entries, next: null }
@@ -168,6 +177,13 @@ export const isRaised = ({ replay, deleted }: State.Run): boolean => replay === 
 /** Whether a run needs its log: it goes on, or has events that are not done with. */
 export const goesOn = ({ deleted, finishedAt }: State.Run, pending: number): boolean =>
   !deleted && (finishedAt === null || pending > 0)
+
+/** What these runs, which go on, need of their log. `oldest`: the first pending event of a run. */
+export const needsOf = (runs: ReadonlyArray<State.Run>, oldest: (run: Facts.RunId) => number | null): Needs | null => {
+  if (runs.length === 0) return null
+  const after = runs.map(({ id, cursor }) => Math.min(cursor, (oldest(id) ?? Number.POSITIVE_INFINITY) - 1))
+  return { after: Math.min(...after), read: runs.flatMap(({ marks, cursor }) => upTo(marks, cursor).slice(-1)) }
+}
 
 /** Whether an event will not be sent because its run has ended: it was pending, or not read yet. */
 export const isCancelledIn = ({ deleted, cursor, head }: State.Run, seq: number, isPending: () => boolean): boolean =>

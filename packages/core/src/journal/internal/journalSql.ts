@@ -54,6 +54,7 @@ const placeOf = (fact: Facts.Fact): Place => {
       return { ...nowhere, run: fact.run, events: [WHOLE_RUN] }
     case "WindowPlanned":
     case "ReplayFinished":
+    case "LogRestored":
       return { ...nowhere, run: fact.run }
     case "ConnectionStarted":
     case "ConnectionChanged":
@@ -98,6 +99,7 @@ const newSegment = (n: number) => [
 const toRow = (row: SqlRow): Row => ({
   n: Number(row["n"]),
   at: Number(row["at"]),
+  hi: row["hi"] === null ? null : Number(row["hi"]),
   fact: readFact(Number(row["v"]), row["fact"] as string)
 })
 
@@ -136,7 +138,7 @@ export interface JournalSql {
   readonly windowsOf: (run: Facts.RunId, seqs: ReadonlyArray<number>) => ReadonlyArray<Row>
   /** Settled windows up to a position, newest first; of other connections than the one asked for without their fact. */
   readonly settled: (before: AttemptPosition | null, connection: string | undefined) => Iterable<MaybeRow>
-  readonly fact: (n: number) => Facts.Fact | undefined
+  readonly row: (n: number) => Row | undefined
   readonly all: () => ReadonlyArray<Facts.Fact>
 }
 
@@ -182,6 +184,24 @@ export const open = (sql: Sql): JournalSql => {
     reread()
   }
   const newestFirst = () => segments.toReversed()
+  /** What was noted of events of a run above a sequence is found no more: they are gone, and others have their places. */
+  const hide = (run: Facts.RunId, above: number): void => {
+    for (const segment of segments) {
+      const { n } = segment
+      sql.exec(`UPDATE journal_${n} SET is_read = 0, lo = NULL, hi = NULL WHERE run = ? AND lo > ?`, run, above)
+      sql.exec(`UPDATE journal_${n} SET hi = ?1 WHERE run = ?2 AND hi > ?1`, above, run)
+      if (isIndexed(segment)) sql.exec(`DELETE FROM journal_events_${n} WHERE run = ? AND seq > ?`, run, above)
+      if (!isMarked(segment)) continue
+      // A window that ended above ends there now, and is found by the mark that it had.
+      sql.exec(
+        `INSERT OR IGNORE INTO journal_marks_${n}
+         SELECT run, ?1, first FROM journal_marks_${n} WHERE run = ?2 AND hi > ?1 ORDER BY hi LIMIT 1`,
+        above,
+        run
+      )
+      sql.exec(`DELETE FROM journal_marks_${n} WHERE run = ? AND hi > ?`, run, above)
+    }
+  }
 
   const isOver = (now: number): boolean => {
     const { first, since } = current()
@@ -193,7 +213,7 @@ export const open = (sql: Sql): JournalSql => {
     reread,
     last: () => next - 1,
     after: (last) =>
-      sql.exec(`SELECT n, at, v, fact FROM journal_${current().n} WHERE n > ? ORDER BY n`, last).map(toRow),
+      sql.exec(`SELECT n, at, v, hi, fact FROM journal_${current().n} WHERE n > ? ORDER BY n`, last).map(toRow),
     mark: (run, hi, first) => {
       if (isMarked(current()))
         sql.exec(`INSERT OR IGNORE INTO journal_marks_${current().n} VALUES (?, ?, ?)`, run, hi, first)
@@ -248,6 +268,7 @@ export const open = (sql: Sql): JournalSql => {
         )
       }
       next++
+      if (fact._tag === "LogRestored") hide(fact.run, fact.through)
       return json.length
     },
     ofEvent: (run, seq) => {
@@ -256,21 +277,21 @@ export const open = (sql: Sql): JournalSql => {
         const { n } = segment
         const later = isIndexed(segment)
           ? sql.exec(
-              `SELECT n, at, v, fact FROM journal_${n}
+              `SELECT n, at, v, hi, fact FROM journal_${n}
                WHERE n IN (SELECT n FROM journal_events_${n} WHERE run = ? AND seq IN (?, ?))`,
               run,
               WHOLE_RUN,
               seq
             )
           : sql.exec(
-              `SELECT n, at, v, fact FROM journal_${n}
+              `SELECT n, at, v, hi, fact FROM journal_${n}
                WHERE is_read = 0 AND lo IS NOT NULL AND run = ? AND lo <= ? AND hi >= ?`,
               run,
               seq,
               seq
             )
         const read = sql.exec(
-          `SELECT n, at, v, fact FROM journal_${n} WHERE lo <= ?2 AND n = ${windowOf(segment, "?1", "?2")}`,
+          `SELECT n, at, v, hi, fact FROM journal_${n} WHERE lo <= ?2 AND n = ${windowOf(segment, "?1", "?2")}`,
           run,
           seq
         )
@@ -303,27 +324,29 @@ export const open = (sql: Sql): JournalSql => {
       for (const { n, first } of newestFirst()) {
         while (first < below) {
           const rows = sql.exec(
-            `SELECT n, at, v, CASE WHEN ?2 IS NULL OR run = ?2 OR run LIKE ?2 || ':%' THEN fact END AS fact
+            `SELECT n, at, v, hi, CASE WHEN ?2 IS NULL OR run = ?2 OR run LIKE ?2 || ':%' THEN fact END AS fact
              FROM journal_${n} WHERE type = 'WindowSettled' AND n < ?1 ORDER BY n DESC LIMIT ?3`,
             below,
             connection ?? null,
             CHUNK
           )
           for (const row of rows) {
-            yield row["fact"] === null ? { n: Number(row["n"]), at: Number(row["at"]), fact: undefined } : toRow(row)
+            yield row["fact"] === null
+              ? { n: Number(row["n"]), at: Number(row["at"]), hi: null, fact: undefined }
+              : toRow(row)
           }
           below = rows.length < CHUNK ? first : Number(rows.at(-1)!["n"])
         }
       }
     },
-    fact: (number) => {
+    row: (number) => {
       const segment = segments.findLast(({ first }) => first <= number)
       if (segment === undefined) return undefined
-      return sql.exec(`SELECT n, at, v, fact FROM journal_${segment.n} WHERE n = ?`, number).map(toRow)[0]?.fact
+      return sql.exec(`SELECT n, at, v, hi, fact FROM journal_${segment.n} WHERE n = ?`, number).map(toRow)[0]
     },
     all: () =>
       segments.flatMap(({ n }) =>
-        sql.exec(`SELECT n, at, v, fact FROM journal_${n} ORDER BY n`).map((row) => toRow(row).fact)
+        sql.exec(`SELECT n, at, v, hi, fact FROM journal_${n} ORDER BY n`).map((row) => toRow(row).fact)
       )
   }
 }

@@ -5,10 +5,12 @@
 import { BODY_KINDS } from "../../event/Event.ts"
 import { EMPTY, type HeaderDictionary, type Shortener, shortener } from "../../event/HeaderDictionary.ts"
 import { bytesOf, type LogOwner, type PackedEvents, unpack } from "../../event/PackedEvents.ts"
-import { MAX_SEQUENCE, makeEventId } from "../../Ids.ts"
+import { MAX_SEQUENCE, makeEventId, randomUpTo } from "../../Ids.ts"
 import { migrate, type Sql, type SqlRow } from "../../Sql.ts"
+import type { Epoch } from "../Epochs.ts"
 import type { Append, Appended, ReadLimits, SqlEventLogStore } from "../EventLogStore.ts"
 import { chunksTable } from "./chunks.ts"
+import * as EpochRows from "./epochRows.ts"
 import { eventRows } from "./eventRows.ts"
 import { byteLength, groupRows, groupsTable, insert, isOneRow, type Written } from "./groupRows.ts"
 import { joined, type SegmentRows, type Stored } from "./segment.ts"
@@ -37,7 +39,8 @@ const MIGRATIONS = [
   // A row for each group. Segments with a row for each event stay as they are until they are dropped.
   ["ALTER TABLE log_segments RENAME COLUMN is_wide TO layout"],
   // What the metas of a segment leave out.
-  ["ALTER TABLE log_segments ADD COLUMN headers TEXT NOT NULL DEFAULT '[]'"]
+  ["ALTER TABLE log_segments ADD COLUMN headers TEXT NOT NULL DEFAULT '[]'"],
+  EpochRows.epochsTable
 ]
 
 /** How the rows of a segment are laid out, as `log_segments.layout` says. */
@@ -51,6 +54,11 @@ const GROUPS = 2
 const SEGMENT_MILLIS = 24 * 3_600_000
 const SEGMENT_EVENTS = 100_000
 const SEGMENT_BYTES = 128 * 1024 * 1024
+/**
+ * Milliseconds by which an instance whose clock is behind its log's last event moves that on, at most. What another one
+ * wrote at that time, and a restore took away, has an id with that time and maybe the same sequence.
+ */
+const AHEAD_MILLIS = 1000
 /** A repeated request comes within seconds, so its token is among the newest rows; no index is paid for it. */
 const TOKEN_LOOKBACK = 5000
 
@@ -126,13 +134,14 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
   }
   /** Runs `change`. Restores what is known of the log in memory when it fails. */
   const changing = <A>(change: () => A): A => {
-    const before = { segments, newest, filled }
+    const before = { segments, newest, filled, own }
     try {
       return change()
     } catch (error) {
       segments = before.segments
       newest = before.newest
       filled = before.filled
+      own = before.own
       throw error
     }
   }
@@ -151,6 +160,10 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
     since: atOf(current().first),
     bytes: current().rows.bytes()
   }
+  /** The epoch of this instance, which begins with its first event. */
+  let own: Epoch | undefined
+  const epochsBetween = (from: number, to: number): ReadonlyArray<Epoch> =>
+    own !== undefined && from >= own.first ? [own] : EpochRows.between(sql, from, to)
   const emptyAt = (first: number): Filled => ({ first, since: undefined, bytes: 0 })
   const isOver = (seq: number, now: number): boolean =>
     filled.since !== undefined &&
@@ -199,7 +212,8 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
         if (known !== undefined) return known
       }
       const seq = newest.seq + 1
-      const at = Math.max(newest.at, now)
+      const at = own !== undefined || now >= newest.at ? Math.max(newest.at, now) : newest.at + randomUpTo(AHEAD_MILLIS)
+      own ??= EpochRows.fresh(seq)
       if (isOver(seq, now)) {
         parts.push({ begins: { afterAt: newest.at }, events: [], headers: shortener(EMPTY) })
         filled = emptyAt(seq)
@@ -216,7 +230,8 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
     return { parts, placed }
   }
   const isNew = (headers: Shortener): boolean => headers.dictionary() !== current().dictionary
-  const write = (parts: ReadonlyArray<Part>): void => {
+  const write = (parts: ReadonlyArray<Part>, begun: Epoch | undefined): void => {
+    if (begun !== undefined) EpochRows.begin(sql, begun)
     for (const { begins, events, headers } of parts) {
       if (begins !== undefined) begin(events[0]!.seq, begins.afterAt)
       if (isNew(headers)) {
@@ -239,17 +254,20 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
       bytes += taken.bytes
       if (!taken.isWhole || count >= maxEvents) break
     }
-    return { packed, head: newest.seq }
+    const last = Math.max(after, segments[0]!.first - 1) + count
+    return { packed, head: newest.seq, epochs: epochsBetween(after, last) }
   }
   const getPacked = (seqs: ReadonlyArray<number>, maxBytes: number) => {
     const { events, through } = takeBytes(seqs, maxBytes, finder(), sizeOf)
-    return { packed: pack(events), through }
+    const epochs = epochsBetween(Math.min(newest.seq, ...seqs), newest.seq)
+    return { packed: pack(events), through, head: newest.seq, epochs }
   }
   const readWhole: SqlEventLogStore["readWhole"] = (after, { maxEvents, maxBytes }) => {
     const start = Math.max(after + 1, segments[0]!.first)
     const count = Math.max(0, Math.min(maxEvents, newest.seq + 1 - start))
     const seqs = Array.from({ length: count }, (_, i) => start + i)
-    return { packed: getPacked(seqs, maxBytes).packed, head: newest.seq }
+    const { packed, head, epochs } = getPacked(seqs, maxBytes)
+    return { packed, head, epochs }
   }
   const listPacked = (before: number, limit: number) => {
     const listed: Array<Stored> = []
@@ -267,6 +285,7 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
         if (gone.length === segments.length) beginEmpty()
         gone.forEach(discard)
         segments = readSegments()
+        EpochRows.forget(sql, segments[0]!.first - 1)
       })
     )
   /** Whether a segment holds something, all of it up to this sequence. */
@@ -276,13 +295,19 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
   }
   return {
     head: () => newest.seq,
+    epoch: () => own?.id ?? EpochRows.recent(sql).at(-1)!.id,
+    recent: () => EpochRows.recent(sql),
+    history: () => ({ head: newest.seq, epochs: EpochRows.between(sql, 0, newest.seq) }),
     holds: (token) => withToken(token) !== undefined,
     append: (appends) =>
       changing(() => {
+        const before = own
         const { parts, placed } = place(appends)
+        const begun = before === own ? undefined : own
         // One row is written or not: it needs no transaction of its own.
-        if (parts.length === 1 && !isNew(parts[0]!.headers) && isOneRow(parts[0]!.events)) write(parts)
-        else sql.transaction(() => write(parts))
+        const isRow = parts.length === 1 && !isNew(parts[0]!.headers) && isOneRow(parts[0]!.events)
+        if (isRow && begun === undefined) write(parts, begun)
+        else sql.transaction(() => write(parts, begun))
         return placed
       }),
     readPacked,

@@ -107,9 +107,13 @@ export const makeStore = (sql: Sql): RegistryStore => {
     }
   }
 
-  /** Stores an entity as the next version and puts those it concerns into the outbox. */
+  /**
+   * Stores an entity as the next version and puts those it concerns into the outbox. A version is at least the time of
+   * its change: whoever was told of later ones, before this workspace was restored to an earlier time, takes it.
+   */
   const write = (type: "created" | "updated" | "deleted", entity: Entity): Entity => {
-    const version = Number(sql.exec("SELECT coalesce(max(version), 0) AS v FROM changes")[0]!["v"]) + 1
+    const last = Number(sql.exec("SELECT coalesce(max(version), 0) AS v FROM changes")[0]!["v"])
+    const version = Math.max(last + 1, entity.updatedAt)
     const stored = { ...entity, version }
     const json = JSON.stringify(stored)
     const n = type === "created" ? version : Number(row(entity.id)!["n"])
