@@ -6,7 +6,6 @@ import type * as ApiHandler from "@hookstream/api/ApiHandler"
 import { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
 import { FailureLimit } from "@hookstream/api/FailureLimit"
-import { SHARDS } from "@hookstream/core/directory/DirectoryContract"
 import * as Ids from "@hookstream/core/Ids"
 import { line } from "@hookstream/core/LogLine"
 import { pack } from "@hookstream/core/log/PackedAppends"
@@ -21,7 +20,7 @@ import { SettingsError } from "./internal/errors.ts"
 import { timer } from "./internal/ports.ts"
 import { print } from "./internal/print.ts"
 import { runtimeOf } from "./Layers.ts"
-import { directoryOf, logOf } from "./Peers.ts"
+import { directoryOf, logOf, shardsOf } from "./Peers.ts"
 
 export { Destination } from "./Destination.ts"
 export { Directory } from "./Directory.ts"
@@ -96,6 +95,6 @@ export default {
   },
   /** The sweep of all objects, begun by the cron trigger of `wrangler.jsonc`. */
   async scheduled(_, env): Promise<void> {
-    await askEach({ timer, log: print }, SHARDS, (shard) => directoryOf(env, shard).sweep())
+    await askEach({ timer, log: print }, shardsOf(env), (shard) => directoryOf(env, shard).sweep())
   }
 } satisfies ExportedHandler<Env>
