@@ -106,7 +106,7 @@ describe("a log that is restored to an earlier time", () => {
     expect(arrived()).toEqual([6, 7])
     expect((await summary()).control.restored).toMatchObject({ from: 5, through: 3 })
   })
-  it("tries again what it has, and nothing of what it lost: that is gone, and not what has its sequence now", async () => {
+  it("tries again what it has, and nothing of what it lost, nor what has its sequence now", async () => {
     const { world, sink, log, send, arrived, summary } = await setUp(3)
     sink.mode = "down"
     await send(1)
@@ -121,7 +121,7 @@ describe("a log that is restored to an earlier time", () => {
     expect(arrived()).toEqual([4, 7])
     expect(await summary()).toMatchObject({ pending: 0, dead: 0 })
   })
-  it("has no dead letters of what it lost: to bring them back would be to send what has their sequences now", async () => {
+  it("has no dead letters of what it lost: brought back they would be what has their sequences now", async () => {
     const { world, sink, log, object, send, arrived, summary } = await setUp(3)
     const then = log.snapshot()
     sink.mode = "poison"

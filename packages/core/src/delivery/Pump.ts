@@ -152,7 +152,8 @@ const advance = Effect.fnUntraced(function* (
 /**
  * One pass: until nothing is due or the budget is spent. Answers when the next one is due, in milliseconds since 1970
  * (`null`: when something wakes or changes the destination). `current` answers `undefined` when the destination is
- * gone. `told`: a log could not be read, or (without an error) has less than was said or read. `turn`: see {@link Turn}.
+ * gone. `told`: a log could not be read, or (without an error) has less than was said or read. `turn`: see
+ * {@link Turn}.
  */
 export const pass = Effect.fn("Pump.pass")(function* <R>(
   current: Effect.Effect<Settings | undefined, never, R>,

@@ -184,7 +184,7 @@ export const open = (sql: Sql): JournalSql => {
     reread()
   }
   const newestFirst = () => segments.toReversed()
-  /** What was noted of events of a run above a sequence is found no more: they are gone, and others have their places. */
+  /** Events of a run above a sequence are found no more: they are gone, and others have their places. */
   const hide = (run: Facts.RunId, above: number): void => {
     for (const segment of segments) {
       const { n } = segment
