@@ -10,12 +10,11 @@ import * as EventLog from "@hookstream/core/log/EventLog"
 import { fromReply, type Reply } from "@hookstream/core/Reply"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
+import * as SinkClient from "@hookstream/core/sink/SinkClient"
 import * as SinkRegistry from "@hookstream/core/sink/SinkRegistry"
 import { type Entity, type EntityOf, isOfKind, type Kind, Registry } from "@hookstream/core/workspace/Registry"
 import type { Changed, WorkspaceContract } from "@hookstream/core/workspace/WorkspaceContract"
 import * as Effect from "effect/Effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import { type DeploymentSettings, settingsOf } from "./DeploymentSettings.ts"
@@ -119,14 +118,6 @@ const layerFailureLimit = ({ FAILURES: binding }: Env): Layer.Layer<FailureLimit
     }
   })
 
-/** No redirects, and no trace headers of ours on other people's servers. */
-const layerHttpClient = Layer.mergeAll(
-  FetchHttpClient.layer,
-  Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }),
-  Layer.succeed(HttpClient.TracerPropagationEnabled, false),
-  Layer.succeed(HttpClient.TracerDisabledWhen, () => true)
-)
-
 const layer = (env: Env, settings: DeploymentSettings) =>
   Layer.mergeAll(
     layerEventLog(env),
@@ -144,7 +135,7 @@ const layer = (env: Env, settings: DeploymentSettings) =>
       version: env.VERSION?.id ?? null
     }),
     layerFailureLimit(env),
-    layerHttpClient,
+    SinkClient.layer,
     layerLogger
   )
 

@@ -1,6 +1,6 @@
 /** The event: one accepted request, immutable. */
 import * as Schema from "effect/Schema"
-import type * as Ids from "../Ids.ts"
+import * as Ids from "../Ids.ts"
 import * as Json from "./internal/jsonText.ts"
 
 export { MAX_JSON_DEPTH, MAX_JSON_NAME, MAX_JSON_NUMBER } from "./internal/jsonText.ts"
@@ -72,4 +72,34 @@ export const newEvent = (
 export const readMeta = (meta: string): EventMeta => {
   const [method, headers, query, contentType, sourceIp, sealed] = JSON.parse(meta)
   return { method, headers, query, contentType, sourceIp, sealed }
+}
+
+/** What {@link make} makes an event of. What is left out of `EventMeta` is a POST without headers. */
+export interface EventInput extends Partial<EventMeta> {
+  /** A text is taken as UTF-8. */
+  readonly body: Uint8Array | string
+  readonly sourceId: Ids.SourceId
+  /** With `receivedAt` and the source it makes the event's id: events that differ in none of them are the same one. */
+  readonly seq: number
+  /** Milliseconds since 1970. */
+  readonly receivedAt: number
+}
+
+/** An event that no log has numbered: for tests, and for whoever uses sinks without the objects of a gateway. */
+export const make = ({ body, sourceId, seq, receivedAt, ...meta }: EventInput): Event => {
+  const raw = typeof body === "string" ? new TextEncoder().encode(body) : body
+  return {
+    method: "POST",
+    headers: [],
+    query: "",
+    contentType: null,
+    sourceIp: null,
+    ...meta,
+    id: Ids.makeEventId({ receivedAt, seq, route: Ids.routeOf(sourceId) }),
+    sourceId,
+    seq,
+    receivedAt,
+    bodyKind: bodyKind(raw),
+    body: raw
+  }
 }
