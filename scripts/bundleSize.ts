@@ -1,37 +1,20 @@
-/** Fails when the Worker grows beyond its budget: the gzip size as `npm run build` prints it. */
-import { execFileSync } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+/** Fails when the Worker grows beyond its budgets. */
+import { readFileSync } from "node:fs"
+import { gzipSync } from "node:zlib"
+import { bundle, ENTRY } from "@hookstream/devkit/Bundle"
 
-const ROOT = join(import.meta.dirname, "..")
-/**
- * KiB. A Worker's start pays for every byte of it. It was 160 before hostile input was bounded, secrets were concealed
- * and deletions cancelled what waits, and 170 before objects spoke in versions, stored values had forms, and windows
- * were streams, and 177 before the sweep and calls that requests share. The way back is the management API in a Worker
- * of its own.
- */
-const BUDGET = 180
+/** KiB after gzip of what is evaluated at the start: every cold start pays for it. */
+const START = 145
+/** KiB after gzip of all. The platform takes 3 MiB. */
+const ALL = 200
 
-const outdir = mkdtempSync(join(tmpdir(), "hookstream-bundle-"))
-try {
-  const output = execFileSync(
-    process.execPath,
-    [
-      join(ROOT, "node_modules/wrangler/bin/wrangler.js"),
-      "deploy",
-      "--dry-run",
-      "--env=",
-      "--outdir",
-      outdir,
-      "--cwd",
-      join(ROOT, "packages/runtime-worker")
-    ],
-    { encoding: "utf8", env: { ...process.env, WRANGLER_SEND_METRICS: "false", NO_COLOR: "1" } }
-  )
-  const size = Number(/gzip: ([\d.]+) KiB/.exec(output)?.[1])
-  console.log(`Worker bundle: ${size} KiB gzip, budget ${BUDGET} KiB`)
-  if (!(size <= BUDGET)) process.exitCode = 1
-} finally {
-  rmSync(outdir, { recursive: true })
+const { file, chunks, atStart } = bundle(ENTRY, { minify: true })
+const kib = (files: ReadonlyArray<string>) =>
+  files.reduce((sum, path) => sum + gzipSync(readFileSync(path)).length / 1024, 0)
+for (const [name, size, budget] of [
+  ["at the start", kib(atStart), START],
+  ["in all", kib([file, ...Object.values(chunks)]), ALL]
+] as const) {
+  console.log(`Worker bundle ${name}: ${size.toFixed(1)} KiB gzip, budget ${budget} KiB`)
+  if (size > budget) process.exitCode = 1
 }

@@ -5,8 +5,8 @@
 import { execFileSync, spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { bundle } from "@hookstream/devkit/Workerd"
+import { dirname, join } from "node:path"
+import { bundle } from "@hookstream/devkit/Bundle"
 
 const [commit] = process.argv.slice(2)
 if (commit === undefined) {
@@ -25,7 +25,7 @@ try {
     const target = join(tree, "packages", name, "node_modules")
     if (existsSync(modules)) cpSync(modules, target, { recursive: true, verbatimSymlinks: true })
   }
-  const old = bundle(join(tree, "packages/runtime-worker"), [])
+  const old = bundle(join(tree, "packages/runtime-worker/src/Worker.ts"), { minify: true })
   const { status } = spawnSync(
     process.execPath,
     [
@@ -35,7 +35,7 @@ try {
       "workerd",
       "packages/runtime-worker/test/Versions"
     ],
-    { cwd: root, stdio: "inherit", env: { ...process.env, HOOKSTREAM_OLD_BUNDLE: old.file } }
+    { cwd: root, stdio: "inherit", env: { ...process.env, HOOKSTREAM_OLD_BUNDLE: dirname(old.file) } }
   )
   process.exitCode = status ?? 1
 } finally {

@@ -1,7 +1,7 @@
 /** hookstream's production bundle under `workerd serve`, and what the cases set up in it. */
 import { randomBytes } from "node:crypto"
 import { type Client, newWorkspace } from "@hookstream/devkit/ApiClient"
-import { productionBundle } from "@hookstream/devkit/Workerd"
+import { type Bundle, bundle, ENTRY } from "@hookstream/devkit/Bundle"
 import { serve, type Workerd } from "./Workerd.ts"
 
 export interface Gateway extends Workerd {
@@ -14,8 +14,8 @@ export interface GatewayOptions {
   readonly inspectorPort?: number
   /** Default: as it is deployed. Without it functions keep their names. */
   readonly minify?: boolean
-  /** A file other than the production bundle. */
-  readonly main?: string
+  /** One other than the production bundle. */
+  readonly main?: Bundle
   readonly dir?: string
   readonly vars?: ReturnType<typeof newVars>
 }
@@ -41,7 +41,7 @@ export const startGateway = async ({
   vars = newVars(),
   ...rest
 }: GatewayOptions = {}): Promise<Gateway> => {
-  const workerd = await serve({ main: main ?? productionBundle(minify).file, objects: OBJECTS, vars, ...rest })
+  const workerd = await serve({ main: main ?? bundle(ENTRY, { minify }), objects: OBJECTS, vars, ...rest })
   const { client } = await newWorkspace(workerd.url, vars.HOOKSTREAM_ROOT_KEY)
   return { ...workerd, client }
 }

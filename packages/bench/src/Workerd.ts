@@ -6,12 +6,12 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { BINARY, type Bundle, bundle, configText } from "@hookstream/devkit/Workerd"
+import { type Bundle, bundle, type Made } from "@hookstream/devkit/Bundle"
+import { BINARY, configText } from "@hookstream/devkit/Workerd"
 
 const COMPATIBILITY_DATE = "2026-11-01"
 export interface WorkerdOptions {
-  /** File of the bundle, one module. */
-  readonly main: string
+  readonly main: Bundle
   /** Class names of its Durable Objects, by binding. */
   readonly objects: Readonly<Record<string, string>>
   readonly vars?: Readonly<Record<string, string>>
@@ -38,9 +38,9 @@ export const freePort = async (): Promise<number> => {
   return typeof address === "object" && address !== null ? address.port : 0
 }
 
-const configOf = ({ objects, vars = {} }: WorkerdOptions, dir: string, port: number): string =>
+const configOf = ({ main, objects, vars = {} }: WorkerdOptions, dir: string, port: number): string =>
   configText({
-    modules: [{ name: "worker", file: "worker.js" }],
+    modules: [{ name: "worker", file: "worker.js" }, ...Object.keys(main.chunks).map((name) => ({ name, file: name }))],
     address: `127.0.0.1:${port}`,
     compatibilityDate: COMPATIBILITY_DATE,
     objects: Object.fromEntries(
@@ -55,7 +55,8 @@ const READY_MS = 20_000
 export const serve = async (options: WorkerdOptions): Promise<Workerd> => {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "hookstream-bench-"))
   mkdirSync(join(dir, "state"), { recursive: true })
-  copyFileSync(options.main, join(dir, "worker.js"))
+  copyFileSync(options.main.file, join(dir, "worker.js"))
+  for (const [name, file] of Object.entries(options.main.chunks)) copyFileSync(file, join(dir, name))
   const port = await freePort()
   writeFileSync(join(dir, "config.capnp"), configOf(options, dir, port))
   const startedAt = performance.now()
@@ -96,21 +97,18 @@ export const serve = async (options: WorkerdOptions): Promise<Workerd> => {
 }
 
 /** A Worker of `workers/` that has to be bundled. */
-export const bundledWorker = (name: string): Bundle =>
-  bundle(join(import.meta.dirname, ".."), [
-    `workers/${name}.ts`,
-    "--name",
-    "bench",
-    "--minify",
-    "--compatibility-date",
-    COMPATIBILITY_DATE
-  ])
+export const bundledWorker = (name: string): Made =>
+  bundle(join(import.meta.dirname, "../workers", `${name}.ts`), { minify: true })
 
-/** KiB after gzip, as `wrangler deploy` prints it. */
-export const gzipOf = ({ file }: Bundle): number => gzipSync(readFileSync(file)).length / 1024
+/** KiB after gzip. */
+export const gzipOf = (files: ReadonlyArray<string>): number =>
+  files.reduce((sum, file) => sum + gzipSync(readFileSync(file)).length / 1024, 0)
 
 /** One of the bare Workers in `workers/`. */
-export const bareWorker = (name: string): string => join(import.meta.dirname, "../workers", `${name}.js`)
+export const bareWorker = (name: string): Bundle => ({
+  file: join(import.meta.dirname, "../workers", `${name}.js`),
+  chunks: {}
+})
 
 /** Milliseconds of CPU that a process has used. */
 export const cpuOf = (pid: number): number => {

@@ -8,11 +8,12 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseEnv } from "node:util"
+import { type Bundle, releaseBundle } from "./Bundle.ts"
 import { FolderInUse, FolderNotLocked, GatewayNotStarted } from "./Errors.ts"
 import type { KeeperCommand, KeeperEvent } from "./gatewayKeeper.ts"
 import { isSoWithin } from "./poll.ts"
 import { newSecrets } from "./Secrets.ts"
-import { BINARY, configText, productionBundle, readDeployed } from "./Workerd.ts"
+import { BINARY, configText, type Module, readDeployed } from "./Workerd.ts"
 
 export interface GatewayOptions {
   /** Folder of the secrets, the state and the log, for one gateway at a time. */
@@ -23,8 +24,8 @@ export interface GatewayOptions {
   readonly allowPrivateNetworks?: boolean
   /** Further variables of the deployment. */
   readonly vars?: Readonly<Record<string, string>>
-  /** Files of modules in place of the release; the one named `worker` is what is served. */
-  readonly modules?: Readonly<Record<string, string>>
+  /** Modules in place of the release, files or bundles; the one named `worker` is what is served. */
+  readonly modules?: Readonly<Record<string, string | Bundle>>
 }
 
 export interface Gateway {
@@ -139,18 +140,27 @@ const authorities = (): ReadonlyArray<string> => {
   return readFileSync(file, "utf8").match(/-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----/gs) ?? []
 }
 
+/** Where a module lies beside the configuration. Chunks are named as their files are. */
+const fileOf = (module: string): string => (module.endsWith(".js") ? module : `${module}.js`)
+
+const modulesOf = (all: Readonly<Record<string, string | Bundle>>): ReadonlyArray<Module> =>
+  Object.entries(all).flatMap(([name, one]) => {
+    const { file, chunks }: Bundle = typeof one === "string" ? { file: one, chunks: {} } : one
+    return [{ name, file }, ...Object.entries(chunks).map(([chunk, path]) => ({ name: chunk, file: path }))]
+  })
+
 /** Writes what workerd reads; the answer is the file of its configuration. */
 const prepare = (options: GatewayOptions, keys: object): string => {
   const { dir, port, allowPrivateNetworks = true, vars = {} } = options
-  const modules = options.modules ?? { worker: productionBundle(false).file }
+  const modules = modulesOf(options.modules ?? { worker: releaseBundle() })
   const { name, compatibility_date, compatibility_flags, durable_objects, vars: deployed } = readDeployed()
   // Where `wrangler dev --persist-to` keeps them, under the same names: folders of earlier versions open as they are.
   const state = join(dir, "state/v3/do")
   mkdirSync(state, { recursive: true })
-  for (const [module, file] of Object.entries(modules)) copyFileSync(file, join(dir, `${module}.js`))
-  writeFileSync(join(dir, "entry.js"), ENTRY)
+  for (const { name: module, file } of modules) copyFileSync(file, join(dir, fileOf(module)))
+  writeFileSync(join(dir, fileOf("entry")), ENTRY)
   const config = configText({
-    modules: ["entry", ...Object.keys(modules)].map((module) => ({ name: module, file: `${module}.js` })),
+    modules: [{ name: "entry" }, ...modules].map(({ name: module }) => ({ name: module, file: fileOf(module) })),
     address: `127.0.0.1:${port}`,
     compatibilityDate: compatibility_date,
     compatibilityFlags: compatibility_flags,

@@ -1,10 +1,7 @@
-/** `workerd serve` with one Worker and its objects on disk: its binary, its bundle and its configuration. */
-import { execFileSync } from "node:child_process"
-import { createHash } from "node:crypto"
-import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+/** `workerd serve` with one Worker and its objects on disk: its binary and its configuration. */
+import { readFileSync, realpathSync } from "node:fs"
 import { createRequire } from "node:module"
-import { tmpdir } from "node:os"
-import { basename, dirname, join } from "node:path"
+import { dirname, join } from "node:path"
 import { UnknownFields } from "./Errors.ts"
 
 const ROOT = join(import.meta.dirname, "../../..")
@@ -72,85 +69,6 @@ const worker :Workerd.Worker = (
 `
 }
 
-export interface Bundle {
-  readonly file: string
-  /** Bytes of the bundle that come from each source file. */
-  readonly sources: Readonly<Record<string, number>>
-}
-
-const CACHE = join(ROOT, "node_modules/.cache/hookstream")
-const META = "bundle-meta.json"
-const KEY = "key"
-
-interface Meta {
-  readonly outputs: Readonly<
-    Record<string, { readonly inputs: Readonly<Record<string, { readonly bytesInOutput: number }>> }>
-  >
-}
-const bundled = (dir: string) => {
-  const { outputs } = JSON.parse(readFileSync(join(dir, META), "utf8")) as Meta
-  const [name, { inputs }] = Object.entries(outputs).find(([path]) => path.endsWith(".js"))!
-  return { name: basename(name), inputs }
-}
-
-/** Changes with the arguments, a source of the bundle, the Worker's configuration, and what says where imports lead. */
-const keyOf = (dir: string, cwd: string, args: ReadonlyArray<string>): string => {
-  const hash = createHash("sha256").update(JSON.stringify([cwd, args]))
-  const packages = readdirSync(join(ROOT, "packages")).map((name) => join(ROOT, "packages", name, "package.json"))
-  const sources = Object.keys(bundled(dir).inputs).map((path) => join(cwd, path))
-  for (const file of [join(ROOT, "pnpm-lock.yaml"), join(WORKER, "wrangler.jsonc"), ...packages, ...sources]) {
-    hash.update(file).update(readFileSync(file))
-  }
-  return hash.digest("hex")
-}
-
-/** Whether the files of a folder are the bundle of the sources as they are now. */
-const isCurrent = (dir: string, cwd: string, args: ReadonlyArray<string>): boolean => {
-  try {
-    return readFileSync(join(dir, KEY), "utf8") === keyOf(dir, cwd, args)
-  } catch {
-    return false
-  }
-}
-
-const bundles = new Map<string, Bundle>()
-/** What `wrangler deploy` with these arguments would send from a folder; made again when a part of it has changed. */
-export const bundle = (cwd: string, args: ReadonlyArray<string>): Bundle => {
-  const name = createHash("sha256")
-    .update(JSON.stringify([cwd, args]))
-    .digest("hex")
-    .slice(0, 16)
-  const known = bundles.get(name)
-  if (known !== undefined) return known
-  const cached = join(CACHE, name)
-  // A copy of this process's own: another one may replace the cached one.
-  const dir = mkdtempSync(join(tmpdir(), "hookstream-bundle-"))
-  process.once("exit", () => rmSync(dir, { recursive: true, force: true }))
-  if (isCurrent(cached, cwd, args)) cpSync(cached, dir, { recursive: true })
-  if (!isCurrent(dir, cwd, args)) {
-    const wranglerBin = join(ROOT, "node_modules/wrangler/bin/wrangler.js")
-    const all = [wranglerBin, "deploy", ...args, "--cwd", cwd, "--dry-run", "--outdir", dir, "--metafile"]
-    execFileSync(process.execPath, all, {
-      env: { ...process.env, WRANGLER_SEND_METRICS: "false", NO_COLOR: "1" },
-      stdio: ["ignore", "ignore", "pipe"]
-    })
-    writeFileSync(join(dir, KEY), keyOf(dir, cwd, args))
-    rmSync(cached, { recursive: true, force: true })
-    cpSync(dir, cached, { recursive: true })
-  }
-  const { name: main, inputs } = bundled(dir)
-  const made = {
-    file: join(dir, main),
-    sources: Object.fromEntries(Object.entries(inputs).map(([path, { bytesInOutput }]) => [path, bytesInOutput]))
-  }
-  bundles.set(name, made)
-  return made
-}
-
-/** The production bundle; `minify` as it is deployed, without it functions keep their names. */
-export const productionBundle = (minify: boolean): Bundle =>
-  bundle(WORKER, ["--env=", minify ? "--minify" : "--no-minify"])
-
 /** What `wrangler.jsonc` says of the Worker. Its other fields mean something to Cloudflare only. */
 export interface Deployed {
   readonly name: string
@@ -167,8 +85,9 @@ const KNOWN = new Set([
   "$schema",
   "name",
   "main",
-  "minify",
-  "keep_names",
+  "no_bundle",
+  "rules",
+  "build",
   "upload_source_maps",
   "compatibility_date",
   "compatibility_flags",

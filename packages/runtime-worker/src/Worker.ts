@@ -1,5 +1,8 @@
-/** The Worker: the ingest route in plain code, ahead of everything; the API behind it, built at its first call. */
-import * as ApiHandler from "@hookstream/api/ApiHandler"
+/**
+ * The Worker: the ingest route in plain code, ahead of everything; the API behind it, a module of its own that is
+ * evaluated at its first call.
+ */
+import type * as ApiHandler from "@hookstream/api/ApiHandler"
 import { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
 import { FailureLimit } from "@hookstream/api/FailureLimit"
@@ -44,9 +47,11 @@ const makeGateway = (env: Env): Gateway => {
       failures: Context.get(services, FailureLimit),
       appends: SharedAppends.make({ timer, log: print }, (route, appends) => logOf(env, route).appendAll(pack(appends)))
     },
-    api: (request) => {
-      api ??= ApiHandler.make(services)
-      return api(request)
+    api: async (request) => {
+      // Each request imports it by itself: a promise of another one's may never settle.
+      const { make } = await import("@hookstream/api/ApiHandler")
+      api ??= make(services)
+      return await api(request)
     }
   }
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs"
 import { Agent, request } from "node:http"
 import { join } from "node:path"
-import { productionBundle } from "@hookstream/devkit/Workerd"
+import { releaseBundle } from "@hookstream/devkit/Bundle"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { connect, eventually, type Rig, startRig, TOPIC } from "./gateway.ts"
 
@@ -44,7 +44,7 @@ describe("while the log takes its time", () => {
   let rig: Rig
   let numbers = 0
   beforeAll(async () => {
-    const modules = { worker: join(import.meta.dirname, "shared/worker.js"), release: productionBundle(false).file }
+    const modules = { worker: join(import.meta.dirname, "shared/worker.js"), release: releaseBundle() }
     rig = await startRig({}, { modules })
   })
   afterAll(() => rig.close())

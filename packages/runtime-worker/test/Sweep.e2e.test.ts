@@ -1,12 +1,12 @@
 /** What the cron trigger is for, on workerd: alarms are deleted from the disk, and nothing else comes. */
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { releaseBundle } from "@hookstream/devkit/Bundle"
 import { startGateway } from "@hookstream/devkit/Gateway"
-import { productionBundle } from "@hookstream/devkit/Workerd"
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { connect, eventually, type Rig, startRig, TOPIC } from "./gateway.ts"
 
-const modules = { worker: join(import.meta.dirname, "sweep/worker.js"), release: productionBundle(false).file }
+const modules = { worker: join(import.meta.dirname, "sweep/worker.js"), release: releaseBundle() }
 let rig: Rig
 beforeAll(async () => {
   rig = await startRig({}, { modules })

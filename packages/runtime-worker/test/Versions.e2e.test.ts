@@ -10,7 +10,7 @@ import * as Delivery from "@hookstream/core/delivery/DeliveryContract"
 import * as Directory from "@hookstream/core/directory/DirectoryContract"
 import * as Log from "@hookstream/core/log/LogContract"
 import * as Registry from "@hookstream/core/workspace/WorkspaceContract"
-import { productionBundle } from "@hookstream/devkit/Workerd"
+import { bundleIn, releaseBundle } from "@hookstream/devkit/Bundle"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { connect, eventually, type Rig, startRig, TOPIC } from "./gateway.ts"
 
@@ -23,7 +23,7 @@ const contracts = {
   Directory: arityOf(Directory.contract)
 }
 
-/** The file of another commit's bundle, by `npm run test:old-new -- <commit>`. */
+/** The folder of another commit's bundle, by `npm run test:old-new -- <commit>`. */
 const OLD = process.env["HOOKSTREAM_OLD_BUNDLE"]
 
 const dir = mkdtempSync(join(tmpdir(), "hookstream-versions-"))
@@ -32,7 +32,7 @@ beforeAll(async () => {
   writeFileSync(join(dir, "contracts.js"), `export default ${JSON.stringify(contracts)}`)
   const modules = {
     worker: join(import.meta.dirname, "versions/worker.js"),
-    release: productionBundle(false).file,
+    release: releaseBundle(),
     contracts: join(dir, "contracts.js")
   }
   rig = await startRig({}, { modules })
@@ -229,7 +229,10 @@ describe.skipIf(OLD === undefined)("the bundle of another commit", () => {
     // An old release may have no directory.
     classes.push(`export { Directory } from "release"`)
     writeFileSync(worker, [...classes, `export { default } from "${from("edge")}"`].join("\n"))
-    const mixed = await startRig({}, { modules: { worker, release: productionBundle(false).file, old: OLD! } })
+    const mixed = await startRig(
+      {},
+      { modules: { worker, release: releaseBundle(), old: bundleIn(OLD!, "Worker.js") } }
+    )
     try {
       await deliversAndTells(mixed)
     } finally {

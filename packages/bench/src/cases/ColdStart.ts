@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type Bundle, productionBundle } from "@hookstream/devkit/Workerd"
+import { type Bundle, bundle, ENTRY, type Made } from "@hookstream/devkit/Bundle"
 import { addSource, newVars, OBJECTS, startGateway } from "../Gateway.ts"
 import type { Result } from "../Result.ts"
 import { ratios, sampleOf } from "../Stats.ts"
@@ -26,18 +26,20 @@ const answerOf = async (options: WorkerdOptions): Promise<number> => {
 const evaluationOf = ({ file }: Bundle): number =>
   Number(execFileSync(process.execPath, [join(import.meta.dirname, "../Evaluate.ts"), file], { encoding: "utf8" }))
 
+const allOf = ({ file, chunks }: Bundle) => [file, ...Object.values(chunks)]
+
 /** The part of a bundle that is ours, in KiB: its share of the bytes before gzip. */
-const ownShare = (bundle: Bundle): number => {
+const ownShare = (made: Made): number => {
   const sum = (entries: ReadonlyArray<readonly [string, number]>) => entries.reduce((all, [, bytes]) => all + bytes, 0)
-  const all = Object.entries(bundle.sources)
+  const all = Object.entries(made.sources)
   const own = all.filter(([path]) => !path.includes("node_modules"))
-  return gzipOf(bundle) * (sum(own) / sum(all))
+  return gzipOf(allOf(made)) * (sum(own) / sum(all))
 }
 
 export const run = async (): Promise<Result> => {
   const dir = mkdtempSync(join(tmpdir(), "hookstream-bench-"))
   const bundles = {
-    hookstream: productionBundle(true),
+    hookstream: bundle(ENTRY, { minify: true }),
     hono: bundledWorker("Hono"),
     "empty HttpApi": bundledWorker("HttpApi")
   }
@@ -46,14 +48,14 @@ export const run = async (): Promise<Result> => {
     const before = await startGateway({ dir, vars })
     const { url } = await addSource(before)
     await before.stop()
-    const ours = { main: bundles.hookstream.file, objects: OBJECTS, vars, dir }
+    const ours = { main: bundles.hookstream, objects: OBJECTS, vars, dir }
     const root = { first: { method: "GET", path: "/" } }
     const starts: Readonly<Record<string, WorkerdOptions>> = {
       "first webhook": { ...ours, first: { method: "POST", path: new URL(url).pathname } },
       "first call of the API": ours,
       "bare Worker": { main: bareWorker("noop"), objects: { TARGET: "Target" } },
-      hono: { main: bundles.hono.file, objects: {}, ...root },
-      "empty HttpApi": { main: bundles["empty HttpApi"].file, objects: {}, ...root }
+      hono: { main: bundles.hono, objects: {}, ...root },
+      "empty HttpApi": { main: bundles["empty HttpApi"], objects: {}, ...root }
     }
     const millis = Object.fromEntries(Object.keys(starts).map((name) => [name, [] as Array<number>]))
     for (let round = -1; round < ROUNDS; round++) {
@@ -64,8 +66,8 @@ export const run = async (): Promise<Result> => {
     }
     const evaluations = Object.fromEntries(Object.keys(bundles).map((name) => [name, [] as Array<number>]))
     for (let round = -1; round < EVALUATIONS; round++) {
-      for (const [name, bundle] of Object.entries(bundles)) {
-        const took = evaluationOf(bundle)
+      for (const [name, made] of Object.entries(bundles)) {
+        const took = evaluationOf(made)
         if (round >= 0) evaluations[name]!.push(took)
       }
     }
@@ -95,12 +97,10 @@ export const run = async (): Promise<Result> => {
           value: sampleOf(millis[name]!),
           unit: "ms from the process's start"
         })),
-        ...Object.entries(bundles).map(([name, bundle]) => ({
-          name: `bundle, ${name}`,
-          value: sampleOf([gzipOf(bundle)]),
-          unit: "KiB gzip",
-          ...(name === "hookstream" ? { goal: { atMost: 160 } } : {})
-        })),
+        ...Object.entries(bundles).flatMap(([name, made]) => [
+          { name: `bundle at the start, ${name}`, value: sampleOf([gzipOf(made.atStart)]), unit: "KiB gzip" },
+          { name: `bundle in all, ${name}`, value: sampleOf([gzipOf(allOf(made))]), unit: "KiB gzip" }
+        ]),
         {
           name: "our own code in it",
           unit: "KiB gzip",

@@ -37,7 +37,7 @@ interface Rig {
 const settled = () => new Promise((resolve) => setTimeout(resolve, SETTLED_AFTER_MS))
 
 const makeRig = async (sink: Sink, destinations: number, records: number): Promise<Rig> => {
-  const gateway = await startGateway({ main: bundledWorker("Cost").file })
+  const gateway = await startGateway({ main: bundledWorker("Cost") })
   const source = await addSource(gateway)
   for (let i = 0; i < destinations; i++) {
     await addKafka(gateway, source.id, sink.port, {}, { batch: { max_records: records } })
