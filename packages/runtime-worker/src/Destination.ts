@@ -3,13 +3,14 @@ import { contract } from "@hookstream/core/delivery/DeliveryContract"
 import * as DeliveryEngine from "@hookstream/core/delivery/DeliveryEngine"
 import { routeOf } from "@hookstream/core/Ids"
 import { objectOf } from "./internal/objectOf.ts"
-import { runtimeOf } from "./Layers.ts"
+import type { RuntimeOf } from "./Layers.ts"
 import { logOf } from "./Peers.ts"
 
-export const Destination = objectOf(contract, (ports, env) =>
-  DeliveryEngine.make({
-    ...ports,
-    peers: { head: async (source) => (await logOf(env, routeOf(source)).stats()).count },
-    execute: (effect) => runtimeOf(env).runPromise(effect)
-  })
-)
+export const makeDestination = (runtimeOf: RuntimeOf) =>
+  objectOf(contract, (ports, env) =>
+    DeliveryEngine.make({
+      ...ports,
+      peers: { head: async (source) => (await logOf(env, routeOf(source)).stats()).count },
+      execute: (effect) => runtimeOf(env).runPromise(effect)
+    })
+  )
