@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process"
 import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { pnpm } from "./Pnpm.ts"
 
 const ROOT = join(import.meta.dirname, "..")
 
@@ -16,10 +17,9 @@ mkdirSync(destination, { recursive: true })
 const isPublished = (name: string): boolean =>
   JSON.parse(readFileSync(join(ROOT, "packages", name, "package.json"), "utf8")).private !== true
 const packages = readdirSync(join(ROOT, "packages")).filter(isPublished)
-const run = (command: string, args: ReadonlyArray<string>) =>
-  execFileSync(command, args, { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] })
 
-run(process.execPath, ["node_modules/typescript/bin/tsc", "-b", ...packages.map((name) => `packages/${name}`)])
+const tsc = ["node_modules/typescript/bin/tsc", "-b", ...packages.map((name) => `packages/${name}`)]
+execFileSync(process.execPath, tsc, { cwd: ROOT, stdio: "inherit" })
 for (const name of packages) {
   const cwd = join(ROOT, "packages", name)
   for (const built of globSync("dist/{src,testing}/**/*.js", { cwd })) {
@@ -30,5 +30,4 @@ for (const name of packages) {
   }
 }
 const filters = packages.flatMap((name) => ["--filter", `./packages/${name}`])
-const pnpm = ["--yes", "--loglevel=error", "pnpm@12.21.0"]
-run("npx", [...pnpm, "--recursive", ...filters, "pack", "--pack-destination", destination])
+pnpm(ROOT, ["--recursive", ...filters, "pack", "--pack-destination", destination])

@@ -47,16 +47,24 @@ export const isAlive = (pid: number): boolean => {
 }
 
 export interface Started {
-  readonly npm: ChildProcess
+  readonly process: ChildProcess
   readonly output: () => string
   readonly exited: Promise<number | null>
   /** Waits for a text in the output. */
   readonly shows: (text: string | RegExp) => Promise<void>
   readonly stop: () => Promise<void>
+  /** Ends its whole group. */
+  readonly kill: () => Promise<unknown>
 }
 
-export const npm = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>, cwd = ROOT): Started => {
-  const child = spawn("npm", args, {
+/** A program in a group of its own. */
+export const started = (
+  program: string,
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>>,
+  cwd: string
+): Started => {
+  const child = spawn(program, args, {
     cwd,
     env: { ...process.env, INIT_CWD: cwd, NO_COLOR: "1", ...env },
     detached: true
@@ -74,7 +82,7 @@ export const npm = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
     isOver = true
   })
   return {
-    npm: child,
+    process: child,
     output: () => output,
     exited,
     shows: async (text) => {
@@ -88,9 +96,20 @@ export const npm = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
     stop: async () => {
       if (!isOver) child.kill("SIGTERM")
       await exited
+    },
+    kill: () => {
+      try {
+        process.kill(-child.pid!, "SIGKILL")
+      } catch {
+        // It has ended.
+      }
+      return exited
     }
   }
 }
+
+export const npm = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>, cwd = ROOT): Started =>
+  started("npm", args, env, cwd)
 
 export interface Folder {
   readonly dir: string

@@ -1,5 +1,5 @@
 /**
- * Each request as a record of Kafka, answered with its receipt. Nothing is stored and nothing is tried again: whoever
+ * Each POST as a record of Kafka, answered with its receipt. Nothing is stored and nothing is tried again: whoever
  * gets another answer than 200 sends again.
  */
 import * as Event from "@hookstream/core/event/Event"
@@ -16,11 +16,11 @@ interface Env {
 
 export default {
   async fetch(request, env) {
+    if (request.method !== "POST") return new Response(null, { status: 405, headers: { Allow: "POST" } })
     const event = Event.make({
       sourceId: Ids.makeSourceId(Ids.randomWorkspaceId(), Ids.randomRoute()),
       seq: 1,
       receivedAt: Date.now(),
-      method: request.method,
       headers: [...request.headers],
       contentType: request.headers.get("content-type"),
       body: new Uint8Array(await request.arrayBuffer())

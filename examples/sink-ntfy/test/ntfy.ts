@@ -49,7 +49,7 @@ export const startNtfy = async (): Promise<Target> => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo
   return {
-    config: { url: `http://127.0.0.1:${port}`, topic: "webhooks", token: TOKEN },
+    config: { url: `http://127.0.0.1:${port}/`, topic: "webhooks", token: TOKEN },
     behave: (next) => {
       behaviour = next
     },

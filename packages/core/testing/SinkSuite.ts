@@ -4,22 +4,6 @@
  */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
 import { setTimeout as sleep } from "node:timers/promises"
-import * as Event from "@hookstream/core/event/Event"
-import { makeSourceId } from "@hookstream/core/Ids"
-import * as SealedConfig from "@hookstream/core/secret/SealedConfig"
-import * as SecretVault from "@hookstream/core/secret/SecretVault"
-import * as DestinationDriver from "@hookstream/core/sink/DestinationDriver"
-import {
-  batchOf,
-  isSecret,
-  type OutboundEvent,
-  type Outcome,
-  type Sink,
-  type SinkDriver,
-  type SinkError,
-  type Supports
-} from "@hookstream/core/sink/Sink"
-import * as SinkClient from "@hookstream/core/sink/SinkClient"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -29,6 +13,22 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as TestClock from "effect/testing/TestClock"
+import * as Event from "../src/event/Event.ts"
+import { makeSourceId } from "../src/Ids.ts"
+import * as SealedConfig from "../src/secret/SealedConfig.ts"
+import * as SecretVault from "../src/secret/SecretVault.ts"
+import * as DestinationDriver from "../src/sink/DestinationDriver.ts"
+import {
+  batchOf,
+  isSecret,
+  type OutboundEvent,
+  type Outcome,
+  type Sink,
+  type SinkDriver,
+  type SinkError,
+  type Supports
+} from "../src/sink/Sink.ts"
+import * as SinkClient from "../src/sink/SinkClient.ts"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
