@@ -81,8 +81,8 @@ it.each(IN_NODE)("the README of %s prints what it says", async (name) => {
   }
 })
 
-it("the README of runtime-worker shows the example", () => {
-  const readme = readFileSync(join(ROOT, "packages/runtime-worker/README.md"), "utf8")
+it.each(["README.md", "packages/runtime-worker/README.md"])("%s shows the example", (file) => {
+  const readme = readFileSync(join(ROOT, file), "utf8")
   expect(readme).toContain(readFileSync(join(ROOT, "examples/compose/src/Worker.ts"), "utf8"))
 })
 
