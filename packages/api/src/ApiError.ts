@@ -7,6 +7,7 @@ import type { ConflictError, NotFoundError, UnavailableError } from "@hookstream
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
 
 export const Issue = Schema.Struct({
@@ -114,6 +115,26 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1({
   }
 })
 
+const isMissing = (issue: SchemaIssue.Issue): boolean => issue._tag === "Pointer" && issue.issue._tag === "MissingKey"
+
+/** How many of the fields that a member of a union needs a value has. */
+const likeness = (issue: SchemaIssue.Issue): number =>
+  issue._tag === "Composite" && issue.ast._tag === "Objects"
+    ? issue.ast.propertySignatures.filter(({ type }) => !SchemaAST.isOptional(type)).length -
+      issue.issues.filter(isMissing).length
+    : 0
+
+/** Of the members of each union that refused a value, the one that it is most like: what the others want is noise. */
+const nearest = (issue: SchemaIssue.Issue): SchemaIssue.Issue => {
+  if (issue._tag === "Pointer") return new SchemaIssue.Pointer(issue.path, nearest(issue.issue))
+  if (issue._tag === "Composite") {
+    const [first, ...rest] = issue.issues
+    return new SchemaIssue.Composite(issue.ast, [nearest(first), ...rest.map(nearest)])
+  }
+  if (issue._tag !== "AnyOf" || issue.issues.length === 0) return issue
+  return nearest(issue.issues.reduce((best, one) => (likeness(one) > likeness(best) ? one : best)))
+}
+
 /** More are of no use to anybody who fixes them one after another. */
 const ISSUES_MAX = 100
 
@@ -123,7 +144,7 @@ const ISSUES_MAX = 100
  */
 export const issuesOf = (error: Schema.SchemaError): ReadonlyArray<Issue> => {
   const found = new Map<string, Issue>()
-  for (const { path: parts = [], message } of format(error.issue).issues) {
+  for (const { path: parts = [], message } of format(nearest(error.issue)).issues) {
     const path = parts.map((part) => String(typeof part === "object" ? part.key : part)).join(".")
     if (!found.has(path)) found.set(path, { path, message })
     if (found.size === ISSUES_MAX) break

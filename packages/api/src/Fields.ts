@@ -1,6 +1,6 @@
 /** Fields that several resources share. */
 
-import { FilterRule } from "@hookstream/core/event/Filter"
+import { comparisonsOf, depthOf, FilterRule } from "@hookstream/core/event/Filter"
 import { MAX_LENGTH as MAX_SLUG_LENGTH } from "@hookstream/core/workspace/Slug"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
@@ -87,9 +87,18 @@ export const TimeInput = Schema.String.check(
 /** Characters of the JSON of all rules of a connection or a replay. */
 const RULES_MAX = 32 * 1024
 
+const COMPARISONS_MAX = 50
+/** Of groups within groups, their rules counted. */
+const DEPTH_MAX = 6
+
 export const Rules = Schema.Array(FilterRule)
   .check(
-    Schema.isMaxLength(50, { message: "must have at most 50 rules" }),
+    Schema.makeFilter((rules: ReadonlyArray<FilterRule>) => comparisonsOf(rules).length <= COMPARISONS_MAX, {
+      message: `must have at most ${COMPARISONS_MAX} rules, those in groups counted`
+    }),
+    Schema.makeFilter((rules: ReadonlyArray<FilterRule>) => rules.every((rule) => depthOf(rule) <= DEPTH_MAX), {
+      message: `must have groups within groups at most ${DEPTH_MAX - 1} deep`
+    }),
     Schema.makeFilter((rules: ReadonlyArray<FilterRule>) => JSON.stringify(rules).length <= RULES_MAX, {
       message: `must have at most ${RULES_MAX / 1024} KiB together`
     })

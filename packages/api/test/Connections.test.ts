@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { connect, paths, startApi } from "./support.ts"
 
+/** A rule that is right. */
+const rule = { field: "method", op: "eq", value: "POST" }
 const absent = (prefix: string) => `${prefix}_${"0".repeat(32)}`
 
 describe("a connection", () => {
@@ -67,6 +69,12 @@ describe("a connection", () => {
     [{ filter_rules: [{ field: "payload.a", op: "like", value: 1 }] }, ["filter_rules.0.op"]],
     [{ filter_rules: [{ field: "body.a", op: "eq", value: 1 }] }, ["filter_rules.0.field"]],
     [{ filter_rules: [{ field: "payload.a", op: "in", value: 1 }] }, ["filter_rules.0.value"]],
+    [{ filter_rules: [{ any: [{ field: "payload.a", op: "like" }] }] }, ["filter_rules.0.any.0.op"]],
+    [{ filter_rules: [{ not: { field: "body.a", op: "eq", value: 1 } }] }, ["filter_rules.0.not.field"]],
+    [{ filter_rules: [{ any: [] }] }, ["filter_rules.0.any.0"]],
+    [{ filter_rules: [{}] }, ["filter_rules.0.field", "filter_rules.0.op"]],
+    [{ filter_rules: [{ not: { not: { not: { not: { not: { not: rule } } } } } }] }, ["filter_rules"]],
+    [{ filter_rules: [{ any: Array(51).fill(rule) }] }, ["filter_rules"]],
     [
       { ordering_key: "nonsense", enabled: 1, transform_expression: "$", more: 1 },
       ["enabled", "more", "ordering_key", "transform_expression"]

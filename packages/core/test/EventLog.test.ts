@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type Event, newEvent } from "@hookstream/core/event/Event"
+import { type Event, newEvent, readMeta } from "@hookstream/core/event/Event"
+import { bytesOf, unpack } from "@hookstream/core/event/PackedEvents"
 import { CHUNK_BYTES, type EventLogStore, makeStore } from "@hookstream/core/log/EventLog"
 import type { Sql, SqlValue } from "@hookstream/core/Sql"
 import { makeMemory } from "@hookstream/core/testing/EventLogMemory"
@@ -181,6 +182,69 @@ describe("the event log on SQLite", () => {
     store.drop(6, 100_000)
     expect(store.stats()).toMatchObject({ first: 100_001, count: 100_002 })
   })
+  /** A webhook as GitHub sends it, through Cloudflare. */
+  const webhook = (n: number) =>
+    newEvent(
+      {
+        method: "POST",
+        headers: [
+          ["accept", "*/*"],
+          ["accept-encoding", "gzip, br"],
+          ["cf-connecting-ip", "203.0.113.9"],
+          ["cf-ray", `8f1e2d3c4b5a${n}-IAD`],
+          ["content-length", "1034"],
+          ["content-type", "application/json"],
+          ["host", "hooks.example.com"],
+          ["user-agent", "GitHub-Hookshot/044aadd"],
+          ["x-github-delivery", `72d3162e-cc78-11e3-81ab-4c9367dc${n}`],
+          ["x-github-event", "issues"],
+          ["x-github-hook-id", "292430182"],
+          ["x-github-hook-installation-target-id", "79929171"],
+          ["x-github-hook-installation-target-type", "repository"],
+          ["x-hub-signature-256", `sha256=d57c68ca6f92289e6987922ff26938930f6e66a2d161ef06abdf1859230a${n}`]
+        ],
+        query: "",
+        contentType: "application/json",
+        sourceIp: "203.0.113.9"
+      },
+      new Uint8Array()
+    )
+  it("stores headers that repeat once for a segment", () => {
+    const store = makeStore(nodeSql(), log)
+    let whole = 0
+    for (let n = 1000; n < 1100; n++) {
+      store.append([{ event: webhook(n), token: `${n}`, now: 1 }])
+      whole += webhook(n).meta.length
+    }
+    expect(store.read(0, { maxEvents: 999, maxBytes: 1e9 }).bytes / whole).toBeLessThan(0.4)
+  })
+  it("gives headers whole to readers of the version before, within their limits", () => {
+    const store = makeStore(nodeSql(), log)
+    store.append(Array.from({ length: 9 }, (_, n) => ({ event: webhook(n), token: `${n}`, now: 1 })))
+    const size = webhook(1).meta.length
+    const { packed, head } = store.readWhole(3, { maxEvents: 9, maxBytes: 4 * size })
+    expect([packed[0]?.headers, head]).toEqual([undefined, 9])
+    const events = unpack(packed, log)
+    expect(events.map(({ seq }) => seq)).toEqual([4, 5, 6, 7])
+    expect(events[0]!.headers).toEqual(readMeta(webhook(3).meta).headers)
+    expect(bytesOf(store.readWhole(8, { maxEvents: 9, maxBytes: 1 }).packed)).toBe(size)
+    expect(unpack(store.readWhole(9, { maxEvents: 9, maxBytes: 1 }).packed, log)).toEqual([])
+  })
+  it("forgets of headers what was not written", () => {
+    let fails = false
+    const sql = watched(nodeSql(), (query) => {
+      if (fails && /^INSERT INTO groups/.test(query.trim())) throw new Error("the disk is full")
+    })
+    const store = makeStore(sql, log)
+    fails = true
+    expect(() => store.append([{ event: webhook(1), token: "1", now: 1 }])).toThrow("the disk is full")
+    fails = false
+    store.append([{ event: webhook(2), token: "2", now: 1 }])
+    const shown = (one: EventLogStore) =>
+      one.read(0, { maxEvents: 9, maxBytes: 1e9 }).events.map(({ headers }) => headers)
+    const expected = [readMeta(webhook(2).meta).headers]
+    expect([shown(store), shown(makeStore(sql, log))]).toEqual([expected, expected])
+  })
   it("an append writes one row: rows are the bill", () => {
     const writes: Array<string> = []
     const store = makeStore(
@@ -192,5 +256,8 @@ describe("the event log on SQLite", () => {
     writes.length = 0
     append(store, "{}")
     expect(writes).toHaveLength(1)
+    // The first of its kind in a segment costs one more.
+    for (const n of [1, 2, 3]) store.append([{ event: webhook(n), token: `${n}`, now: 1 }])
+    expect(writes).toHaveLength(5)
   })
 })

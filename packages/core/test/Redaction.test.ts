@@ -195,7 +195,7 @@ describe("what a source leaves out", () => {
   })
   it("goes by paths that lead to one value", () => {
     for (const path of paths) expect(Redaction.isRedactable(path)).toBe(true)
-    for (const path of ["payload", "method", "headers.", "payload.a..b", "x.y", ""]) {
+    for (const path of ["form.a", "payload", "method", "headers.", "payload.a..b", "x.y", ""]) {
       expect(Redaction.isRedactable(path)).toBe(false)
     }
   })

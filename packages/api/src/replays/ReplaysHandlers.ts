@@ -83,7 +83,8 @@ const partsOf = Effect.fnUntraced(function* (input: Input) {
 /** Of each workspace in a minute: a masked value can be guessed letter by letter, by how many events pass. */
 const MASKED_FILTERS = 5
 const takeMasked = FailureLimit.makeMemory(MASKED_FILTERS)
-const readsMasked = (rules: ReadonlyArray<Filter.FilterRule>) => rules.some(({ field }) => Redaction.readsMasked(field))
+const readsMasked = (rules: ReadonlyArray<Filter.FilterRule>) =>
+  Filter.comparisonsOf(rules).some(({ field }) => Redaction.readsMasked(field))
 
 const countMasked = Effect.fnUntraced(function* () {
   const { workspace } = yield* Caller

@@ -99,7 +99,8 @@ const opener = (
   vault: SecretVault["Service"]
 ): Settings["open"] => {
   const open = EventSecrets.open(vault)
-  const isRead = (rules: Connection["filterRules"]) => rules.some(({ field }) => Redaction.readsMasked(field))
+  const isRead = (rules: Connection["filterRules"]) =>
+    Filter.comparisonsOf(rules).some(({ field }) => Redaction.readsMasked(field))
   const reading = new Set(
     connections.flatMap(({ connection: { id, filterRules, orderingKey } }) =>
       isRead(filterRules) || [...reads, orderingKey ?? ""].some(Redaction.readsMasked) ? [id] : []

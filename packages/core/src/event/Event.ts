@@ -1,6 +1,7 @@
 /** The event: one accepted request, immutable. */
 import * as Schema from "effect/Schema"
 import * as Ids from "../Ids.ts"
+import * as HeaderDictionary from "./HeaderDictionary.ts"
 import * as Json from "./internal/jsonText.ts"
 
 export { MAX_JSON_DEPTH, MAX_JSON_NAME, MAX_JSON_NUMBER } from "./internal/jsonText.ts"
@@ -68,10 +69,20 @@ export const newEvent = (
   return { kind: bodyKind(body), meta: JSON.stringify(sealed === undefined ? fields : fields.concat(sealed)), body }
 }
 
-/** The meta of a new event, read again. */
-export const readMeta = (meta: string): EventMeta => {
+/** The meta of an event, read again: that of a new one, or one that leaves out what a dictionary has. */
+export const readMeta = (
+  meta: string,
+  dictionary: HeaderDictionary.HeaderDictionary = HeaderDictionary.EMPTY
+): EventMeta => {
   const [method, headers, query, contentType, sourceIp, sealed] = JSON.parse(meta)
-  return { method, headers, query, contentType, sourceIp, sealed }
+  return {
+    method,
+    headers: dictionary.length === 0 ? headers : HeaderDictionary.restore(headers, dictionary),
+    query,
+    contentType,
+    sourceIp,
+    sealed
+  }
 }
 
 /** What {@link make} makes an event of. What is left out of `EventMeta` is a POST without headers. */

@@ -1,9 +1,10 @@
 /**
- * Paths into an event: `payload.a.b.0`, `headers.<name>` (any case), `query.<name>`, `method`, `content_type`,
- * `source_ip`. A path that leads nowhere is `undefined`.
+ * Paths into an event: `payload.a.b.0`, `form.<name>`, `headers.<name>` (any case), `query.<name>`, `method`,
+ * `content_type`, `source_ip`. A path that leads nowhere is `undefined`.
  */
 import { PayloadTooLarge } from "../Errors.ts"
-import { type Event, isJson } from "./Event.ts"
+import { bodyKind, type Event, isJson } from "./Event.ts"
+import { type Form, formOf, isJsonElsewhere, textOf } from "./internal/bodyText.ts"
 import { scan } from "./internal/jsonText.ts"
 
 /** An event whose body is parsed at most once, and only when a path needs it. */
@@ -11,6 +12,8 @@ export interface EventView {
   readonly event: Event
   /** `undefined` where the body is no JSON. Throws `PayloadTooLarge` above {@link MAX_PAYLOAD_VALUES}. */
   readonly payload: () => unknown
+  /** The first value of each field; none where the body is no form. */
+  readonly form: () => Form
 }
 
 /**
@@ -20,6 +23,7 @@ export interface EventView {
 export const MAX_PAYLOAD_VALUES = 200_000
 
 const decoder = new TextDecoder()
+const encoder = new TextEncoder()
 
 /** Parses a body of JSON in UTF-8, as `JSON.parse` does. Throws `PayloadTooLarge` above {@link MAX_PAYLOAD_VALUES}. */
 export const parse = (body: Uint8Array, reviver?: (key: string, value: unknown) => unknown): unknown => {
@@ -32,13 +36,26 @@ export const parse = (body: Uint8Array, reviver?: (key: string, value: unknown) 
   return JSON.parse(decoder.decode(body), reviver)
 }
 
+/** JSON in UTF-8, or in the charset that the content type names; `undefined` of another body. */
+const payloadOf = ({ bodyKind: kind, contentType, body }: Event): unknown => {
+  if (isJson(kind)) return parse(body)
+  if (!isJsonElsewhere(contentType)) return undefined
+  const recoded = encoder.encode(textOf(contentType, body) ?? "")
+  return isJson(bodyKind(recoded)) ? parse(recoded) : undefined
+}
+
 export const viewOf = (event: Event): EventView => {
   let parsed: { readonly value: unknown } | undefined
+  let form: Form | undefined
   return {
     event,
     payload: () => {
-      parsed ??= { value: isJson(event.bodyKind) ? parse(event.body) : undefined }
+      parsed ??= { value: payloadOf(event) }
       return parsed.value
+    },
+    form: () => {
+      form ??= formOf(event.contentType, event.body)
+      return form
     }
   }
 }
@@ -58,7 +75,7 @@ const FIELDS: Readonly<Record<string, Read>> = {
 }
 
 /** What a path must look like. */
-export const SYNTAX = "payload.<path>, headers.<name>, query.<name>, method, content_type or source_ip"
+export const SYNTAX = "payload.<path>, form.<name>, headers.<name>, query.<name>, method, content_type or source_ip"
 
 /** The root of a path and what comes after its first dot, empty where there is none. */
 export const split = (path: string): readonly [root: string, rest: string] => {
@@ -77,6 +94,7 @@ export const compile = (path: string): Read | undefined => {
     return ({ event }) => event.headers.find(([key]) => key === name)?.[1]
   }
   if (root === "query") return ({ event }) => new URLSearchParams(event.query).get(rest) ?? undefined
+  if (root === "form") return ({ form }) => form().get(rest)
   if (root !== "payload") return undefined
   const keys = rest.split(".")
   return keys.includes("") ? undefined : ({ payload }) => keys.reduce(own, payload())

@@ -5,6 +5,7 @@
 
 import { type EventId, makeEventId, type Route, type SourceId } from "../Ids.ts"
 import { BODY_KINDS, type BodyKind, type Event, type EventMeta, readMeta } from "./Event.ts"
+import { EMPTY, type HeaderDictionary } from "./HeaderDictionary.ts"
 
 /** Which log a store is of. */
 export interface LogOwner {
@@ -22,6 +23,8 @@ export interface Piece {
   /** As the log holds them, in UTF-8, one after another. */
   readonly metas: Uint8Array
   readonly bodies: Uint8Array
+  /** JSON: the `HeaderDictionary` of the metas; absent where they are whole. */
+  readonly headers?: string
 }
 
 export type PackedEvents = ReadonlyArray<Piece>
@@ -29,6 +32,15 @@ export type PackedEvents = ReadonlyArray<Piece>
 /** Bytes of metas and bodies. */
 export const bytesOf = (packed: PackedEvents): number =>
   packed.reduce((sum, { metas, bodies }) => sum + metas.length + bodies.length, 0)
+
+/** Reads the dictionary of a piece on first use. */
+const dictionaryOf = ({ headers }: Piece): (() => HeaderDictionary) => {
+  let dictionary = headers === undefined ? EMPTY : undefined
+  return () => {
+    dictionary ??= JSON.parse(headers!) as HeaderDictionary
+    return dictionary
+  }
+}
 
 /** Numbers of each event in the index. */
 export const NUMBERS = 5
@@ -49,11 +61,17 @@ class StoredEvent implements Event {
   readonly #metas: Uint8Array
   readonly #metaStart: number
   readonly #metaEnd: number
+  readonly #dictionary: () => HeaderDictionary
   #meta: EventMeta | undefined
   constructor(
     { sourceId, route }: LogOwner,
     { seq, at, kind }: { readonly seq: number; readonly at: number; readonly kind: number },
-    meta: { readonly bytes: Uint8Array; readonly start: number; readonly end: number },
+    meta: {
+      readonly bytes: Uint8Array
+      readonly start: number
+      readonly end: number
+      readonly dictionary: () => HeaderDictionary
+    },
     body: Uint8Array
   ) {
     this.id = makeEventId({ receivedAt: at, seq, route })
@@ -65,6 +83,7 @@ class StoredEvent implements Event {
     this.#metas = meta.bytes
     this.#metaStart = meta.start
     this.#metaEnd = meta.end
+    this.#dictionary = meta.dictionary
   }
   get method() {
     return this.#all().method
@@ -85,21 +104,24 @@ class StoredEvent implements Event {
     return this.#all().sealed
   }
   #all(): EventMeta {
-    this.#meta ??= readMeta(decoder.decode(this.#metas.subarray(this.#metaStart, this.#metaEnd)))
+    const text = () => decoder.decode(this.#metas.subarray(this.#metaStart, this.#metaEnd))
+    this.#meta ??= readMeta(text(), this.#dictionary())
     return this.#meta
   }
 }
 
 export const unpack = (packed: PackedEvents, log: LogOwner): ReadonlyArray<Event> => {
   const events: Array<Event> = []
-  for (const { index, metas, bodies } of packed) {
+  for (const piece of packed) {
+    const { index, metas, bodies } = piece
+    const dictionary = dictionaryOf(piece)
     const numbers: ReadonlyArray<number> = JSON.parse(index)
     let [start, bodyStart] = [0, 0]
     for (let i = 0; i < numbers.length; i += NUMBERS) {
       const [seq, at, kind] = [numbers[i]!, numbers[i + 1]!, numbers[i + 2]!]
       const [end, bodyEnd] = [start + numbers[i + 3]!, bodyStart + numbers[i + 4]!]
       const body = bodies.subarray(bodyStart, bodyEnd)
-      events.push(new StoredEvent(log, { seq, at, kind }, { bytes: metas, start, end }, body))
+      events.push(new StoredEvent(log, { seq, at, kind }, { bytes: metas, start, end, dictionary }, body))
       start = end
       bodyStart = bodyEnd
     }

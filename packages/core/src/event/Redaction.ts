@@ -76,7 +76,9 @@ export const unmask = ({ headers, query }: EventMeta, hidden: string): Pick<Even
 
 /** What a source can have left out: `headers.<name>`, `query.<name>`, `payload.<path>`. */
 export const isRedactable = (path: string): boolean =>
-  EventPath.compile(path) !== undefined && EventPath.split(path)[1] !== ""
+  EventPath.compile(path) !== undefined &&
+  ["headers", "query", "payload"].includes(EventPath.split(path)[0]) &&
+  EventPath.split(path)[1] !== ""
 
 const encoder = new TextEncoder()
 

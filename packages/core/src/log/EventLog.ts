@@ -82,7 +82,7 @@ export const ofLogs = (
   return {
     read: (route, after, limits) =>
       Effect.map(
-        ask(route, (log) => log.read(after, limits)),
+        ask(route, (log) => log.read(after, { ...limits, dictionaries: true })),
         (page) => ({ events: eventsOf(route, page), bytes: bytesOf(page.packed), head: page.head })
       ),
     get: (route, seqs, maxBytes) =>

@@ -96,6 +96,8 @@ export interface SqlEventLogStore extends EventLogStore {
   /** Whether a request with this token was appended, as far as the newest events tell. */
   readonly holds: (token: string) => boolean
   readonly readPacked: (after: number, limits: ReadLimits) => { readonly packed: PackedEvents; readonly head: number }
+  /** The same without dictionaries, event by event: for readers of the version before. */
+  readonly readWhole: SqlEventLogStore["readPacked"]
   readonly getPacked: (
     seqs: ReadonlyArray<number>,
     maxBytes: number

@@ -71,6 +71,11 @@ export interface Part extends Packed {
   readonly through: number
 }
 
+export interface PageLimits extends ReadLimits {
+  /** Whether who reads knows pieces with a dictionary of headers. A destination of 0.1 and before does not. */
+  readonly dictionaries?: boolean
+}
+
 export interface LogContract {
   /** Takes the log for a source; `false` when another source owns it. */
   readonly claim: (sourceId: SourceId) => boolean
@@ -83,7 +88,7 @@ export interface LogContract {
    * 0.1 and before knows it not, and the call fails.
    */
   readonly appendAll: (appends: PackedAppends) => ReadonlyArray<AppendReply> | Promise<ReadonlyArray<AppendReply>>
-  readonly read: (after: number, limits: ReadLimits) => Page
+  readonly read: (after: number, limits: PageLimits) => Page
   /** `undefined`: this is nobody's log. */
   readonly get: (seqs: ReadonlyArray<number>, maxBytes: number) => Part | undefined
   /** The ids of these events, in order; an empty text where one is not held. */

@@ -255,7 +255,8 @@ export const make = (ports: LogPorts): LogEngine => {
     },
     append: group.add,
     appendAll: (appends) => group.addAll(unpack(appends)),
-    read: (after, limits) => ofOwner(({ readPacked }) => readPacked(after, limits)),
+    read: (after, { dictionaries, ...limits }) =>
+      ofOwner(({ readPacked, readWhole }) => (dictionaries === true ? readPacked : readWhole)(after, limits)),
     get: (seqs, maxBytes) => (stores === undefined ? undefined : ofOwner(({ getPacked }) => getPacked(seqs, maxBytes))),
     list: (before, limit) => ofOwner(({ listPacked }) => listPacked(before, limit)),
     ids: (seqs) => need().events.ids(seqs),

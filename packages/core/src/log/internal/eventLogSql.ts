@@ -3,6 +3,7 @@
  * are laid out is its own matter.
  */
 import { BODY_KINDS } from "../../event/Event.ts"
+import { EMPTY, type HeaderDictionary, type Shortener, shortener } from "../../event/HeaderDictionary.ts"
 import { bytesOf, type LogOwner, type PackedEvents, unpack } from "../../event/PackedEvents.ts"
 import { MAX_SEQUENCE, makeEventId } from "../../Ids.ts"
 import { migrate, type Sql, type SqlRow } from "../../Sql.ts"
@@ -34,7 +35,9 @@ const MIGRATIONS = [
   // dropped.
   ["ALTER TABLE log_segments ADD COLUMN is_wide INTEGER NOT NULL DEFAULT 0", "UPDATE log_segments SET is_wide = 1"],
   // A row for each group. Segments with a row for each event stay as they are until they are dropped.
-  ["ALTER TABLE log_segments RENAME COLUMN is_wide TO layout"]
+  ["ALTER TABLE log_segments RENAME COLUMN is_wide TO layout"],
+  // What the metas of a segment leave out.
+  ["ALTER TABLE log_segments ADD COLUMN headers TEXT NOT NULL DEFAULT '[]'"]
 ]
 
 /** How the rows of a segment are laid out, as `log_segments.layout` says. */
@@ -56,6 +59,7 @@ interface Segment {
   readonly first: number
   readonly afterAt: number
   readonly layout: number
+  readonly dictionary: HeaderDictionary
   readonly rows: SegmentRows
 }
 
@@ -74,12 +78,15 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
 
   const toSegment = (row: SqlRow): Segment => {
     const [n, layout] = [Number(row["n"]), Number(row["layout"])]
+    const headers: HeaderDictionary = JSON.parse(row["headers"] as string)
+    const dictionary = headers.length === 0 ? EMPTY : headers
     return {
       n,
       first: Number(row["first"]),
       afterAt: Number(row["after_at"]),
       layout,
-      rows: layout === GROUPS ? groupRows(sql, n) : eventRows(sql, n, layout === WIDE)
+      dictionary,
+      rows: layout === GROUPS ? groupRows(sql, n, dictionary) : eventRows(sql, n, layout === WIDE)
     }
   }
   const readSegments = (): ReadonlyArray<Segment> => sql.exec("SELECT * FROM log_segments ORDER BY n").map(toSegment)
@@ -154,7 +161,7 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
     const n = last.n + 1
     sql.exec(groupsTable(n))
     sql.exec(chunksTable(n))
-    sql.exec("INSERT INTO log_segments VALUES (?, ?, ?, ?)", n, first, afterAt, GROUPS)
+    sql.exec("INSERT INTO log_segments VALUES (?, ?, ?, ?, '[]')", n, first, afterAt, GROUPS)
     if (first === last.first) discard(last)
     segments = readSegments()
   }
@@ -180,10 +187,11 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
     /** It begins a segment, before which nothing is older than this. */
     readonly begins: { readonly afterAt: number } | undefined
     readonly events: Array<Written>
+    readonly headers: Shortener
   }
   /** Gives each append its place; those that were appended before have one. Writes nothing. */
   const place = (appends: ReadonlyArray<Append>) => {
-    const parts: Array<Part> = [{ begins: undefined, events: [] }]
+    const parts: Array<Part> = [{ begins: undefined, events: [], headers: shortener(current().dictionary) }]
     const placed = appends.map(({ event, token, repeated, now }): Appended => {
       if (repeated) {
         const own = parts.flatMap(({ events }) => events).find((one) => one.token === token)
@@ -193,21 +201,28 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
       const seq = newest.seq + 1
       const at = Math.max(newest.at, now)
       if (isOver(seq, now)) {
-        parts.push({ begins: { afterAt: newest.at }, events: [] })
+        parts.push({ begins: { afterAt: newest.at }, events: [], headers: shortener(EMPTY) })
         filled = emptyAt(seq)
       }
-      const { kind, meta, body } = event
+      const { kind, body } = event
+      const { events, headers } = parts.at(-1)!
+      const meta = headers.shorten(event.meta)
       const metaBytes = byteLength(meta)
-      parts.at(-1)!.events.push({ seq, at, kind: BODY_KINDS.indexOf(kind), meta, metaBytes, body, token })
+      events.push({ seq, at, kind: BODY_KINDS.indexOf(kind), meta, metaBytes, body, token })
       filled = { first: filled.first, since: filled.since ?? at, bytes: filled.bytes + metaBytes + body.length }
       newest = { seq, at }
       return appended(seq, at)
     })
     return { parts, placed }
   }
+  const isNew = (headers: Shortener): boolean => headers.dictionary() !== current().dictionary
   const write = (parts: ReadonlyArray<Part>): void => {
-    for (const { begins, events } of parts) {
+    for (const { begins, events, headers } of parts) {
       if (begins !== undefined) begin(events[0]!.seq, begins.afterAt)
+      if (isNew(headers)) {
+        sql.exec("UPDATE log_segments SET headers = ? WHERE n = ?", JSON.stringify(headers.dictionary()), current().n)
+        segments = readSegments()
+      }
       insert(sql, current().n, events)
     }
   }
@@ -229,6 +244,12 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
   const getPacked = (seqs: ReadonlyArray<number>, maxBytes: number) => {
     const { events, through } = takeBytes(seqs, maxBytes, finder(), sizeOf)
     return { packed: pack(events), through }
+  }
+  const readWhole: SqlEventLogStore["readWhole"] = (after, { maxEvents, maxBytes }) => {
+    const start = Math.max(after + 1, segments[0]!.first)
+    const count = Math.max(0, Math.min(maxEvents, newest.seq + 1 - start))
+    const seqs = Array.from({ length: count }, (_, i) => start + i)
+    return { packed: getPacked(seqs, maxBytes).packed, head: newest.seq }
   }
   const listPacked = (before: number, limit: number) => {
     const listed: Array<Stored> = []
@@ -260,11 +281,12 @@ export const makeStore = (sql: Sql, log: LogOwner, segmentBytes = () => SEGMENT_
       changing(() => {
         const { parts, placed } = place(appends)
         // One row is written or not: it needs no transaction of its own.
-        if (parts.length === 1 && isOneRow(parts[0]!.events)) write(parts)
+        if (parts.length === 1 && !isNew(parts[0]!.headers) && isOneRow(parts[0]!.events)) write(parts)
         else sql.transaction(() => write(parts))
         return placed
       }),
     readPacked,
+    readWhole,
     getPacked,
     listPacked,
     read: (after, limits) => {

@@ -2,6 +2,8 @@
  * Segments with a row for each group: events that were written together, in the form in which they leave the log. So a
  * write of many events costs one row, and a page of many events is a few rows.
  */
+
+import { EMPTY, type HeaderDictionary, whole } from "../../event/HeaderDictionary.ts"
 import { NUMBERS, type Piece } from "../../event/PackedEvents.ts"
 import { blob, type Sql, type SqlRow } from "../../Sql.ts"
 import { chunksOf, discardChunks, insertChunks, isChunked } from "./chunks.ts"
@@ -104,17 +106,20 @@ const part = ({ numbers, metas, bodies }: Group, from: number, to: number): Piec
   }
 }
 
-const stored = (group: Group, i: number): Stored => {
-  const { metas, bodies } = part(group, i, i + 1)
-  const [seq, at, kind] = [
-    group.numbers[i * NUMBERS]!,
-    group.numbers[i * NUMBERS + 1]!,
-    group.numbers[i * NUMBERS + 2]!
-  ]
-  return { seq, at, kind, meta: metas, body: bodies }
-}
-
-export const groupRows = (sql: Sql, n: number): SegmentRows => {
+/** `dictionary`: what the metas of this segment leave out. */
+export const groupRows = (sql: Sql, n: number, dictionary: HeaderDictionary): SegmentRows => {
+  const headers = dictionary === EMPTY ? {} : { headers: JSON.stringify(dictionary) }
+  const decoder = new TextDecoder()
+  const stored = (group: Group, i: number): Stored => {
+    const { metas, bodies } = part(group, i, i + 1)
+    const [seq, at, kind] = [
+      group.numbers[i * NUMBERS]!,
+      group.numbers[i * NUMBERS + 1]!,
+      group.numbers[i * NUMBERS + 2]!
+    ]
+    const meta = dictionary === EMPTY ? metas : encoder.encode(whole(decoder.decode(metas), dictionary))
+    return { seq, at, kind, meta, body: bodies }
+  }
   const columns = "first, numbers, CAST(metas AS BLOB) AS metas"
   const toMetas = (row: SqlRow) => ({
     first: Number(row["first"]),
@@ -186,7 +191,7 @@ export const groupRows = (sql: Sql, n: number): SegmentRows => {
         )[0]!
         // A body in chunks is alone in its run.
         const bodies = row["bodies"] === null ? chunksOf(sql, n, run.from) : blob(row["bodies"])
-        packed.push({ index: `[${row["numbers"]}]`, metas: blob(row["metas"]), bodies })
+        packed.push({ index: `[${row["numbers"]}]`, metas: blob(row["metas"]), bodies, ...headers })
         run = undefined
       }
       const rows = sql.exec(
@@ -225,7 +230,7 @@ export const groupRows = (sql: Sql, n: number): SegmentRows => {
           bytes += one
           to++
         }
-        if (to > from) packed.push(part(groupOf(first)!, from, to))
+        if (to > from) packed.push({ ...part(groupOf(first)!, from, to), ...headers })
         if (to < length) return { packed, count, bytes, isWhole: false }
       }
       flush()

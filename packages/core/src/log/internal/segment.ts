@@ -13,7 +13,7 @@ export interface Stored {
   readonly seq: number
   readonly at: number
   readonly kind: number
-  /** In UTF-8. */
+  /** In UTF-8, whole. */
   readonly meta: Uint8Array
   readonly body: Uint8Array
 }
