@@ -1,6 +1,5 @@
 /** What every event log must do: plain functions, so that they run in Node and inside a Durable Object alike. */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
-
 import { type Event, type EventMeta, newEvent } from "../src/event/Event.ts"
 import { parseEventId } from "../src/Ids.ts"
 import { CHUNK_BYTES, type EventLogStore } from "../src/log/EventLog.ts"
