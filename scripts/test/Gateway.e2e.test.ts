@@ -95,6 +95,7 @@ it("opens what `wrangler dev` left in a folder, and takes nothing of it for the 
     "HOOKSTREAM_ALLOW_PRIVATE_NETWORKS:true"
   ])
   endings.push(dev.kill)
+  await dev.answers()
   const old = dev.url
   const { key, client } = await newWorkspace(old, rootKey)
   const { source } = await client.need("POST", "/v1/sources", { name: "Local webhooks" })

@@ -145,6 +145,7 @@ describe("a sink from outside", () => {
     writeFileSync(join(folder, ".dev.vars"), lines.join(""))
     const dev = await wranglerDev(folder, ["--var", "HOOKSTREAM_ALLOW_PRIVATE_NETWORKS:true"])
     endings.push(dev.kill)
+    await dev.answers()
     const { client } = await newWorkspace(dev.url, secrets["HOOKSTREAM_ROOT_KEY"]!)
     const { source } = await client.need("POST", "/v1/sources", { name: "Outside" })
     const { destination } = await client.need("POST", "/v1/destinations", {
@@ -180,6 +181,7 @@ it("core and a sink alone send in a plain Worker, and answer with the receipt", 
   writeFileSync(join(folder, ".dev.vars"), `KAFKA='${JSON.stringify(config)}'\n`)
   const dev = await wranglerDev(folder)
   endings.push(dev.kill)
+  await dev.answers()
   const response = await fetch(dev.url, { method: "POST", body: '{"amount":12.50}' })
   expect(await response.json()).toMatchObject({
     outcome: { _tag: "Delivered", receipt: { partition: 0, offset: "0" } }

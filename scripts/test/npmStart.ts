@@ -77,6 +77,8 @@ export const started = (
     output += data
   })
   const exited = new Promise<number | null>((resolve) => child.once("close", resolve))
+  // Its output may be held open by what it started in other groups.
+  const gone = new Promise((resolve) => child.once("exit", resolve))
   let isOver = false
   void exited.then(() => {
     isOver = true
@@ -103,7 +105,7 @@ export const started = (
       } catch {
         // It has ended.
       }
-      return exited
+      return gone
     }
   }
 }

@@ -6,10 +6,11 @@ const WRANGLER = join(import.meta.dirname, "../../node_modules/wrangler/bin/wran
 
 export interface WranglerDev {
   readonly url: string
+  /** Waits until the Worker answers. */
+  readonly answers: () => Promise<unknown>
   readonly kill: () => Promise<unknown>
 }
 
-/** Waits until the Worker answers. */
 export const wranglerDev = async (cwd: string, args: ReadonlyArray<string> = []): Promise<WranglerDev> => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
@@ -26,16 +27,14 @@ export const wranglerDev = async (cwd: string, args: ReadonlyArray<string> = [])
   const quiet = ["--show-interactive-dev-session=false"]
   const env = { WRANGLER_SEND_METRICS: "false" }
   const dev = started(process.execPath, [WRANGLER, "dev", ...own, ...quiet, ...args], env, cwd)
-  const answers = () =>
+  const ask = () =>
     fetch(url).then(
       () => true as const,
       () => undefined
     )
-  try {
-    await eventually(answers, () => `wrangler dev did not start:\n${dev.output()}`)
-  } catch (error) {
-    await dev.kill()
-    throw error
+  return {
+    url,
+    answers: () => eventually(ask, () => `wrangler dev did not start:\n${dev.output()}`),
+    kill: dev.kill
   }
-  return { url, kill: dev.kill }
 }
