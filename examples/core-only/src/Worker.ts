@@ -4,6 +4,7 @@
  */
 import * as Event from "@hookstream/core/event/Event"
 import * as Ids from "@hookstream/core/Ids"
+import { ANYWHERE } from "@hookstream/core/Placement"
 import * as DestinationDriver from "@hookstream/core/sink/DestinationDriver"
 import * as Sink from "@hookstream/core/sink/Sink"
 import * as SinkClient from "@hookstream/core/sink/SinkClient"
@@ -18,7 +19,7 @@ export default {
   async fetch(request, env) {
     if (request.method !== "POST") return new Response(null, { status: 405, headers: { Allow: "POST" } })
     const event = Event.make({
-      sourceId: Ids.makeSourceId(Ids.randomWorkspaceId(), Ids.randomRoute()),
+      sourceId: Ids.makeSourceId(Ids.randomWorkspaceId(ANYWHERE), Ids.randomRoute(ANYWHERE)),
       seq: 1,
       receivedAt: Date.now(),
       headers: [...request.headers],

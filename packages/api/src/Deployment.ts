@@ -1,4 +1,5 @@
 /** What the person who runs the gateway has set. */
+import type { Jurisdiction } from "@hookstream/core/Placement"
 import type { IdKeys } from "@hookstream/core/secret/IdKeys"
 import * as Context from "effect/Context"
 import type { Issue } from "./ApiError.ts"
@@ -17,6 +18,8 @@ export class Deployment extends Context.Service<
     readonly trustedIpHeader: string | undefined
     /** What is missing without which the gateway works all the same, and what that means. */
     readonly notices: ReadonlyArray<Issue>
+    /** In which workspaces can be made here. */
+    readonly jurisdictions: ReadonlyArray<Jurisdiction>
     /** Id of the version that answers, as Cloudflare counts them; `null` elsewhere. */
     readonly version: string | null
   }

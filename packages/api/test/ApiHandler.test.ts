@@ -125,6 +125,7 @@ const start = () =>
           publicUrl: undefined,
           trustedIpHeader: "X-Real-IP",
           notices: [],
+          jurisdictions: [],
           version: null
         }),
         Layer.succeed(FailureLimit.FailureLimit, { take: FailureLimit.makeMemory(FailureLimit.PER_MINUTE) }),

@@ -20,6 +20,8 @@ describe("a source", () => {
       slug: "github",
       description: null,
       status: "active",
+      jurisdiction: null,
+      region: null,
       ingest_url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:8787\/v1\/ingest\/ing_[0-9a-f]{56}$/),
       previous_ingest_urls: [],
       retention_days: 7,

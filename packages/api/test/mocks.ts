@@ -44,6 +44,7 @@ export const startApi = async ({ stores = new Map(), deliveries = {} }: ApiOptio
       publicUrl: undefined,
       trustedIpHeader: undefined,
       notices: [],
+      jurisdictions: [],
       version: null
     }),
     Logger.layer([Logger.make(({ message }) => logged.push(message))])

@@ -11,6 +11,7 @@ import { newEvent } from "@hookstream/core/event/Event"
 import * as Ids from "@hookstream/core/Ids"
 import type * as DeliveryJournal from "@hookstream/core/journal/DeliveryJournal"
 import * as EventLog from "@hookstream/core/log/EventLog"
+import { JURISDICTIONS, type Jurisdiction } from "@hookstream/core/Placement"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
 import * as Sink from "@hookstream/core/sink/Sink"
@@ -73,7 +74,9 @@ export type Call = (
   headers?: Readonly<Record<string, string>>
 ) => Promise<Answer>
 
-export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
+export const startApi = (
+  settings: { readonly publicUrl?: string; readonly jurisdictions?: ReadonlyArray<Jurisdiction> } = {}
+) => {
   const workspaces = new Map<Ids.WorkspaceId, Registry.RegistryStore>()
   const logs = new Map<Ids.Route, EventLog.EventLogStore>()
   const journals = new Map<Ids.DestinationId, DeliveryJournal.DeliveryStore>()
@@ -222,6 +225,7 @@ export const startApi = (settings: { readonly publicUrl?: string } = {}) => {
             allowPrivateNetworks: false,
             trustedIpHeader: undefined,
             notices: [],
+            jurisdictions: settings.jurisdictions ?? JURISDICTIONS,
             version: null
           }),
           Layer.succeed(FailureLimit.FailureLimit, { take: () => Effect.succeed(true) }),

@@ -8,40 +8,46 @@
  * | others | random |
  *
  * An event id sorts by time, inside one millisecond of a log by sequence, and names the log that holds the event.
- * A workspace id is 8 hex digits; a route (the name of a log) is 9.
+ * A workspace id is 8 hex digits; a route (the name of a log) is 9. These two and the digits of a destination id name
+ * objects: where they begin with two letters past `f`, these say where the object is (see `Placement.ts`).
  *
  * A source id of version 1 is also an ingest token (see {@link file://./IdKeys.ts}), so only those who may send see it;
  * others and logs see it {@link withoutTokens}.
  */
 import * as Schema from "effect/Schema"
+import { digits, markOf, type Placement } from "./Placement.ts"
 
-const id = <const P extends string>(prefix: P, title: string) =>
+const WORKSPACE = digits(8)
+const ROUTE = digits(9)
+
+const id = <const P extends string>(prefix: P, title: string, layout = "[0-9a-f]{32}") =>
   Schema.String.check(
-    Schema.isPattern(new RegExp(`^${prefix}_[0-9a-f]{32}$`), {
-      message: `must be a ${title} id: "${prefix}_" and 32 lowercase hex digits`
+    Schema.isPattern(new RegExp(`^${prefix}_${layout}$`), {
+      message: `must be a ${title} id: "${prefix}_" and 32 lowercase letters and digits`
     })
   )
 
-/** 8 hex digits. */
-export const WorkspaceId = Schema.String.check(Schema.isPattern(/^[0-9a-f]{8}$/))
+/** 8 digits. */
+export const WorkspaceId = Schema.String.check(Schema.isPattern(new RegExp(`^${WORKSPACE}$`)))
 export type WorkspaceId = typeof WorkspaceId.Type
-/** 9 hex digits: the name of a source's event log. */
-export type Route = string
+/** 9 digits: the name of a source's event log. */
+export const Route = Schema.String.check(Schema.isPattern(new RegExp(`^${ROUTE}$`)))
+export type Route = typeof Route.Type
 
-export const SourceId = id("src", "source")
+export const SourceId = id("src", "source", `${WORKSPACE}${ROUTE}[0-9a-f]{15}`)
 export type SourceId = typeof SourceId.Type
-export const DestinationId = id("dst", "destination")
+export const DestinationId = id("dst", "destination", digits(32))
 export type DestinationId = typeof DestinationId.Type
 export const ConnectionId = id("conn", "connection")
 export type ConnectionId = typeof ConnectionId.Type
-export const EventId = id("evt", "event")
+export const EventId = id("evt", "event", `[0-9a-f]{23}${ROUTE}`)
 export type EventId = typeof EventId.Type
 export const ApiKeyId = id("key", "API key")
 export type ApiKeyId = typeof ApiKeyId.Type
 export const ReplayId = id("rpl", "replay")
 export type ReplayId = typeof ReplayId.Type
 
-export type IdPrefix = "src" | "dst" | "conn" | "evt" | "key" | "rpl" | "req"
+export type IdPrefix = "conn" | "key" | "rpl" | "req"
 
 /** Lowercase hex of bytes. */
 export const toHex = (bytes: Uint8Array): string => {
@@ -54,11 +60,17 @@ export const toHex = (bytes: Uint8Array): string => {
 export const randomHex = (digits: number): string =>
   toHex(crypto.getRandomValues(new Uint8Array(Math.ceil(digits / 2)))).slice(0, digits)
 
-/** A random id: `dst_…`, `conn_…`, `key_…`, `req_…`. */
+/** A random id: `conn_…`, `key_…`, `req_…`. */
 export const random = (prefix: IdPrefix): string => `${prefix}_${crypto.randomUUID().replaceAll("-", "")}`
 
-export const randomWorkspaceId = (): WorkspaceId => randomHex(8)
-export const randomRoute = (): Route => randomHex(9)
+/** The random name of an object that is made there. */
+const randomName = (placement: Placement, count: number): string => {
+  const mark = markOf(placement)
+  return `${mark}${randomHex(count - mark.length)}`
+}
+export const randomWorkspaceId = (placement: Placement): WorkspaceId => randomName(placement, 8)
+export const randomRoute = (placement: Placement): Route => randomName(placement, 9)
+export const randomDestinationId = (placement: Placement): DestinationId => `dst_${randomName(placement, 32)}`
 
 /** Sequences have 38 bits: 274 billion events a log. */
 export const MAX_SEQUENCE = 2 ** 38 - 1
@@ -81,9 +93,11 @@ export const makeEventId = ({ receivedAt, seq, route }: EventIdParts): EventId =
   return `evt_${hex(receivedAt, 12)}7${hex(high, 3)}${hex(0x8000000 + low, 7)}${route}`
 }
 
+const EVENT_ID = new RegExp(`^evt_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{6}${ROUTE}$`)
+
 /** The parts of an event id, or `undefined` when the text is none. */
 export const parseEventId = (text: string): EventIdParts | undefined => {
-  if (!/^evt_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/.test(text)) return undefined
+  if (!EVENT_ID.test(text)) return undefined
   const number = (from: number, to: number) => Number.parseInt(text.slice(from, to), 16)
   return {
     receivedAt: number(4, 16),
@@ -103,9 +117,11 @@ export interface AttemptIdParts {
 export const makeAttemptId = ({ destination, n, seq }: AttemptIdParts): string =>
   `att_${destination.slice(4)}${hex(n, 11)}${hex(seq, 10)}`
 
+const ATTEMPT_ID = new RegExp(`^att_(${digits(32)})([0-9a-f]{11})([0-9a-f]{10})$`)
+
 /** The parts of an attempt id, or `undefined` when the text is none. */
 export const parseAttemptId = (text: string): AttemptIdParts | undefined => {
-  const [, destination, n, seq] = /^att_([0-9a-f]{32})([0-9a-f]{11})([0-9a-f]{10})$/.exec(text) ?? []
+  const [, destination, n, seq] = ATTEMPT_ID.exec(text) ?? []
   if (destination === undefined) return undefined
   return { destination: `dst_${destination}`, n: Number.parseInt(n!, 16), seq: Number.parseInt(seq!, 16) }
 }
@@ -120,7 +136,7 @@ export const makeSourceId = (workspace: WorkspaceId, route: Route): SourceId => 
  * version 1 lose their checksum. What is left of such an id still names its source.
  */
 export const withoutTokens = (text: string): string =>
-  text.replace(/ing_[0-9a-f]{56}|src_[0-9a-f]{32}/g, (token) =>
+  text.replace(/ing_[0-9a-z]{56}|src_[0-9a-f]{32}/g, (token) =>
     token.startsWith("src_") ? `${token.slice(0, 21)}${SOURCE_TAIL}` : "ing_****"
   )
 

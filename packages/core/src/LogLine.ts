@@ -28,7 +28,7 @@ const WORDS_MAX = 1000
 /** Words from anywhere, without what gives access: ingest tokens are taken out, API keys lose all but their kind. */
 export const shown = (words: string): string =>
   withoutTokens(words)
-    .replace(/(hs_(?:live|test)_)[0-9a-f]{64}/g, "$1…")
+    .replace(/(hs_(?:live|test)_)[0-9a-z]{64}/g, "$1…")
     .slice(0, WORDS_MAX)
 
 /** What a thrown value may have; Cloudflare marks the errors of its objects with the last two. */

@@ -1,7 +1,8 @@
 /** The sweep of the directory, of a workspace, and of a Worker that asks all parts of the directory. */
-import { SHARDS, shardOf } from "@hookstream/core/directory/DirectoryContract"
+import { shardOf, shardsOf } from "@hookstream/core/directory/DirectoryContract"
 import * as DirectoryEngine from "@hookstream/core/directory/DirectoryEngine"
 import { randomWorkspaceId } from "@hookstream/core/Ids"
+import { ANYWHERE, JURISDICTIONS, placementOf } from "@hookstream/core/Placement"
 import { askEach } from "@hookstream/core/Sweep"
 import { describe, expect, it } from "vitest"
 import { fakeObject } from "./FakeObject.ts"
@@ -102,22 +103,33 @@ describe("a sweep of the directory", () => {
     expect(object.sql.exec("SELECT * FROM sqlite_master")).toEqual([])
   })
   it("has a part for each workspace, and none that is never asked", () => {
-    const used = new Set(Array.from({ length: 2000 }, () => shardOf(randomWorkspaceId())))
-    expect([...used].toSorted()).toEqual(SHARDS.toSorted())
+    for (const jurisdiction of [null, ...JURISDICTIONS]) {
+      const placement = { jurisdiction, region: null }
+      const used = new Set(Array.from({ length: 2000 }, () => shardOf(randomWorkspaceId(placement))))
+      expect([...used].toSorted()).toEqual(shardsOf(jurisdiction).toSorted())
+    }
     expect(shardOf("0000001f")).toBe("directory-15")
+  })
+  it("lists a workspace within its jurisdiction, whatever its region", () => {
+    for (const region of [null, "weur", "eeur"] as const) {
+      const shard = shardOf(randomWorkspaceId({ jurisdiction: "eu", region }))
+      expect(placementOf(shard)).toEqual({ jurisdiction: "eu", region: null })
+    }
+    expect(placementOf(shardOf(randomWorkspaceId({ jurisdiction: null, region: "weur" })))).toBe(ANYWHERE)
   })
 })
 
 it("a Worker asks all parts of the directory, although one fails and one hangs", async () => {
   const object = fakeObject()
   const asked: Array<string> = []
-  const done = askEach(object.ports(), SHARDS, (shard) => {
+  const shards = shardsOf(null)
+  const done = askEach(object.ports(), shards, (shard) => {
     asked.push(shard)
     if (shard === "directory-0") throw new RangeError("away")
     return shard === "directory-1" ? hangs() : Promise.resolve()
   })
   await object.pass(5000)
   await done
-  expect(asked).toEqual(SHARDS)
+  expect(asked).toEqual(shards)
   expect(object.lines).toMatchObject([{ fields: { count: 2 } }])
 })

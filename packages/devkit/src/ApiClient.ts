@@ -35,8 +35,8 @@ export const apiClient = (url: string, headers: Record<string, string>): Client 
 }
 
 /** Makes a workspace and answers a client with its first key. */
-export const newWorkspace = async (url: string, rootKey: string) => {
-  const { api_key } = await apiClient(url, { "X-Root-Key": rootKey }).need("POST", "/v1/workspaces", {})
+export const newWorkspace = async (url: string, rootKey: string, settings: object = {}) => {
+  const { api_key } = await apiClient(url, { "X-Root-Key": rootKey }).need("POST", "/v1/workspaces", settings)
   const key: string = api_key.key
   return { key, client: apiClient(url, { "X-API-Key": key }) }
 }

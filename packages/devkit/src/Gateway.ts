@@ -126,7 +126,10 @@ export default {
     }
     // The sender went away: the reader of the body gets the error.
     const passed = passOn().catch((error) => writer.abort(error).catch(() => {}))
-    const response = await worker.fetch(new Request(request, { body: readable }), env, ctx)
+    const passing = new Request(request, { body: readable })
+    const response = await worker.fetch(passing, env, ctx)
+    // What is being written to a body that nobody reads would never be.
+    if (!passing.bodyUsed) await passing.body.cancel()
     await writer.abort().catch(() => {})
     await passed
     return response

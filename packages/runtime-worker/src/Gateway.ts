@@ -6,7 +6,6 @@ import type * as ApiHandler from "@hookstream/api/ApiHandler"
 import { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
 import { FailureLimit } from "@hookstream/api/FailureLimit"
-import { SHARDS } from "@hookstream/core/directory/DirectoryContract"
 import * as Ids from "@hookstream/core/Ids"
 import { line } from "@hookstream/core/LogLine"
 import { pack } from "@hookstream/core/log/PackedAppends"
@@ -24,7 +23,7 @@ import { SettingsError } from "./internal/errors.ts"
 import { timer } from "./internal/ports.ts"
 import { print } from "./internal/print.ts"
 import { type RuntimeOf, runtimesOf } from "./Layers.ts"
-import { directoryOf, logOf } from "./Peers.ts"
+import { directoryOf, logOf, shardsOf } from "./Peers.ts"
 import { SourceLog } from "./SourceLog.ts"
 import { makeWorkspace } from "./Workspace.ts"
 
@@ -103,7 +102,7 @@ export const makeGateway = ({ sinks }: GatewayOptions) => {
     },
     /** The sweep of all objects, begun by the cron trigger of `wrangler.jsonc`. */
     async scheduled(_: unknown, env: Env): Promise<void> {
-      await askEach({ timer, log: print }, SHARDS, (shard) => directoryOf(env, shard).sweep())
+      await askEach({ timer, log: print }, shardsOf(env), (shard) => directoryOf(env, shard).sweep())
     },
     Workspace: makeWorkspace(runtimeOf),
     SourceLog,

@@ -7,6 +7,7 @@ import type { DeliveryContract } from "@hookstream/core/delivery/DeliveryContrac
 import { type ConflictError, type NotFoundError, UnavailableError } from "@hookstream/core/Errors"
 import type { DestinationId, WorkspaceId } from "@hookstream/core/Ids"
 import * as EventLog from "@hookstream/core/log/EventLog"
+import { ANYWHERE, placementOf } from "@hookstream/core/Placement"
 import { fromReply, type Reply } from "@hookstream/core/Reply"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
@@ -23,7 +24,7 @@ import type { Env } from "./Env.ts"
 import { call } from "./internal/call.ts"
 import { noticesOf } from "./internal/notices.ts"
 import { layerLogger } from "./internal/print.ts"
-import { destinationOf, logOf, workspaceOf } from "./Peers.ts"
+import { destinationOf, jurisdictionsOf, logOf, workspaceOf } from "./Peers.ts"
 
 const layerEventLog = (env: Env): Layer.Layer<EventLog.EventLog> =>
   Layer.succeed(
@@ -75,10 +76,9 @@ const layerRegistry = (env: Env): Layer.Layer<Registry> => {
   const never = (error: NotFoundError | ConflictError) => Effect.die(error)
   return Layer.succeed(Registry, {
     createWorkspace: (id, key) =>
-      reply(id, (workspace) => workspace.createWorkspace(id, key)).pipe(
-        Effect.asVoid,
-        Effect.catchTag("NotFoundError", never)
-      ),
+      reply(id, (workspace) =>
+        placementOf(id) === ANYWHERE ? workspace.createWorkspace(id, key) : workspace.createPlacedWorkspace(id, key)
+      ).pipe(Effect.asVoid, Effect.catchTag("NotFoundError", never)),
     authenticate: (id, hash) => ask(id, (workspace) => workspace.authenticate(hash)),
     createKey: (id, key) =>
       reply(id, (workspace) => workspace.createKey(id, key)).pipe(Effect.catchTag("ConflictError", never)),
@@ -132,6 +132,7 @@ const layer = (env: Env, settings: DeploymentSettings, sinks: ReadonlyArray<Sink
       publicUrl: settings.HOOKSTREAM_PUBLIC_URL || undefined,
       trustedIpHeader: settings.HOOKSTREAM_TRUSTED_IP_HEADER || undefined,
       notices: noticesOf(env),
+      jurisdictions: jurisdictionsOf(env),
       version: env.VERSION?.id ?? null
     }),
     layerFailureLimit(env),

@@ -49,6 +49,20 @@ describe("who may call", () => {
       ).toBe(401)
     }
   })
+  it("a workspace may be near a region, and within a jurisdiction where there are any: workerd has none", async () => {
+    const root = apiClient(rig.gateway.url, { "X-Root-Key": rig.gateway.rootKey })
+    const refused = await root.call("POST", "/v1/workspaces", { jurisdiction: "eu", region: "weur" })
+    expect([refused.status, refused.body.error]).toEqual([
+      400,
+      "jurisdiction: must be left out: this platform has no eu (Cloudflare has)"
+    ])
+    const { client } = await newWorkspace(rig.gateway.url, rig.gateway.rootKey, { region: "weur" })
+    const { source } = await client.need("POST", "/v1/sources", { name: "near" })
+    expect(source).toMatchObject({ jurisdiction: null, region: "weur" })
+    const sent = await fetch(source.ingest_url, { method: "POST", body: "{}" })
+    const { event_id } = (await sent.json()) as { readonly event_id: string }
+    expect((await client.need("GET", `/v1/events/${event_id}`)).event.source_id).toBe(source.id)
+  })
   it("a key has its scopes, is shown once, and is dead when deleted", async () => {
     const { api_key } = await rig.client.need("POST", "/v1/auth/api-keys", { name: "reader", scopes: ["read"] })
     expect(api_key.key).toMatch(/^hs_live_[0-9a-f]{64}$/)

@@ -52,6 +52,7 @@ const edgeThatShares = (
       allowPrivateNetworks: false,
       trustedIpHeader: undefined,
       notices: [],
+      jurisdictions: [],
       version: null
     },
     vault: SecretVault.make(`1:${Buffer.alloc(32, 2).toString("base64")}`),

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "../ApiError.ts"
 import { Authorization } from "../Authorization.ts"
 import { changed, Deleted, forceQuery, idempotencyHeader, Name, pageOf, pageQuery, Slug, Time } from "../Fields.ts"
+import { placementView, RegionInput, RegionPatch } from "../Placement.ts"
 
 const whole = (minimum: number, maximum: number) =>
   Schema.Finite.check(
@@ -78,6 +79,7 @@ const configFields = {
 export const DestinationInput = Schema.Struct({
   name: Name,
   type: Schema.String.annotate({ examples: ["kafka"] }),
+  region: RegionInput,
   ...configFields,
   ...settings
 })
@@ -86,6 +88,7 @@ export const DestinationPatch = Schema.Struct({
   type: Schema.optionalKey(
     Schema.String.annotate({ description: "Cannot be changed: only the present type is accepted" })
   ),
+  region: RegionPatch,
   ...configFields,
   ...settings
 })
@@ -123,6 +126,7 @@ export const DestinationView = Schema.Struct({
   name: Schema.String,
   slug: Schema.String,
   type: Schema.String,
+  ...placementView,
   config,
   retry_enabled: Schema.Boolean,
   retry_max_attempts: Schema.Int,

@@ -5,6 +5,7 @@ import { defaultPolicy, type RetryPolicy } from "@hookstream/core/delivery/Retry
 import * as Event from "@hookstream/core/event/Event"
 import * as Ids from "@hookstream/core/Ids"
 import type { DeadLetter, Summary } from "@hookstream/core/journal/DeliveryJournal"
+import { placementOf } from "@hookstream/core/Placement"
 import * as SealedConfig from "@hookstream/core/secret/SealedConfig"
 import * as DestinationDriver from "@hookstream/core/sink/DestinationDriver"
 import { batchOf, type CheckStep, type Reason, type Sink, type SinkDriver, STORED } from "@hookstream/core/sink/Sink"
@@ -24,6 +25,7 @@ import { Deployment } from "../Deployment.ts"
 import { DEFAULT_LIMIT, time, timeOrNull, withUntold } from "../Fields.ts"
 import { find, idempotency, inTime, page, remove } from "../internal/entities.ts"
 import { eventIdsOf } from "../internal/eventIds.ts"
+import { moveIssues, regionIssues } from "../Placement.ts"
 import { DestinationInput, DestinationPatch } from "./DestinationsApi.ts"
 
 /** Where the test record says it is from: no log has this name. */
@@ -32,7 +34,7 @@ const TEST_SOURCE = `src_${"0".repeat(32)}`
 const STRICT = { errors: "all", onExcessProperty: "error" } as const
 
 type JsonObject = { readonly [key: string]: Schema.Json }
-type Settings = Omit<typeof DestinationPatch.Type, "type" | "config" | "provider_config">
+type Settings = Omit<typeof DestinationPatch.Type, "type" | "region" | "config" | "provider_config">
 
 const view = Effect.fnUntraced(function* (destination: Destination) {
   const deliveries = yield* Deliveries
@@ -44,6 +46,7 @@ const view = Effect.fnUntraced(function* (destination: Destination) {
     name: destination.name,
     slug: destination.slug,
     type: destination.type,
+    ...placementOf(destination.id),
     config: SealedConfig.masked(destination.config),
     retry_enabled: destination.retry.enabled,
     retry_max_attempts: destination.retry.maxRetries,
@@ -170,11 +173,13 @@ const create = Effect.fn("Destinations.create")(function* (
     issues.push({ path: "type", message: `not supported yet: use one of ${sinks.types.join(", ")}` })
   }
   if (config === undefined) issues.push({ path: "config", message: "is required" })
+  const { jurisdiction, region } = placementOf(workspace)
+  if (Result.isSuccess(base)) issues.push(...regionIssues(jurisdiction, base.success.region))
   if (Result.isFailure(base) || sink === undefined || issues.length > 0) return yield* refuse(issues)
 
   const { success: settings } = base
   const now = yield* Clock.currentTimeMillis
-  const id = Ids.random("dst")
+  const id = Ids.randomDestinationId({ jurisdiction, region: settings.region ?? region })
   return yield* registry.create<"destination">(
     {
       kind: "destination",
@@ -233,6 +238,10 @@ const update = Effect.fn("Destinations.update")(function* (id: string, input: un
   const type = own(input, "type")
   if (type !== undefined && type !== before.type) {
     issues.push({ path: "type", message: `cannot be changed from ${before.type}: create another destination` })
+  }
+  if (Result.isSuccess(base)) {
+    const instead = "create another destination, and connect it"
+    issues.push(...moveIssues(placementOf(before.id).region, base.success.region, instead))
   }
   const changes = sink.tidy(configOf(input))
   const place = { workspace, object: before.id }

@@ -1,4 +1,4 @@
-import type { Route } from "@hookstream/core/Ids"
+import { Route } from "@hookstream/core/Ids"
 import * as Base64Url from "effect/encoding/Base64Url"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 /** Of each log, the sequence below which the next page goes on. Not by sources: their ids would be readable in it. */
 type Positions = ReadonlyMap<Route, number>
 
-const Wire = Schema.fromJsonString(Schema.Record(Schema.String.check(Schema.isPattern(/^[0-9a-f]{9}$/)), Schema.Int))
+const Wire = Schema.fromJsonString(Schema.Record(Route, Schema.Int))
 
 export const encode = (positions: Positions): string => Base64Url.encode(JSON.stringify(Object.fromEntries(positions)))
 

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { BadRequest, Conflict, NotFound, ServiceUnavailable } from "../ApiError.ts"
 import { Authorization, RootAuthorization } from "../Authorization.ts"
 import { created, Name, Removed, Time } from "../Fields.ts"
+import { Jurisdiction, placementView, Region } from "../Placement.ts"
 
 const key = {
   id: ApiKeyId,
@@ -40,8 +41,15 @@ const KeyMade = Schema.Struct({ api_key: ApiKeyCreated }).pipe(created)
 export class WorkspacesApi extends HttpApiGroup.make("workspaces")
   .add(
     HttpApiEndpoint.post("create", "/v1/workspaces", {
-      payload: Schema.Struct({ name: Schema.optionalKey(Name) }),
-      success: Schema.Struct({ workspace: Schema.Struct({ id: WorkspaceId }), api_key: ApiKeyCreated }).pipe(created),
+      payload: Schema.Struct({
+        name: Schema.optionalKey(Name),
+        jurisdiction: Schema.optionalKey(Jurisdiction),
+        region: Schema.optionalKey(Region)
+      }),
+      success: Schema.Struct({
+        workspace: Schema.Struct({ id: WorkspaceId, ...placementView }),
+        api_key: ApiKeyCreated
+      }).pipe(created),
       error: [BadRequest, ServiceUnavailable]
     }),
     HttpApiEndpoint.post("createKey", "/v1/workspaces/:id/api-keys", {

@@ -12,11 +12,12 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import { Api } from "../Api.ts"
-import { forbidden, ofChange, ofList, ofRead, unauthorized } from "../ApiError.ts"
+import { badRequest, forbidden, ofChange, ofList, ofRead, summaryOf, unauthorized } from "../ApiError.ts"
 import { Authorization, Caller, mayWrite, RootAuthorization } from "../Authorization.ts"
 import { Deployment } from "../Deployment.ts"
 import { time } from "../Fields.ts"
 import { sha256 } from "../internal/digest.ts"
+import { jurisdictionIssues, regionIssues } from "../Placement.ts"
 
 const view = ({ id, name, scopes, hint, createdAt }: ApiKey) => ({
   id,
@@ -53,8 +54,15 @@ export const layerWorkspaces = HttpApiBuilder.group(Api, "workspaces", (handlers
     .handle("create", ({ payload }) =>
       Effect.gen(function* () {
         const registry = yield* Registry
+        const { jurisdictions } = yield* Deployment
+        const { jurisdiction = null, region = null } = payload
+        const issues = [
+          ...jurisdictionIssues(payload.jurisdiction, jurisdictions),
+          ...regionIssues(jurisdiction, region)
+        ]
+        if (issues.length > 0) return yield* badRequest(summaryOf(issues), issues)
         const { id, text, stored } = yield* Effect.gen(function* () {
-          const id = Ids.randomWorkspaceId()
+          const id = Ids.randomWorkspaceId({ jurisdiction, region })
           const key = yield* newKey(id, payload.name ?? "first key", ["*"])
           yield* registry.createWorkspace(id, key.stored)
           return { id, ...key }
@@ -64,7 +72,7 @@ export const layerWorkspaces = HttpApiBuilder.group(Api, "workspaces", (handlers
           Effect.retry({ times: 3, while: (error) => error._tag === "ConflictError" }),
           Effect.catchTag("ConflictError", (error) => Effect.die(error))
         )
-        return { workspace: { id }, api_key: { ...view(stored), key: text } }
+        return { workspace: { id, jurisdiction, region }, api_key: { ...view(stored), key: text } }
       }).pipe(Effect.catchTags(ofList))
     )
     .handle("createKey", ({ params, payload }) =>

@@ -23,6 +23,7 @@ import {
   Slug,
   Time
 } from "../Fields.ts"
+import { placementView, RegionInput, RegionPatch } from "../Placement.ts"
 
 const REDACT_MAX = 50
 const REDACT_PATH_MAX = 256
@@ -70,8 +71,8 @@ const settings = {
   )
 }
 
-export const SourceInput = Schema.Struct({ name: Name, ...settings })
-export const SourcePatch = Schema.Struct({ name: Schema.optionalKey(Name), ...settings })
+export const SourceInput = Schema.Struct({ name: Name, region: RegionInput, ...settings })
+export const SourcePatch = Schema.Struct({ name: Schema.optionalKey(Name), region: RegionPatch, ...settings })
 
 const IngestUrl = Schema.String.annotate({
   description:
@@ -85,6 +86,7 @@ export const SourceView = Schema.Struct({
   slug: Schema.String,
   description: Schema.NullOr(Schema.String),
   status: SourceStatus,
+  ...placementView,
   ingest_url: IngestUrl,
   previous_ingest_urls: Schema.Array(Schema.Struct({ ingest_url: IngestUrl, expires_at: Time })).annotate({
     description: "Those before the last rotations that still work, and until when"

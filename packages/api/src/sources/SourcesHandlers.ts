@@ -1,16 +1,18 @@
 import * as Ids from "@hookstream/core/Ids"
 import { EventLog } from "@hookstream/core/log/EventLog"
+import { placementOf } from "@hookstream/core/Placement"
 import { Registry } from "@hookstream/core/workspace/Registry"
 import * as Sources from "@hookstream/core/workspace/Source"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Api } from "../Api.ts"
-import { conflict, ofChange, ofList, ofRead, RequestInfo } from "../ApiError.ts"
+import { badRequest, conflict, ofChange, ofList, ofRead, RequestInfo, summaryOf } from "../ApiError.ts"
 import { Caller, mayWrite } from "../Authorization.ts"
 import { Deployment } from "../Deployment.ts"
 import { time, timeOrNull, withUntold } from "../Fields.ts"
 import { find, idempotency, inTime, page, remove } from "../internal/entities.ts"
+import { moveIssues, regionIssues } from "../Placement.ts"
 import { DEFAULT_GRACE_SECONDS } from "./SourcesApi.ts"
 
 /** Older URLs of a source that work at once: beyond, something rotates in a circle. */
@@ -37,6 +39,7 @@ const view = Effect.fnUntraced(function* (source: Sources.Source) {
     slug: source.slug,
     description: source.description,
     status: source.status,
+    ...placementOf(Ids.routeOf(source.id)),
     ingest_url: yield* urlOf(source, source.ingestUrls[0]),
     previous_ingest_urls: previous,
     retention_days: source.retentionDays,
@@ -71,11 +74,15 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
         const registry = yield* Registry
         const now = yield* Clock.currentTimeMillis
         const repeat = yield* idempotency("source", headers, payload)
+        const { jurisdiction, region } = placementOf(workspace)
+        const issues = regionIssues(jurisdiction, payload.region)
+        if (issues.length > 0) return yield* badRequest(summaryOf(issues), issues)
+        const placement = { jurisdiction, region: payload.region ?? region }
         const { value, untold } = yield* Effect.gen(function* () {
           return yield* registry.create<"source">(
             {
               kind: "source",
-              id: Ids.makeSourceId(workspace, Ids.randomRoute()),
+              id: Ids.makeSourceId(workspace, Ids.randomRoute(placement)),
               workspace,
               version: 0,
               name: payload.name,
@@ -114,6 +121,9 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
       Effect.gen(function* () {
         const registry = yield* Registry
         const before = yield* find("source", params.id)
+        const { region } = placementOf(Ids.routeOf(before.id))
+        const issues = moveIssues(region, payload.region, "create another source, and send to its ingest_url")
+        if (issues.length > 0) return yield* badRequest(summaryOf(issues), issues)
         const { value, untold } = yield* registry.update<"source">({
           ...before,
           name: payload.name ?? before.name,

@@ -6,11 +6,12 @@
  *
  * | token | layout |
  * |---|---|
- * | `ing_` and 56 hex digits | `workspace 32, route 36, generation 24, key number 4, HMAC 128` |
+ * | `ing_` and 56 digits | `workspace 32, route 36, generation 24, key number 4, HMAC 128` |
  * | `src_` and 32, of version 1 | `workspace 32, route 36, key number 4, HMAC 56`: the id of its source |
  */
 
 import * as Ids from "../Ids.ts"
+import { digits } from "../Placement.ts"
 import { ID_IS_URL } from "../workspace/Source.ts"
 import { parseKeyRing } from "./KeyRing.ts"
 
@@ -25,7 +26,7 @@ export interface IdKeys {
   readonly ingestToken: (source: Ids.SourceId, generation: number) => Promise<string>
   /** What an ingest token names when its checksum holds, else `undefined`. */
   readonly parseIngestToken: (text: string) => Promise<IngestTarget | undefined>
-  /** A new API key: `hs_live_` and 64 hex digits. */
+  /** A new API key: `hs_live_` and 64 digits. */
   readonly apiKey: (workspace: Ids.WorkspaceId) => Promise<string>
   /** The workspace of an API key whose checksum holds, else `undefined`. */
   readonly parseApiKey: (text: string) => Promise<Ids.WorkspaceId | undefined>
@@ -34,8 +35,8 @@ export interface IdKeys {
 /** A token has one hex digit for the number of its key. */
 export const MAX_KEY_NUMBER = 15
 
-const INGEST_TOKEN = /^(?:ing_[0-9a-f]{56}|src_[0-9a-f]{32})$/
-const API_KEY = /^hs_(live|test)_([0-9a-f]{8})([0-9a-f]{48})([0-9a-f]{8})$/
+const INGEST_TOKEN = new RegExp(`^(?:ing_${digits(8)}${digits(9)}[0-9a-f]{39}|src_[0-9a-f]{32})$`)
+const API_KEY = new RegExp(`^hs_(live|test)_(${digits(8)})([0-9a-f]{48})([0-9a-f]{8})$`)
 const VERIFIED_MAX = 4096
 
 const encoder = new TextEncoder()

@@ -23,6 +23,11 @@ export type Changed = Reply<Change<Entity>>
 export interface WorkspaceContract {
   /** Has a new workspace listed in the directory, claims this object for it, and stores its first key. */
   readonly createWorkspace: (workspace: WorkspaceId, key: NewApiKey) => Promise<Reply<null>>
+  /**
+   * The same for one with a placement. A workspace of 0.1 and before knows it not, and the call fails: it would look
+   * for its logs and destinations outside their jurisdiction.
+   */
+  readonly createPlacedWorkspace: (workspace: WorkspaceId, key: NewApiKey) => Promise<Reply<null>>
   readonly authenticate: (hash: string) => ApiKey | undefined
   readonly createKey: (workspace: WorkspaceId, key: NewApiKey) => Reply<ApiKey>
   readonly listKeys: () => ReadonlyArray<ApiKey>
@@ -49,6 +54,7 @@ export const contract: Contract<WorkspaceContract> = {
   version: 1,
   methods: {
     createWorkspace: { args: 2, answer: replied(none) },
+    createPlacedWorkspace: { args: 2, answer: replied(none) },
     authenticate: { args: 1, answer: optional(object) },
     createKey: { args: 2, answer: replied(object) },
     listKeys: { args: 0, answer: list },

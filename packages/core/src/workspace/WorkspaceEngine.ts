@@ -120,6 +120,18 @@ export const make = (ports: WorkspacePorts): WorkspaceEngine => {
       return new UnavailableError({ message: "the directory did not answer: try again", cause })
     }
   }
+  const createWorkspace: WorkspaceContract["createWorkspace"] = async (workspace, key) => {
+    const refused = await list(workspace)
+    if (refused !== undefined) return failure(refused)
+    stores ??= open()
+    const { registry } = stores
+    if (!registry.claim(workspace)) {
+      return failure(new ConflictError({ reason: "route", message: "this workspace id is taken" }))
+    }
+    registry.addKey(key)
+    return ok(null)
+  }
+
   const tellByAlarm = async (): Promise<void> => {
     try {
       if ((await flush(null)).length === 0) return
@@ -132,17 +144,8 @@ export const make = (ports: WorkspacePorts): WorkspaceEngine => {
   }
 
   return {
-    createWorkspace: async (workspace, key) => {
-      const refused = await list(workspace)
-      if (refused !== undefined) return failure(refused)
-      stores ??= open()
-      const { registry } = stores
-      if (!registry.claim(workspace)) {
-        return failure(new ConflictError({ reason: "route", message: "this workspace id is taken" }))
-      }
-      registry.addKey(key)
-      return ok(null)
-    },
+    createWorkspace,
+    createPlacedWorkspace: createWorkspace,
     authenticate: (hash) => stores?.registry.keyByHash(hash),
     createKey: (workspace, { hash, ...key }) => {
       if (stores === undefined) return failure(new NotFoundError({ message: `there is no workspace ${workspace}` }))
