@@ -42,26 +42,30 @@ for (const file of readdirSync(TEMPLATES, { recursive: true }).map(String)) {
   write(ELSEWHERE[path] ?? join(target, path), filled(readFileSync(join(TEMPLATES, file), "utf8")))
 }
 
-/** Puts `line` before the first line that begins with `before`. */
-const insert = (file: string, before: string, line: string): void => {
+/** Puts `text` before the first place that reads `before`. */
+const insert = (file: string, before: string, text: string): void => {
   const path = join(ROOT, file)
-  const lines = readFileSync(path, "utf8").split("\n")
-  const at = lines.findIndex((one) => one.startsWith(before))
-  if (at === -1) fail(`${file} has no line that begins with "${before}": add this by hand: ${line}`)
-  writeFileSync(path, [...lines.slice(0, at), line, ...lines.slice(at)].join("\n"))
+  const was = readFileSync(path, "utf8")
+  const at = was.indexOf(before)
+  if (at === -1) fail(`${file} does not have "${before}": add this by hand: ${text}`)
+  writeFileSync(path, was.slice(0, at) + text + was.slice(at))
   console.log(`changed ${file}`)
 }
 const registry = "packages/runtime-worker/src/Sinks.ts"
-insert(registry, "export const sinks", `import { ${title}Sink } from "@hookstream/sink-${name}/${title}Sink"`)
+insert(registry, "export const sinks", `import { ${title}Sink } from "@hookstream/sink-${name}/${title}Sink"\n`)
 const path = join(ROOT, registry)
 writeFileSync(path, readFileSync(path, "utf8").replace(/(export const sinks[^=]*= \[[^\]]*)\]/, `$1, ${title}Sink]`))
 insert(
   "packages/runtime-worker/package.json",
   '    "@hookstream/sink-kafka"',
-  `    "@hookstream/sink-${name}": "workspace:*",`
+  `    "@hookstream/sink-${name}": "workspace:*",\n`
 )
-insert("packages/runtime-worker/tsconfig.json", '    { "path": "../sink-kafka" }', `    { "path": "../sink-${name}" },`)
-insert("tsconfig.json", '    { "path": "packages/sink-kafka" }', `    { "path": "packages/sink-${name}" },`)
+insert("packages/runtime-worker/tsconfig.json", '{ "path": "../sink-kafka" }', `{ "path": "../sink-${name}" }, `)
+insert(
+  "tsconfig.json",
+  '{ "path": "packages/sink-kafka" }',
+  `{ "path": "packages/sink-${name}" }, { "path": "packages/sink-${name}/test" }, `
+)
 
 console.log(`
 next: npx pnpm@12.21.0 install --no-frozen-lockfile

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { connect } from "node:net"
@@ -10,7 +9,7 @@ import { claimFolder, startGateway } from "@hookstream/devkit/Gateway"
 import { startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import { afterEach, beforeEach, expect, it } from "vitest"
 import { prepareDemo } from "../Demo.ts"
-import { eventually, freePort } from "./npmStart.ts"
+import { wranglerDev } from "./wranglerDev.ts"
 
 const ROOT = join(import.meta.dirname, "../..")
 let dir: string
@@ -81,56 +80,23 @@ it("holds its folder until its last process has ended", async () => {
 it("opens what `wrangler dev` left in a folder, and takes nothing of it for the demo's", async () => {
   const emulator = await startEmulator({ topics: [{ name: "webhook-events" }] })
   endings.push(() => emulator.close())
-  const port = await freePort()
   const rootKey = "0".repeat(64)
   const ring = `1:${Buffer.alloc(32, 7).toString("base64")}`
   const secrets = join(dir, "secrets.env")
   writeFileSync(secrets, `HOOKSTREAM_ROOT_KEY=${rootKey}\nHOOKSTREAM_ID_KEY=${ring}\nHOOKSTREAM_KEYS=${ring}\n`)
   mkdirSync(join(dir, "state"))
-  const dev = spawn(
-    process.execPath,
-    [
-      join(ROOT, "node_modules/wrangler/bin/wrangler.js"),
-      "dev",
-      "--env=",
-      "--cwd",
-      join(ROOT, "packages/runtime-worker"),
-      "--ip",
-      "127.0.0.1",
-      "--port",
-      String(port),
-      "--inspector-port",
-      "0",
-      "--show-interactive-dev-session=false",
-      "--persist-to",
-      join(dir, "state"),
-      "--env-file",
-      secrets,
-      "--var",
-      "HOOKSTREAM_ALLOW_PRIVATE_NETWORKS:true",
-      "--var",
-      `HOOKSTREAM_PUBLIC_URL:http://127.0.0.1:${port}`
-    ],
-    { stdio: "ignore", detached: true, env: { ...process.env, WRANGLER_SEND_METRICS: "false" } }
-  )
-  const exited = new Promise((resolve) => dev.once("exit", resolve))
-  const kill = () => {
-    try {
-      process.kill(-dev.pid!, "SIGKILL")
-    } catch {
-      // It has ended.
-    }
-  }
-  endings.push(kill)
-  const old = `http://127.0.0.1:${port}`
-  await eventually(
-    () =>
-      fetch(`${old}/v1/health`).then(
-        ({ ok }) => (ok ? true : undefined),
-        () => undefined
-      ),
-    () => "wrangler dev did not start"
-  )
+  const dev = await wranglerDev(join(ROOT, "packages/runtime-worker"), [
+    "--env=",
+    "--persist-to",
+    join(dir, "state"),
+    "--env-file",
+    secrets,
+    "--var",
+    "HOOKSTREAM_ALLOW_PRIVATE_NETWORKS:true"
+  ])
+  endings.push(dev.kill)
+  await dev.answers()
+  const old = dev.url
   const { key, client } = await newWorkspace(old, rootKey)
   const { source } = await client.need("POST", "/v1/sources", { name: "Local webhooks" })
   const { destination } = await client.need("POST", "/v1/destinations", {
@@ -150,8 +116,7 @@ it("opens what `wrangler dev` left in a folder, and takes nothing of it for the 
   const { event_id } = (await (await fetch(source.ingest_url, { method: "POST", body: '"old"' })).json()) as {
     readonly event_id: string
   }
-  kill()
-  await exited
+  await dev.kill()
   const file = join(dir, "dev.json")
   const addresses = { gateway: old, kafka_rest: "http://127.0.0.1:8082" }
   writeFileSync(file, JSON.stringify({ ...addresses, api_key: key, ingest_url: source.ingest_url }))

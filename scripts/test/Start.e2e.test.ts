@@ -128,7 +128,7 @@ describe("a second start on the same folder", () => {
 
 describe("a start that is killed leaves no gateway behind", () => {
   it.each([
-    ["npm itself", (one: Started) => one.npm.pid!],
+    ["npm itself", (one: Started) => one.process.pid!],
     ["the script", () => readHolder(folder.dir).starter!]
   ])("SIGKILL to %s", async (_, victim) => {
     const first = await running()

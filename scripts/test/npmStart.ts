@@ -47,16 +47,24 @@ export const isAlive = (pid: number): boolean => {
 }
 
 export interface Started {
-  readonly npm: ChildProcess
+  readonly process: ChildProcess
   readonly output: () => string
   readonly exited: Promise<number | null>
   /** Waits for a text in the output. */
   readonly shows: (text: string | RegExp) => Promise<void>
   readonly stop: () => Promise<void>
+  /** Ends its whole group. */
+  readonly kill: () => Promise<unknown>
 }
 
-export const npm = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>, cwd = ROOT): Started => {
-  const child = spawn("npm", args, {
+/** A program in a group of its own. */
+export const started = (
+  program: string,
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>>,
+  cwd: string
+): Started => {
+  const child = spawn(program, args, {
     cwd,
     env: { ...process.env, INIT_CWD: cwd, NO_COLOR: "1", ...env },
     detached: true
@@ -69,12 +77,14 @@ export const npm = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
     output += data
   })
   const exited = new Promise<number | null>((resolve) => child.once("close", resolve))
+  // Its output may be held open by what it started in other groups.
+  const gone = new Promise((resolve) => child.once("exit", resolve))
   let isOver = false
   void exited.then(() => {
     isOver = true
   })
   return {
-    npm: child,
+    process: child,
     output: () => output,
     exited,
     shows: async (text) => {
@@ -88,9 +98,20 @@ export const npm = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
     stop: async () => {
       if (!isOver) child.kill("SIGTERM")
       await exited
+    },
+    kill: () => {
+      try {
+        process.kill(-child.pid!, "SIGKILL")
+      } catch {
+        // It has ended.
+      }
+      return gone
     }
   }
 }
+
+export const npm = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>, cwd = ROOT): Started =>
+  started("npm", args, env, cwd)
 
 export interface Folder {
   readonly dir: string

@@ -2,12 +2,13 @@
  * The gateway, counting what the platform would bill. All objects share one isolate under `workerd serve`, so one count
  * serves all.
  */
-import { Destination as RealDestination } from "@hookstream/runtime-worker/Destination"
-import { Directory as RealDirectory } from "@hookstream/runtime-worker/Directory"
 import type { Env } from "@hookstream/runtime-worker/Env"
-import { SourceLog as RealSourceLog } from "@hookstream/runtime-worker/SourceLog"
-import gateway from "@hookstream/runtime-worker/Worker"
-import { Workspace as RealWorkspace } from "@hookstream/runtime-worker/Workspace"
+import gateway, {
+  Destination as RealDestination,
+  Directory as RealDirectory,
+  SourceLog as RealSourceLog,
+  Workspace as RealWorkspace
+} from "@hookstream/runtime-worker/Worker"
 
 const counted = { workerRequests: 0, objectRequests: 0, rowsRead: 0, rowsWritten: 0, alarmsSet: 0 }
 /** Rows written by class and table, alarms among them. */

@@ -1,5 +1,13 @@
-import { bodyKind, type Event, MAX_JSON_DEPTH, MAX_JSON_NAME, MAX_JSON_NUMBER } from "@hookstream/core/event/Event"
+import {
+  bodyKind,
+  type Event,
+  MAX_JSON_DEPTH,
+  MAX_JSON_NAME,
+  MAX_JSON_NUMBER,
+  make
+} from "@hookstream/core/event/Event"
 import { viewOf } from "@hookstream/core/event/EventPath"
+import { makeSourceId, parseEventId } from "@hookstream/core/Ids"
 import { describe, expect, it } from "vitest"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -50,5 +58,20 @@ describe("the kind of a body", () => {
     ["a long number that is none", digits(600).concat(".", digits(600), "."), "utf8"]
   ])("%s is not taken for it", (_, text, kind) => {
     expect(bodyKind(bytes(text))).toBe(kind)
+  })
+})
+
+describe("an event of one's own", () => {
+  const numbered = { sourceId: makeSourceId("00000000", "0123abcde"), seq: 7, receivedAt: 1_700_000_000_000 }
+  it("has the id that a log would give it, and the kind of its body", () => {
+    const event = make({ ...numbered, body: '{"a":1}' })
+    expect(parseEventId(event.id)).toEqual({ receivedAt: 1_700_000_000_000, seq: 7, route: "0123abcde" })
+    expect([event.bodyKind, event.method, event.headers, event.query]).toEqual(["json", "POST", [], ""])
+    expect(new TextDecoder().decode(event.body)).toBe('{"a":1}')
+  })
+  it("keeps what is said of its request, and bytes as they are", () => {
+    const meta = { method: "PUT", headers: [["x-a", "1"]], query: "b=2", contentType: "a/b", sourceIp: "::1" } as const
+    const body = Uint8Array.of(0xff)
+    expect(make({ ...numbered, ...meta, body })).toMatchObject({ ...meta, body, bodyKind: "binary" })
   })
 })

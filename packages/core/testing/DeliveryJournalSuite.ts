@@ -1,7 +1,7 @@
 /** What every delivery journal must do: plain functions, so that they run in Node and inside a Durable Object alike. */
 import { deepStrictEqual as equal } from "node:assert/strict"
-import type * as Facts from "@hookstream/core/delivery/Facts"
-import type { DeliveryStore } from "@hookstream/core/journal/DeliveryJournal"
+import type * as Facts from "../src/delivery/Facts.ts"
+import type { DeliveryStore } from "../src/journal/DeliveryJournal.ts"
 
 /** Events up to there are no longer needed. */
 const mark = (store: DeliveryStore, source: string) => store.needs(source)?.after ?? null

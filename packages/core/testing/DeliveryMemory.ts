@@ -1,10 +1,10 @@
 /** The delivery journal in memory, by the pure fold. */
 
-import type * as Facts from "@hookstream/core/delivery/Facts"
-import * as Policy from "@hookstream/core/delivery/Policy"
-import * as State from "@hookstream/core/delivery/State"
-import { MAX_SEQUENCE } from "@hookstream/core/Ids"
-import type { DeliveryStatus, DeliveryStore } from "@hookstream/core/journal/DeliveryJournal"
+import type * as Facts from "../src/delivery/Facts.ts"
+import * as Policy from "../src/delivery/Policy.ts"
+import * as State from "../src/delivery/State.ts"
+import { MAX_SEQUENCE } from "../src/Ids.ts"
+import type { DeliveryStatus, DeliveryStore } from "../src/journal/DeliveryJournal.ts"
 import {
   attemptPage,
   deadPage,

@@ -1,8 +1,8 @@
 /** A log in memory. */
-import { type Event, readMeta } from "@hookstream/core/event/Event"
-import type { LogOwner } from "@hookstream/core/event/PackedEvents"
-import { makeEventId } from "@hookstream/core/Ids"
-import type { Append, Appended, EventLogStore } from "@hookstream/core/log/EventLogStore"
+import { type Event, readMeta } from "../src/event/Event.ts"
+import type { LogOwner } from "../src/event/PackedEvents.ts"
+import { makeEventId } from "../src/Ids.ts"
+import type { Append, Appended, EventLogStore } from "../src/log/EventLogStore.ts"
 import { takeBytes } from "../src/log/internal/takeBytes.ts"
 
 export const makeMemory = (log: LogOwner): EventLogStore => {

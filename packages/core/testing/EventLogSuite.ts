@@ -1,8 +1,8 @@
 /** What every event log must do: plain functions, so that they run in Node and inside a Durable Object alike. */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
-import { type Event, type EventMeta, newEvent } from "@hookstream/core/event/Event"
-import { parseEventId } from "@hookstream/core/Ids"
-import { CHUNK_BYTES, type EventLogStore } from "@hookstream/core/log/EventLog"
+import { type Event, type EventMeta, newEvent } from "../src/event/Event.ts"
+import { parseEventId } from "../src/Ids.ts"
+import { CHUNK_BYTES, type EventLogStore } from "../src/log/EventLog.ts"
 
 export const log = { sourceId: `src_${"0".repeat(32)}`, route: "0123abcde" }
 

@@ -1,5 +1,5 @@
 /** The fold of a journal's facts to the whole state: the oracle for the tables that SQL keeps. */
-import type { Fact, RunId } from "@hookstream/core/delivery/Facts"
+import type { Fact, RunId } from "../src/delivery/Facts.ts"
 import {
   countOf,
   eventKey,
@@ -13,8 +13,8 @@ import {
   runOf,
   type State,
   type WindowSettled
-} from "@hookstream/core/delivery/State"
-import { advanced } from "@hookstream/core/log/Epochs"
+} from "../src/delivery/State.ts"
+import { advanced } from "../src/log/Epochs.ts"
 
 /** Changes the runs for which `which` holds. */
 const withRuns = (state: State, which: (run: Run) => boolean, change: (run: Run) => Partial<Run>): State => ({

@@ -1,15 +1,15 @@
 /** What every registry must do: plain functions, so that they run in Node and inside a Durable Object alike. */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
-import { defaultSettings } from "@hookstream/core/delivery/CircuitBreaker"
-import { defaultPolicy } from "@hookstream/core/delivery/RetryPolicy"
-import { withoutTokens } from "@hookstream/core/Ids"
-import type { ApiKey } from "@hookstream/core/workspace/ApiKey"
-import type { Connection } from "@hookstream/core/workspace/Connection"
-import type { Destination } from "@hookstream/core/workspace/Destination"
-import type { Entity, RegistryStore } from "@hookstream/core/workspace/Registry"
-import type { ReplayJob } from "@hookstream/core/workspace/ReplayJob"
-import type { Source } from "@hookstream/core/workspace/Source"
 import * as Result from "effect/Result"
+import { defaultSettings } from "../src/delivery/CircuitBreaker.ts"
+import { defaultPolicy } from "../src/delivery/RetryPolicy.ts"
+import { withoutTokens } from "../src/Ids.ts"
+import type { ApiKey } from "../src/workspace/ApiKey.ts"
+import type { Connection } from "../src/workspace/Connection.ts"
+import type { Destination } from "../src/workspace/Destination.ts"
+import type { Entity, RegistryStore } from "../src/workspace/Registry.ts"
+import type { ReplayJob } from "../src/workspace/ReplayJob.ts"
+import type { Source } from "../src/workspace/Source.ts"
 
 const base = { workspace: "00000001", version: 0, createdAt: 1, updatedAt: 1 }
 const hex = (n: number) => String(n).padStart(32, "0")

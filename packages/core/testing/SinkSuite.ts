@@ -4,20 +4,6 @@
  */
 import { deepStrictEqual as equal, ok } from "node:assert/strict"
 import { setTimeout as sleep } from "node:timers/promises"
-import type { Event } from "@hookstream/core/event/Event"
-import { makeEventId } from "@hookstream/core/Ids"
-import * as SealedConfig from "@hookstream/core/secret/SealedConfig"
-import * as SecretVault from "@hookstream/core/secret/SecretVault"
-import * as Concealment from "@hookstream/core/sink/Concealment"
-import {
-  isSecret,
-  type OutboundEvent,
-  type Outcome,
-  type Sink,
-  type SinkDriver,
-  type SinkError,
-  type Supports
-} from "@hookstream/core/sink/Sink"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -27,6 +13,22 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as TestClock from "effect/testing/TestClock"
+import * as Event from "../src/event/Event.ts"
+import { makeSourceId } from "../src/Ids.ts"
+import * as SealedConfig from "../src/secret/SealedConfig.ts"
+import * as SecretVault from "../src/secret/SecretVault.ts"
+import * as DestinationDriver from "../src/sink/DestinationDriver.ts"
+import {
+  batchOf,
+  isSecret,
+  type OutboundEvent,
+  type Outcome,
+  type Sink,
+  type SinkDriver,
+  type SinkError,
+  type Supports
+} from "../src/sink/Sink.ts"
+import * as SinkClient from "../src/sink/SinkClient.ts"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
@@ -69,8 +71,8 @@ export interface Target {
 
 export interface Options {
   readonly start: () => Promise<Target>
-  /** What the sink reaches its target by. */
-  readonly client: Layer.Layer<HttpClient.HttpClient>
+  /** What the sink reaches its target by. Default: the gateway's own client. */
+  readonly client?: Layer.Layer<HttpClient.HttpClient>
   /** Behaviours that the sink's target cannot show, each with the reason why. */
   readonly without?: Partial<Readonly<Record<Behaviour, string>>>
 }
@@ -89,22 +91,14 @@ const BEGIN = 200
 
 let events = 0
 const outbound = (body = `{"n":${events}}`): OutboundEvent => {
-  const seq = ++events
-  const event: Event = {
-    id: makeEventId({ receivedAt: 1_700_000_000_000, seq, route: "0123abcde" }),
-    sourceId: `src_${"0".repeat(32)}`,
-    seq,
+  const event = Event.make({
+    sourceId: makeSourceId("00000000", "0123abcde"),
+    seq: ++events,
     receivedAt: 1_700_000_000_000,
-    method: "POST",
-    headers: [],
-    query: "",
     contentType: "application/json",
-    sourceIp: null,
-    bodyKind: "json",
-    body: new TextEncoder().encode(body)
-  }
-  const destinationId = `dst_${"0".repeat(31)}1`
-  return { event, destinationId, connectionId: `conn_${"0".repeat(32)}`, attempt: 1, replayId: null }
+    body
+  })
+  return batchOf([event], { destinationId: `dst_${"0".repeat(31)}1` })[0]!
 }
 /** An event on its way, for tests of drivers. */
 export const sample = outbound
@@ -153,7 +147,7 @@ const STRICT = { errors: "all", onExcessProperty: "error" } as const
 const DETAIL_MAX = 1000
 
 /** The client, which notes what goes through it. */
-const watched = (client: Options["client"]) => {
+const watched = (client: Layer.Layer<HttpClient.HttpClient>) => {
   const requests: Array<HttpClientRequest.HttpClientRequest> = []
   const layer = Layer.effect(
     HttpClient.HttpClient,
@@ -180,7 +174,7 @@ const wire = ({ method, url, headers, body }: HttpClientRequest.HttpClientReques
 })
 
 /** The cases for a sink: those of the contract, and those of what it declares in `supports`. */
-export const suite = (sink: Sink, { start, client, without = {} }: Options): ReadonlyArray<Case> => {
+export const suite = (sink: Sink, { start, client = SinkClient.layer, without = {} }: Options): ReadonlyArray<Case> => {
   const decoded = (target: Target) => Schema.decodeUnknownSync(sink.config)(target.config, STRICT)
   const secrets = (target: Target) => secretsIn(target.config, decoded(target))
 
@@ -195,9 +189,7 @@ export const suite = (sink: Sink, { start, client, without = {} }: Options): Rea
       const { layer, requests } = watched(client)
       return Effect.gen(function* () {
         const target = yield* Effect.acquireRelease(Effect.promise(start), (one) => Effect.promise(() => one.close()))
-        const config = decoded(target)
-        // As the gateway does.
-        yield* body({ driver: Concealment.around(config, yield* sink.driver(config)), target, requests })
+        yield* body({ driver: yield* DestinationDriver.ofConfig(sink, target.config, STRICT), target, requests })
       }).pipe(Effect.scoped, Effect.provide(layer), Effect.orDie)
     })
 

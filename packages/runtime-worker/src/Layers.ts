@@ -1,4 +1,4 @@
-/** Bindings → Layers: core's services over Durable Objects, and one runtime for each env. */
+/** Bindings → Layers: core's services over Durable Objects, and one runtime for each gateway and env. */
 import { Deployment } from "@hookstream/api/Deployment"
 import * as FailureLimit from "@hookstream/api/FailureLimit"
 import type { Asked } from "@hookstream/core/Contract"
@@ -11,12 +11,12 @@ import { ANYWHERE, placementOf } from "@hookstream/core/Placement"
 import { fromReply, type Reply } from "@hookstream/core/Reply"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
+import type { Sink } from "@hookstream/core/sink/Sink"
+import * as SinkClient from "@hookstream/core/sink/SinkClient"
 import * as SinkRegistry from "@hookstream/core/sink/SinkRegistry"
 import { type Entity, type EntityOf, isOfKind, type Kind, Registry } from "@hookstream/core/workspace/Registry"
 import type { Changed, WorkspaceContract } from "@hookstream/core/workspace/WorkspaceContract"
 import * as Effect from "effect/Effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import { type DeploymentSettings, settingsOf } from "./DeploymentSettings.ts"
@@ -25,7 +25,6 @@ import { call } from "./internal/call.ts"
 import { noticesOf } from "./internal/notices.ts"
 import { layerLogger } from "./internal/print.ts"
 import { destinationOf, jurisdictionsOf, logOf, workspaceOf } from "./Peers.ts"
-import { sinks } from "./Sinks.ts"
 
 const layerEventLog = (env: Env): Layer.Layer<EventLog.EventLog> =>
   Layer.succeed(
@@ -119,15 +118,7 @@ const layerFailureLimit = ({ FAILURES: binding }: Env): Layer.Layer<FailureLimit
     }
   })
 
-/** No redirects, and no trace headers of ours on other people's servers. */
-const layerHttpClient = Layer.mergeAll(
-  FetchHttpClient.layer,
-  Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }),
-  Layer.succeed(HttpClient.TracerPropagationEnabled, false),
-  Layer.succeed(HttpClient.TracerDisabledWhen, () => true)
-)
-
-const layer = (env: Env, settings: DeploymentSettings) =>
+const layer = (env: Env, settings: DeploymentSettings, sinks: ReadonlyArray<Sink>) =>
   Layer.mergeAll(
     layerEventLog(env),
     layerDeliveries(env),
@@ -145,22 +136,26 @@ const layer = (env: Env, settings: DeploymentSettings) =>
       version: env.VERSION?.id ?? null
     }),
     layerFailureLimit(env),
-    layerHttpClient,
+    SinkClient.layer,
     layerLogger
   )
 
-const makeRuntime = (env: Env) => ManagedRuntime.make(layer(env, settingsOf(env)))
-
-const runtimes = new WeakMap<Env, ReturnType<typeof makeRuntime>>()
+const makeRuntime = (env: Env, sinks: ReadonlyArray<Sink>) => ManagedRuntime.make(layer(env, settingsOf(env), sinks))
 
 /**
- * The runtime of this env: built once, synchronously. Throws `SettingsError` while settings of the deployment are
- * missing or wrong; a request asks again, so nothing of the failure is remembered.
+ * The runtime of an env: built once, synchronously. Throws `SettingsError` while settings of the deployment are missing
+ * or wrong; a request asks again, so nothing of the failure is remembered.
  */
-export const runtimeOf = (env: Env): ReturnType<typeof makeRuntime> => {
-  const known = runtimes.get(env)
-  if (known !== undefined) return known
-  const runtime = makeRuntime(env)
-  runtimes.set(env, runtime)
-  return runtime
+export type RuntimeOf = (env: Env) => ReturnType<typeof makeRuntime>
+
+/** The runtimes of a gateway with these sinks. */
+export const runtimesOf = (sinks: ReadonlyArray<Sink>): RuntimeOf => {
+  const runtimes = new WeakMap<Env, ReturnType<typeof makeRuntime>>()
+  return (env) => {
+    const known = runtimes.get(env)
+    if (known !== undefined) return known
+    const runtime = makeRuntime(env, sinks)
+    runtimes.set(env, runtime)
+    return runtime
+  }
 }

@@ -1,11 +1,12 @@
 import { Deployment } from "@hookstream/api/Deployment"
 import { Registry } from "@hookstream/core/workspace/Registry"
 import type { Env } from "@hookstream/runtime-worker/Env"
-import { runtimeOf } from "@hookstream/runtime-worker/Layers"
+import { runtimesOf } from "@hookstream/runtime-worker/Layers"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { SettingsError } from "../src/internal/errors.ts"
 
+const runtimeOf = runtimesOf([])
 const ring = `1:${Buffer.alloc(32).toString("base64")}`
 
 /** An env that counts how often its settings are read: each build of the layers reads each of them once. */

@@ -20,7 +20,13 @@ it("a sink made by new:sink compiles, is registered, and keeps the contract as i
     const PATH = process.env["PATH"]!.split(delimiter).filter((entry) => !entry.endsWith("node_modules/.bin"))
     const env = { ...process.env, PATH: PATH.join(delimiter), CI: "true", NO_COLOR: "1" }
     const outputs = commands.map((command) => execFileSync("sh", ["-c", command], { cwd: copy, encoding: "utf8", env }))
-    run(process.execPath, "node_modules/typescript/bin/tsc", "-b", "packages/runtime-worker")
+    run(
+      process.execPath,
+      "node_modules/typescript/bin/tsc",
+      "-b",
+      "packages/runtime-worker",
+      "packages/sink-acme-queue/test"
+    )
     const output = outputs.at(-1)!
     expect(output).toMatch(/Tests {2}\d{2} passed/)
     expect(output).not.toContain("failed")

@@ -5,7 +5,7 @@ import * as Ids from "@hookstream/core/Ids"
 import { ANYWHERE, JURISDICTIONS, type Placement } from "@hookstream/core/Placement"
 import { Registry } from "@hookstream/core/workspace/Registry"
 import type { Env } from "@hookstream/runtime-worker/Env"
-import { runtimeOf } from "@hookstream/runtime-worker/Layers"
+import { runtimesOf } from "@hookstream/runtime-worker/Layers"
 import {
   destinationOf,
   directoryOf,
@@ -115,7 +115,7 @@ describe("a new workspace", () => {
     const { env, asked } = heard(methods)
     const key = { id: Ids.random("key"), name: "k", scopes: ["*"], hint: "0000", createdAt: 0, hash: "0" } as const
     const id = Ids.randomWorkspaceId(placement)
-    const exit = await runtimeOf(env).runPromise(
+    const exit = await runtimesOf([])(env).runPromise(
       Registry.pipe(
         Effect.flatMap((registry) => registry.createWorkspace(id, key)),
         Effect.match({ onFailure: ({ _tag }) => _tag, onSuccess: () => "made" })

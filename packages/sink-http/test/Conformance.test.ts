@@ -1,11 +1,10 @@
 import { describe, it } from "@effect/vitest"
 import * as SinkSuite from "@hookstream/core/testing/SinkSuite"
 import { HttpSink } from "@hookstream/sink-http/HttpSink"
-import { client, startTarget } from "./support.ts"
+import { startTarget } from "./support.ts"
 
 const options: SinkSuite.Options = {
   start: startTarget,
-  client,
   without: { "too large": "a 413 is retried unless permanent_statuses names it" }
 }
 

@@ -1,11 +1,12 @@
 import type { RequestListener, ServerResponse } from "node:http"
 import * as Sink from "@hookstream/core/sink/Sink"
+import * as SinkClient from "@hookstream/core/sink/SinkClient"
 import { HttpSink } from "@hookstream/sink-http/HttpSink"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Webhook } from "standardwebhooks"
 import { describe, expect, it } from "vitest"
-import { answering, bodyOf, check, client, driver, event, outbound, send, WHSEC } from "./support.ts"
+import { answering, bodyOf, check, driver, event, outbound, send, WHSEC } from "./support.ts"
 
 const status = (code: number, headers: Record<string, string> = {}, body = "") =>
   ((_: unknown, response: ServerResponse) => response.writeHead(code, headers).end(body)) as never
@@ -166,7 +167,7 @@ describe("the HTTP sink", () => {
             yield* TestClock.adjust(1000)
           }
           return (yield* Fiber.join(fiber))[0]
-        }).pipe(Effect.scoped, Effect.provide([client, TestClock.layer()]), Effect.runPromise)
+        }).pipe(Effect.scoped, Effect.provide([SinkClient.layer, TestClock.layer()]), Effect.runPromise)
     )
     expect(outcome).toEqual({ _tag: "Delivered", receipt: { status: 200, bytes: 9 } })
   })
@@ -178,7 +179,7 @@ describe("the HTTP sink", () => {
           const { send, batch } = yield* driver({ url })
           expect(batch.maxEvents).toBe(1)
           return yield* send([outbound("1"), outbound("2"), outbound("1")])
-        }).pipe(Effect.scoped, Effect.provide(client), Effect.runPromise)
+        }).pipe(Effect.scoped, Effect.provide(SinkClient.layer), Effect.runPromise)
     )
     expect(outcomes.map(({ _tag }) => _tag)).toEqual(["Delivered", "Failed", "Delivered"])
   })
@@ -209,7 +210,7 @@ describe("the HTTP sink", () => {
           const { send } = yield* driver({ url })
           yield* Effect.timeoutOption(send([outbound("{}")]), 100)
           yield* Effect.promise(() => expect.poll(() => closed).toBe(true))
-        }).pipe(Effect.scoped, Effect.provide(client), Effect.runPromise)
+        }).pipe(Effect.scoped, Effect.provide(SinkClient.layer), Effect.runPromise)
     )
   })
 

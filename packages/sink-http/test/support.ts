@@ -1,36 +1,29 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import { bodyKind, type Event } from "@hookstream/core/event/Event"
-import { makeEventId } from "@hookstream/core/Ids"
-import * as Concealment from "@hookstream/core/sink/Concealment"
+import * as Event from "@hookstream/core/event/Event"
+import { makeSourceId } from "@hookstream/core/Ids"
+import * as DestinationDriver from "@hookstream/core/sink/DestinationDriver"
 import type { CheckStep, OutboundEvent, Outcome } from "@hookstream/core/sink/Sink"
+import * as SinkClient from "@hookstream/core/sink/SinkClient"
 import type { Behaviour, Target } from "@hookstream/core/testing/SinkSuite"
 import { HttpSink } from "@hookstream/sink-http/HttpSink"
-import { Effect, Layer, Schema } from "effect"
-import { FetchHttpClient, HttpClient } from "effect/http"
+import { Effect } from "effect"
 
 export const WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 export const WHSEC_NEXT = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-export const event = (body: Uint8Array | string, change: Partial<Event> = {}): Event => {
-  const raw = typeof body === "string" ? bytes(body) : body
-  return {
-    id: makeEventId({ receivedAt: 1_700_000_000_000, seq: 7, route: "0123abcde" }),
-    sourceId: `src_${"0".repeat(32)}`,
+export const event = (body: Uint8Array | string, change: Partial<Event.Event> = {}): Event.Event => ({
+  ...Event.make({
+    sourceId: makeSourceId("00000000", "0123abcde"),
     seq: 7,
     receivedAt: 1_700_000_000_000,
-    bodyKind: bodyKind(raw),
-    body: raw,
-    method: "POST",
-    headers: [],
-    query: "",
     contentType: "application/json",
-    sourceIp: null,
-    ...change
-  }
-}
+    body
+  }),
+  ...change
+})
 
 export const outbound = (body: Uint8Array | string, change: Partial<OutboundEvent> = {}): OutboundEvent => ({
   event: event(body),
@@ -41,32 +34,21 @@ export const outbound = (body: Uint8Array | string, change: Partial<OutboundEven
   ...change
 })
 
-/** As the runtime builds it: no redirects, no trace headers. */
-export const client = Layer.mergeAll(
-  FetchHttpClient.layer,
-  Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }),
-  Layer.succeed(HttpClient.TracerPropagationEnabled, false),
-  Layer.succeed(HttpClient.TracerDisabledWhen, () => true)
-)
-
 /** As the gateway makes it. */
-export const driver = (config: object) => {
-  const decoded = Schema.decodeUnknownSync(HttpSink.config)(config)
-  return Effect.map(HttpSink.driver(decoded), (one) => Concealment.around(decoded, one))
-}
+export const driver = (config: object) => DestinationDriver.ofConfig(HttpSink, config)
 
 export const send = (config: object, one: OutboundEvent = outbound('{"a": 1.0}')): Promise<Outcome> =>
   Effect.gen(function* () {
     const { send } = yield* driver(config)
     const [outcome] = yield* send([one])
     return outcome!
-  }).pipe(Effect.scoped, Effect.provide(client), Effect.runPromise)
+  }).pipe(Effect.scoped, Effect.provide(SinkClient.layer), Effect.runPromise)
 
 export const check = (config: object): Promise<ReadonlyArray<CheckStep>> =>
   Effect.gen(function* () {
     const { check } = yield* driver(config)
     return yield* check
-  }).pipe(Effect.scoped, Effect.provide(client), Effect.runPromise)
+  }).pipe(Effect.scoped, Effect.provide(SinkClient.layer), Effect.runPromise)
 
 /** A server of the test's own. */
 export const answering = async <A>(listener: RequestListener, use: (url: string) => Promise<A>): Promise<A> => {

@@ -1,13 +1,14 @@
 import { createServer, type RequestListener, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import * as Concealment from "@hookstream/core/sink/Concealment"
+import * as DestinationDriver from "@hookstream/core/sink/DestinationDriver"
 import type { CheckStep, OutboundEvent, SinkDriver, Tell } from "@hookstream/core/sink/Sink"
+import * as SinkClient from "@hookstream/core/sink/SinkClient"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import type { Limits } from "@hookstream/kafka-rest-emulator/Limits"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
-import { Effect, Logger, Schema } from "effect"
+import { Effect, Logger } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { client, config, outbound, split } from "./support.ts"
+import { config, outbound, split } from "./support.ts"
 import { codes, statuses } from "./tables.ts"
 
 const SECRETS = new RegExp(
@@ -21,11 +22,9 @@ const using = async <A>(change: object, use: (driver: SinkDriver) => Effect.Effe
     Logger.make(({ logLevel, message }) => void logged.push(`${logLevel} ${JSON.stringify(message)}`))
   ])
   const result = await Effect.gen(function* () {
-    const decoded = Schema.decodeUnknownSync(KafkaSink.config)({ ...config, ...change })
-    // As the gateway makes it.
-    const driver = Concealment.around(decoded, yield* KafkaSink.driver(decoded))
+    const driver = yield* DestinationDriver.ofConfig(KafkaSink, { ...config, ...change })
     return yield* Effect.result(use(driver))
-  }).pipe(Effect.scoped, Effect.provide([client, logger]), Effect.runPromise)
+  }).pipe(Effect.scoped, Effect.provide([SinkClient.layer, logger]), Effect.runPromise)
   expect(JSON.stringify([result, logged])).not.toMatch(SECRETS)
   return { result, logged }
 }

@@ -3,13 +3,14 @@
 import * as SealedConfig from "@hookstream/core/secret/SealedConfig"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
 import * as DestinationDriver from "@hookstream/core/sink/DestinationDriver"
+import * as SinkClient from "@hookstream/core/sink/SinkClient"
 import * as SinkRegistry from "@hookstream/core/sink/SinkRegistry"
 import { Destination } from "@hookstream/core/workspace/Destination"
 import { type Emulator, startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { client, config, outbound } from "./support.ts"
+import { config, outbound } from "./support.ts"
 
 const SECRET = " pasted with its line end\n"
 
@@ -60,7 +61,7 @@ it.each([
     return yield* driver.send([outbound("{}")])
   }).pipe(
     Effect.scoped,
-    Effect.provide(Layer.mergeAll(client, vault, SinkRegistry.layer([KafkaSink]))),
+    Effect.provide(Layer.mergeAll(SinkClient.layer, vault, SinkRegistry.layer([KafkaSink]))),
     Effect.runPromise
   )
   expect(outcomes).toMatchObject([{ _tag: "Delivered" }])

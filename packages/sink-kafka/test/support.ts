@@ -1,11 +1,9 @@
-import { bodyKind, type Event } from "@hookstream/core/event/Event"
-import { makeEventId } from "@hookstream/core/Ids"
+import * as Event from "@hookstream/core/event/Event"
+import { makeSourceId } from "@hookstream/core/Ids"
 import type { OutboundEvent } from "@hookstream/core/sink/Sink"
 import type { Behaviour, Target } from "@hookstream/core/testing/SinkSuite"
 import { startEmulator } from "@hookstream/kafka-rest-emulator/Emulator"
 import type { FaultRule } from "@hookstream/kafka-rest-emulator/Fault"
-import { Layer } from "effect"
-import { FetchHttpClient, HttpClient } from "effect/http"
 
 export const config = {
   bootstrap_servers: "pkc-xxxxx.us-east-1.aws.confluent.cloud:9092",
@@ -19,27 +17,19 @@ export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text
 // A byte order mark is part of the text here, as it is for the proxy.
 export const text = (encoded: Uint8Array): string => new TextDecoder("utf-8", { ignoreBOM: true }).decode(encoded)
 
-export const event = (body: Uint8Array | string, change: Partial<Event> = {}): Event => {
-  const raw = typeof body === "string" ? bytes(body) : body
-  return {
-    id: makeEventId({ receivedAt: 1_700_000_000_000, seq: 7, route: "0123abcde" }),
-    sourceId: `src_${"0".repeat(32)}`,
+export const event = (body: Uint8Array | string, change: Partial<Event.Event> = {}): Event.Event => ({
+  ...Event.make({
+    sourceId: makeSourceId("00000000", "0123abcde"),
     seq: 7,
     receivedAt: 1_700_000_000_000,
-    bodyKind: bodyKind(raw),
-    body: raw,
-    method: "POST",
-    headers: [],
-    query: "",
-    contentType: null,
-    sourceIp: null,
-    ...change
-  }
-}
+    body
+  }),
+  ...change
+})
 
 export const outbound = (
   body: Uint8Array | string,
-  { replayId = null, ...change }: Partial<Event & Pick<OutboundEvent, "replayId">> = {}
+  { replayId = null, ...change }: Partial<Event.Event & Pick<OutboundEvent, "replayId">> = {}
 ): OutboundEvent => ({
   event: event(body, change),
   destinationId: "dst_00000000000000000000000000000001",
@@ -59,13 +49,6 @@ export const split = (body: string): ReadonlyArray<string> => {
   }
   return records
 }
-
-/** As the runtime builds it: no redirects, no trace headers. */
-export const client = Layer.mergeAll(
-  FetchHttpClient.layer,
-  Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }),
-  Layer.succeed(HttpClient.TracerPropagationEnabled, false)
-)
 
 const echoed = `not you: ${config.api_secret} ${btoa(`${config.api_key}:${config.api_secret}`)}`
 const FAULTS: { readonly [B in Behaviour]: ReadonlyArray<FaultRule> } = {

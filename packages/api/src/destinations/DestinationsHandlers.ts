@@ -2,12 +2,13 @@ import * as CircuitBreaker from "@hookstream/core/delivery/CircuitBreaker"
 import { Deliveries } from "@hookstream/core/delivery/Deliveries"
 import type { RedriveFilter } from "@hookstream/core/delivery/DeliveryContract"
 import { defaultPolicy, type RetryPolicy } from "@hookstream/core/delivery/RetryPolicy"
+import * as Event from "@hookstream/core/event/Event"
 import * as Ids from "@hookstream/core/Ids"
 import type { DeadLetter, Summary } from "@hookstream/core/journal/DeliveryJournal"
 import { placementOf } from "@hookstream/core/Placement"
 import * as SealedConfig from "@hookstream/core/secret/SealedConfig"
 import * as DestinationDriver from "@hookstream/core/sink/DestinationDriver"
-import { type CheckStep, type Reason, type Sink, type SinkDriver, STORED } from "@hookstream/core/sink/Sink"
+import { batchOf, type CheckStep, type Reason, type Sink, type SinkDriver, STORED } from "@hookstream/core/sink/Sink"
 import { SinkRegistry } from "@hookstream/core/sink/SinkRegistry"
 import type { Destination, Ordering } from "@hookstream/core/workspace/Destination"
 import { type Change, Registry } from "@hookstream/core/workspace/Registry"
@@ -30,7 +31,6 @@ import { moveIssues, regionIssues } from "../Placement.ts"
 import { DestinationInput, DestinationPatch } from "./DestinationsApi.ts"
 
 /** Where the test record says it is from: no log has this name. */
-const TEST_ROUTE = "000000000"
 const TEST_SOURCE = `src_${"0".repeat(32)}`
 
 const STRICT = { errors: "all", onExcessProperty: "error" } as const
@@ -311,25 +311,15 @@ const filterOf = (payload: { readonly connection_id?: string; readonly reason?: 
 const testEvent = Effect.fnUntraced(function* (destination: Destination) {
   const now = yield* Clock.currentTimeMillis
   const body = { hookstream_test: true, destination_id: destination.id, sent_at: time(now) }
-  return {
-    event: {
-      id: Ids.makeEventId({ receivedAt: now, seq: 0, route: TEST_ROUTE }),
-      sourceId: TEST_SOURCE,
-      seq: 0,
-      receivedAt: now,
-      bodyKind: "json" as const,
-      method: "POST",
-      query: "",
-      sourceIp: null,
-      contentType: "application/json",
-      headers: [["content-type", "application/json"]] as const,
-      body: new TextEncoder().encode(JSON.stringify(body))
-    },
-    destinationId: destination.id,
-    connectionId: "",
-    attempt: 1,
-    replayId: null
-  }
+  const event = Event.make({
+    sourceId: TEST_SOURCE,
+    seq: 0,
+    receivedAt: now,
+    contentType: "application/json",
+    headers: [["content-type", "application/json"]],
+    body: JSON.stringify(body)
+  })
+  return batchOf([event], { destinationId: destination.id, connectionId: "" })
 })
 
 const asFailed = (detail: string): CheckStep => ({
@@ -342,7 +332,7 @@ const asFailed = (detail: string): CheckStep => ({
 /** Sends one test record. */
 const produce = Effect.fnUntraced(function* (driver: SinkDriver, destination: Destination) {
   const [outcome] = yield* driver
-    .send([yield* testEvent(destination)])
+    .send(yield* testEvent(destination))
     .pipe(Effect.catch(({ reason, detail }) => Effect.succeed([{ _tag: "Failed" as const, reason, detail }])))
   if (outcome?._tag !== "Delivered") {
     const why = outcome === undefined ? "the sink said nothing" : `${outcome.reason}: ${outcome.detail}`

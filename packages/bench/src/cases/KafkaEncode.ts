@@ -2,48 +2,40 @@
  * The encoder of the Kafka sink against a bare concatenation of the same parts, and against parse and stringify. One
  * process.
  */
-import type { OutboundEvent } from "@hookstream/core/sink/Sink"
+import * as Event from "@hookstream/core/event/Event"
+import { makeSourceId } from "@hookstream/core/Ids"
+import * as Sink from "@hookstream/core/sink/Sink"
 import * as RecordEncoder from "@hookstream/sink-kafka/RecordEncoder"
 import type { Result } from "../Result.ts"
 import { ratios } from "../Stats.ts"
 
+const SOURCE = makeSourceId("00000000", "0123abcde")
 const RECORDS = 100
 const ROUNDS = 15
 const ROUND_MILLIS = 120
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-const batchOf = (size: number): ReadonlyArray<OutboundEvent> =>
-  Array.from({ length: RECORDS }, (_, i) => {
+const batchOf = (size: number): ReadonlyArray<Sink.OutboundEvent> => {
+  const events = Array.from({ length: RECORDS }, (_, i) => {
     const items = Array.from({ length: Math.max(1, Math.floor(size / 60)) }, (_, n) => ({
       sku: `item-${n}`,
       price: n * 1.5,
       tags: ["a", "b"]
     }))
-    const body = encoder.encode(JSON.stringify({ id: i, items }).slice(0, -1).concat("}"))
-    return {
-      event: {
-        id: `evt_${i.toString(16).padStart(32, "0")}`,
-        sourceId: `src_${"0".repeat(32)}`,
-        seq: i + 1,
-        receivedAt: 1_700_000_000_000 + i,
-        bodyKind: "json" as const,
-        method: "POST",
-        headers: [],
-        query: "",
-        contentType: "application/json",
-        sourceIp: null,
-        body
-      },
-      destinationId: `dst_${"0".repeat(32)}`,
-      connectionId: `conn_${"0".repeat(32)}`,
-      attempt: 1,
-      replayId: null
-    }
+    return Event.make({
+      sourceId: SOURCE,
+      seq: i + 1,
+      receivedAt: 1_700_000_000_000 + i,
+      contentType: "application/json",
+      body: JSON.stringify({ id: i, items })
+    })
   })
+  return Sink.batchOf(events)
+}
 
 /** The bytes around the body, ready made: what no encoder can do without is to put the parts into one buffer. */
-const partsOf = (batch: ReadonlyArray<OutboundEvent>): ReadonlyArray<Uint8Array> => {
+const partsOf = (batch: ReadonlyArray<Sink.OutboundEvent>): ReadonlyArray<Uint8Array> => {
   const encode = RecordEncoder.make({})
   return batch.flatMap((one, i) => {
     const record = encode([one])
@@ -65,7 +57,7 @@ const concatenate = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   return out
 }
 
-const parseAndStringify = (batch: ReadonlyArray<OutboundEvent>): Uint8Array =>
+const parseAndStringify = (batch: ReadonlyArray<Sink.OutboundEvent>): Uint8Array =>
   encoder.encode(
     batch
       .map(({ event, destinationId }) =>

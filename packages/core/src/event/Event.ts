@@ -1,6 +1,6 @@
 /** The event: one accepted request, immutable. */
 import * as Schema from "effect/Schema"
-import type * as Ids from "../Ids.ts"
+import * as Ids from "../Ids.ts"
 import * as HeaderDictionary from "./HeaderDictionary.ts"
 import * as Json from "./internal/jsonText.ts"
 
@@ -82,5 +82,35 @@ export const readMeta = (
     contentType,
     sourceIp,
     sealed
+  }
+}
+
+/** What {@link make} makes an event of. What is left out of `EventMeta` is a POST without headers. */
+export interface EventInput extends Partial<EventMeta> {
+  /** A text is taken as UTF-8. */
+  readonly body: Uint8Array | string
+  readonly sourceId: Ids.SourceId
+  /** With `receivedAt` and the source it makes the event's id: events that differ in none of them are the same one. */
+  readonly seq: number
+  /** Milliseconds since 1970. */
+  readonly receivedAt: number
+}
+
+/** An event that no log has numbered: for tests, and for whoever uses sinks without the objects of a gateway. */
+export const make = ({ body, sourceId, seq, receivedAt, ...meta }: EventInput): Event => {
+  const raw = typeof body === "string" ? new TextEncoder().encode(body) : body
+  return {
+    method: "POST",
+    headers: [],
+    query: "",
+    contentType: null,
+    sourceIp: null,
+    ...meta,
+    id: Ids.makeEventId({ receivedAt, seq, route: Ids.routeOf(sourceId) }),
+    sourceId,
+    seq,
+    receivedAt,
+    bodyKind: bodyKind(raw),
+    body: raw
   }
 }

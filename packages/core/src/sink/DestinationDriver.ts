@@ -4,10 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
 import * as SealedConfig from "../secret/SealedConfig.ts"
 import type { Destination } from "../workspace/Destination.ts"
 import * as Concealment from "./Concealment.ts"
-import { type SinkDriver, SinkError, STORED } from "./Sink.ts"
+import { type Sink, type SinkDriver, SinkError, STORED } from "./Sink.ts"
 import { SinkRegistry } from "./SinkRegistry.ts"
 
 /** A driver for a config that cannot be used: each event waits, and the destination pauses with the reason. */
@@ -15,6 +16,15 @@ const misconfigured = (detail: string, fix: string): SinkDriver => ({
   batch: { maxEvents: 1, maxBytes: 0 },
   send: () => Effect.fail(new SinkError({ reason: "Misconfigured", detail: `${detail}: ${fix}` })),
   check: Effect.succeed([{ name: "configuration", result: "failed", detail, fix }])
+})
+
+/**
+ * The driver of a sink for a config as users write it, its words kept free of secrets. Fails with a `SchemaError` where
+ * the config is not what the sink takes.
+ */
+export const ofConfig = Effect.fnUntraced(function* (sink: Sink, config: unknown, options?: SchemaAST.ParseOptions) {
+  const decoded = yield* Schema.decodeUnknownEffect(sink.config)(config, options)
+  return Concealment.around(decoded, yield* sink.driver(decoded))
 })
 
 /** Never fails: what cannot be used is told with every send and check. */
@@ -26,8 +36,7 @@ export const make = Effect.fn("DestinationDriver.make")(
       return misconfigured(`this deployment has no sink of type ${type}`, "deploy a version that has it")
     }
     const opened = yield* SealedConfig.open({ workspace, object: id }, config)
-    const decoded = yield* Schema.decodeUnknownEffect(sink.config)(opened, STORED)
-    return Concealment.around(decoded, yield* sink.driver(decoded))
+    return yield* ofConfig(sink, opened, STORED)
   },
   Effect.catchTag("SecretError", ({ field, message }) =>
     Effect.succeed(misconfigured(`${field}: ${message}`, "save the secret again"))

@@ -66,6 +66,22 @@ export interface OutboundEvent {
   readonly replayId: string | null
 }
 
+const NOWHERE = "0".repeat(32)
+
+/** Events as the batch of a `send`, on a first try. Records and requests name the destination `to.destinationId`. */
+export const batchOf = (
+  events: ReadonlyArray<Event>,
+  to: Partial<Omit<OutboundEvent, "event">> = {}
+): ReadonlyArray<OutboundEvent> =>
+  events.map((event) => ({
+    event,
+    destinationId: `dst_${NOWHERE}`,
+    connectionId: `conn_${NOWHERE}`,
+    attempt: 1,
+    replayId: null,
+    ...to
+  }))
+
 /**
  * One step of a check: what was checked, the result (`unknown`: cannot be determined), and what would fix it.
  */
