@@ -4,9 +4,9 @@ import { gzipSync } from "node:zlib"
 import { bundle, ENTRY } from "@hookstream/devkit/Bundle"
 
 /** KiB after gzip of what is evaluated at the start: every cold start pays for it. */
-const START = 145
+const START = 148
 /** KiB after gzip of all. The platform takes 3 MiB. */
-const ALL = 200
+const ALL = 212
 
 const { file, chunks, atStart } = bundle(ENTRY, { minify: true })
 const kib = (files: ReadonlyArray<string>) =>

@@ -14,7 +14,7 @@ import { eventually, started } from "./npmStart.ts"
 import { entryPoints, errorsOf, node, type Outside, packed, ROOT, readmeExamples } from "./outside.ts"
 import { wranglerDev } from "./wranglerDev.ts"
 
-const NAMES = ["api", "core", "kafka-rest-emulator", "runtime-worker", "sink-http", "sink-kafka"]
+const NAMES = ["api", "core", "ingest", "kafka-rest-emulator", "runtime-worker", "sink-http", "sink-kafka"]
 /** `npm run test:packages` looks at all that can be imported; each `npm test` at what the examples import. */
 const ALL = process.env["HOOKSTREAM_TEST_PACKAGES"] === "all"
 /** They run in Node; the other is a Worker. */

@@ -13,7 +13,7 @@ import { AttemptsApi, EventsApi } from "./events/EventsApi.ts"
 import { about, tag } from "./Fields.ts"
 import { ApiKeysApi, WorkspacesApi } from "./keys/AuthApi.ts"
 import { ReplaysApi } from "./replays/ReplaysApi.ts"
-import { SourcesApi } from "./sources/SourcesApi.ts"
+import { SourcesApi, SourceTemplatesApi } from "./sources/SourcesApi.ts"
 
 class SystemApi extends HttpApiGroup.make("system")
   .add(
@@ -39,6 +39,7 @@ export class Api extends HttpApi.make("hookstream")
   .add(WorkspacesApi)
   .add(ApiKeysApi)
   .add(SourcesApi)
+  .add(SourceTemplatesApi)
   .add(DestinationsApi)
   .add(DestinationTypesApi)
   .add(ConnectionsApi)

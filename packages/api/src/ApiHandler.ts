@@ -83,6 +83,7 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), layerDocument, layerPag
     AuthHandlers.layerWorkspaces,
     AuthHandlers.layerApiKeys,
     SourcesHandlers.layer,
+    SourcesHandlers.layerTemplates,
     DestinationsHandlers.layer,
     DestinationsHandlers.layerTypes,
     ConnectionsHandlers.layer,

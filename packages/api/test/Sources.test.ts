@@ -1,4 +1,5 @@
 import * as Ids from "@hookstream/core/Ids"
+import { TEMPLATE_NAMES } from "@hookstream/ingest/SourceTemplate"
 import { describe, expect, it } from "vitest"
 import { idOfVersion1 } from "../../core/test/fixtures.ts"
 import { endpointsOf, makeWorld } from "./endpoints.ts"
@@ -26,6 +27,7 @@ describe("a source", () => {
       previous_ingest_urls: [],
       retention_days: 7,
       redact: [],
+      verification: null,
       retained_since: null,
       event_count: 0,
       last_event_at: null,
@@ -78,6 +80,85 @@ describe("a source", () => {
     expect(names(await call("GET", "/v1/sources?limit=100"))).toHaveLength(4)
     const answer = await call("GET", "/v1/sources?cursor=x")
     expect([answer.status, paths(answer)]).toEqual([400, ["cursor"]])
+  })
+})
+
+describe("the verification of a source", () => {
+  const WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+  const NEXT = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+  const made = async (call: Call, verification: object) =>
+    (await call("POST", "/v1/sources", { name: "s", verification })).body.source
+  /** What a PATCH makes of it, or its issues. */
+  const patched = async (call: Call, id: string, verification: object | null) => {
+    const { body, text } = await call("PATCH", `/v1/sources/${id}`, { verification })
+    expect(text).not.toMatch(/MfKQ9r8|C2FVsBQ/)
+    return body.issues ?? body.source.verification
+  }
+
+  it("is sealed and shown without its secrets, and a PATCH keeps those that it masks", async () => {
+    const { call } = await startApi().workspace()
+    const source = await made(call, { template: "stripe", secrets: [WHSEC], tolerance_seconds: 60 })
+    const first = { template: "stripe", secrets: ["****LaSw"], tolerance_seconds: 60 }
+    expect(source.verification).toEqual(first)
+    expect((await call("GET", `/v1/sources/${source.id}`)).body.source.verification).toEqual(first)
+    const { body } = await call("PATCH", `/v1/sources/${source.id}`, { name: "t" })
+    expect(body.source.verification).toEqual(first)
+    expect(await patched(call, source.id, { secrets: [NEXT, "****LaSw"] })).toEqual({
+      ...first,
+      secrets: ["****b7oD", "****LaSw"]
+    })
+    expect(await patched(call, source.id, { secrets: ["****b7oD"], tolerance_seconds: null })).toEqual({
+      template: "stripe",
+      secrets: ["****b7oD"]
+    })
+    // Of another template only the secrets stay.
+    await patched(call, source.id, { tolerance_seconds: 9 })
+    expect(await patched(call, source.id, { template: "svix" })).toEqual({ template: "svix", secrets: ["****b7oD"] })
+    expect(await patched(call, source.id, null)).toBeNull()
+  })
+  it("is refused with the name of each field that is wrong", async () => {
+    const { call } = await startApi().workspace()
+    const source = await made(call, { template: "stripe", secrets: [WHSEC] })
+    const secret = 'must be the signing secret of the endpoint, which begins with "whsec_": no API key'
+    for (const [wrong, ...fields] of [
+      [{ template: "stripe", secrets: [WHSEC, "sk_live_1"] }, "secrets.1", secret],
+      [{ template: "stripe", secrets: [WHSEC], header: "x" }, "header", "is not a field"],
+      [{ template: "stripe", secrets: ["****0000"] }, "secrets.0", "masks no secret of this source: send it in full"]
+    ] as const) {
+      const [path, message] = fields
+      const issues = [{ path: `verification.${path}`, message }]
+      expect((await call("POST", "/v1/sources", { name: "s", verification: wrong })).body.issues).toEqual(issues)
+      expect(await patched(call, source.id, wrong)).toEqual(issues)
+    }
+    // A key by its form alone: the point is not on the curve.
+    const spki = Buffer.concat([Buffer.from("3059301306072a8648ce3d020106082a8648ce3d03010703420004", "hex")])
+    const none = Buffer.concat([spki, Buffer.alloc(64, 1)]).toString("base64")
+    const answer = await call("POST", "/v1/sources", {
+      name: "s",
+      verification: { template: "sendgrid", secrets: [none] }
+    })
+    expect([answer.status, paths(answer)]).toEqual([400, ["verification.secrets.0"]])
+    expect(paths(await call("POST", "/v1/sources", { name: "s", verification: {} }))).not.toEqual([])
+    expect(paths(await call("POST", "/v1/sources", { name: "s", verification: "stripe" }))).toEqual(["verification"])
+  })
+  it("has a list of templates, page by page", async () => {
+    const { read } = await startApi().workspace()
+    const first = (await read("GET", "/v1/source-templates?limit=10")).body
+    const rest = (await read("GET", `/v1/source-templates?limit=10&cursor=${first.cursor}`)).body
+    const all = [...first.source_templates, ...rest.source_templates]
+    expect([first.has_more, rest.has_more]).toEqual([true, false])
+    expect(all.map(({ template }) => template)).toEqual(TEMPLATE_NAMES.toSorted())
+    expect(all.find(({ template }) => template === "slack")).toEqual({
+      template: "slack",
+      title: "Slack",
+      documentation: "https://docs.slack.dev/authentication/verifying-requests-from-slack",
+      signature_header: "x-slack-signature",
+      secret: "must be a text",
+      tolerance_seconds: 300,
+      event_id: "payload.event_id",
+      event_type: "payload.event.type",
+      answers_handshakes: true
+    })
   })
 })
 

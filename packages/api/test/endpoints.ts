@@ -53,6 +53,7 @@ export const endpointsOf = (world: World): ReadonlyArray<Endpoint> => {
     one("sources.get", "read", "GET", `/v1/sources/${source}`, mine),
     one("sources.update", "write", "PATCH", `/v1/sources/${source}`, { body: { name: "t" }, isOwned: true }),
     one("sources.rotateUrl", "write", "POST", `/v1/sources/${source}/rotate-url`, { body: {}, isOwned: true }),
+    one("source-templates.list", "read", "GET", "/v1/source-templates"),
     one("destination-types.list", "read", "GET", "/v1/destination-types"),
     one("destinations.create", "write", "POST", "/v1/destinations", {
       body: { name: "d", type: "mirror", config },

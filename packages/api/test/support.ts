@@ -330,6 +330,8 @@ export const startApi = (settings: Settings = {}) => {
         status: "active",
         retentionDays: 7,
         redact: [],
+        verification: null,
+        ingestVersion: 0,
         ingestUrls: [{ generation: 0, expiresAt: null }],
         createdAt: now,
         updatedAt: now

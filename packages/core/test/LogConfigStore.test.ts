@@ -23,6 +23,8 @@ const config = (version: number, ...destinations: ReadonlyArray<string>): LogCon
       status: "active",
       retentionDays: 7,
       redact: [],
+      verification: null,
+      ingestVersion: 0,
       ingestUrls: [{ generation: 1, expiresAt: null }],
       createdAt: 1,
       updatedAt: 1

@@ -29,6 +29,8 @@ const config = (version: number, destinations: ReadonlyArray<string>, status: So
     status,
     retentionDays: 7,
     redact: [],
+    verification: null,
+    ingestVersion: 0,
     ingestUrls: [{ generation: 1, expiresAt: null }],
     createdAt: 1,
     updatedAt: 1
@@ -39,7 +41,7 @@ const [FIRST, SLOW] = [`dst_${"1".repeat(32)}`, `dst_${"2".repeat(32)}`]
 
 const leavesOut = (config: LogConfig, redact: ReadonlyArray<string>): LogConfig => ({
   ...config,
-  source: { ...config.source, redact }
+  source: { ...config.source, redact, ingestVersion: config.version }
 })
 
 const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
@@ -51,7 +53,8 @@ const request = (bytes = 1): Required<AppendRequest> => ({
   token: String(tokens++),
   repeated: false,
   generation: 1,
-  redacted: []
+  redacted: [],
+  checked: 0
 })
 
 /** A log that nobody has claimed. */
@@ -150,12 +153,11 @@ describe("an append", () => {
   })
   it("that comes in one call with others is refused by itself", () => {
     const { engine } = setUp([])
-    const { source, ...rest } = config(2, [])
-    engine.configure({ ...rest, source: { ...source, redact: ["payload.card"] } })
-    const [stale, known] = [request(), { ...request(), redacted: ["payload.card"] }]
+    engine.configure(leavesOut(config(2, []), ["payload.card"]))
+    const [stale, known] = [request(), { ...request(), redacted: ["payload.card"], checked: 2 }]
     const other = { ...request(), generation: 99 }
     expect(engine.appendAll(pack([stale, known, other]))).toMatchObject([
-      { _tag: "Redact", paths: ["payload.card"] },
+      { _tag: "Recheck", version: 2, redact: ["payload.card"], verification: null },
       { _tag: "Accepted" },
       { _tag: "NotFound" }
     ])
@@ -183,19 +185,47 @@ describe("an append", () => {
     expect(engine.append(asked)).toEqual({ _tag: answer })
     expect(engine.stats().count).toBe(0)
   })
-  it("is sent back where something else must be left out of it than was", () => {
-    const { engine } = setUp([])
+  it("is sent back where something else must be left out of it than was", async () => {
+    const { engine, object } = setUp([])
     const wanted = ["payload.card"]
+    engine.configure(leavesOut(config(2, []), wanted))
+    const { checked, ...old } = request()
+    expect(engine.append(old)).toEqual({ _tag: "Redact", paths: wanted })
+    const { index, ...rest } = pack([request()])
+    const short = JSON.stringify(JSON.parse(index).map((entry: ReadonlyArray<unknown>) => entry.slice(0, 7)))
+    const all = engine.appendAll({ ...rest, index: short })
+    await object.pass(1)
+    expect(await all).toEqual([{ _tag: "Redact", paths: wanted }])
+    expect(engine.stats().count).toBe(0)
+  })
+  it("is sent back with the settings that hold now where it was checked by others, older or newer", async () => {
+    const { engine, object } = setUp([])
+    const { source, ...rest } = config(7, [])
+    const verification = { template: "stripe" }
+    engine.configure({ ...rest, source: { ...source, verification, ingestVersion: 5 } })
+    const settings = { _tag: "Recheck", version: 5, redact: [], verification }
+    const all = [0, 4, 7, 5].map((checked) => engine.append({ ...request(), checked }))
+    await object.pass(1)
+    expect(await Promise.all(all)).toEqual([settings, settings, settings, { _tag: "Accepted", id: expect.any(String) }])
+    expect(engine.settings(SOURCE, 1)).toEqual(settings)
+    expect(engine.stats().count).toBe(1)
+    expect(engine.settings(SOURCE, 2)).toEqual({ _tag: "NotFound" })
+    engine.configure(config(8, [], "paused"))
+    expect(engine.settings(SOURCE, 1)).toEqual({ _tag: "Paused" })
+  })
+  it("of an edge that verifies nothing is not taken for a source that demands it", () => {
+    const { engine } = setUp([])
     const { source, ...rest } = config(2, [])
-    engine.configure({ ...rest, source: { ...source, redact: wanted } })
-    expect(engine.append(request())).toEqual({ _tag: "Redact", paths: wanted })
+    engine.configure({ ...rest, source: { ...source, verification: { template: "stripe" }, ingestVersion: 2 } })
+    const { checked, ...old } = request()
+    expect(engine.append(old)).toEqual({ _tag: "Paused" })
     expect(engine.stats().count).toBe(0)
   })
   it("of an edge of version 1, which says nothing of URLs and of what was left out, is taken", () => {
     const { engine } = setUp([])
     const { source, ...rest } = config(2, [])
     engine.configure({ ...rest, source: { ...source, ingestUrls: [{ generation: 0, expiresAt: null }] } })
-    const { generation, redacted, ...old } = request()
+    const { generation, redacted, checked, ...old } = request()
     expect(engine.append(old)).toMatchObject({ _tag: "Accepted" })
   })
   it.each([

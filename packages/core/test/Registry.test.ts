@@ -1,7 +1,7 @@
 import * as LogKeeper from "@hookstream/core/log/LogConfigStore"
 import { cases } from "@hookstream/core/testing/RegistrySuite"
 import { makeStore } from "@hookstream/core/workspace/Registry"
-import type { Source } from "@hookstream/core/workspace/Source"
+import { type Source, upcast } from "@hookstream/core/workspace/Source"
 import { Result } from "effect"
 import { describe, expect, it } from "vitest"
 import keeper from "./fixtures/log-keeper-v1.json" with { type: "json" }
@@ -31,6 +31,39 @@ describe("the registry, on SQLite", () => {
     sql.restore(then)
     expect([first, ...lost]).toEqual([1000, 2000, 2001])
     expect(change(2500)).toBeGreaterThan(Math.max(...lost))
+  })
+  it("numbers the ingest settings of a source by the change that set them, and never by one of before", () => {
+    const store = makeStore(nodeSql())
+    const { slug, ...source } = upcast({
+      kind: "source",
+      id: ID,
+      workspace: "00000001",
+      version: 0,
+      name: "s",
+      slug: "s",
+      description: null,
+      status: "active",
+      createdAt: 1,
+      updatedAt: 10
+    })
+    let last = Result.getOrThrow(store.create({ ...source, slug })) as Source
+    const change = (changes: Partial<Source>) => {
+      const asked = { ...last, ...changes, updatedAt: last.updatedAt + 10 }
+      last = Result.getOrThrow(store.update(asked)) as Source
+      // The answer of the first time was lost on its way.
+      expect(Result.getOrThrow(store.update(asked))).toEqual(last)
+      expect(store.logConfig(ID).source.ingestVersion).toBe(last.ingestVersion)
+      return [last.version, last.ingestVersion]
+    }
+    expect(last.ingestVersion).toBe(0)
+    expect(change({ name: "t" })).toEqual([20, 0])
+    expect(change({ verification: { template: "stripe" } })).toEqual([30, 30])
+    expect(change({ name: "u" })).toEqual([40, 30])
+    expect(change({ redact: ["query.a"] })).toEqual([50, 50])
+    expect(change({ redact: [] })).toEqual([60, 60])
+    expect(change({ verification: null })).toEqual([70, 70])
+    const other = { ...source, id: `src_${"3".repeat(32)}`, slug: "v", verification: { template: "svix" } }
+    expect(Result.getOrThrow(store.create(other))).toMatchObject({ version: 71, ingestVersion: 71 })
   })
   it("opens what version 1 wrote: a source of then keeps its events for the default of days, and its URL", () => {
     const old = { name: "Old", retentionDays: 7, redact: [], ingestUrls: [{ generation: 0, expiresAt: null }] }

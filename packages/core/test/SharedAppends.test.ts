@@ -12,6 +12,7 @@ const append = (token: string, bytes = 1): FirstAppend => ({
   generation: 1,
   token,
   redacted: [],
+  checked: 0,
   event: { kind: "binary", meta: "[]", body: new Uint8Array(bytes) }
 })
 const accepted = (token: string): AppendReply => ({ _tag: "Accepted", id: `evt_${token}` })

@@ -12,6 +12,8 @@ const source = (ingestUrls: Source.Source["ingestUrls"]): Source.Source => ({
   status: "active",
   retentionDays: 7,
   redact: [],
+  verification: null,
+  ingestVersion: 0,
   ingestUrls,
   createdAt: 1,
   updatedAt: 1
@@ -41,5 +43,15 @@ describe("the ingest URLs of a source", () => {
     const old = Source.upcast(stored)
     expect([ingestUrls.length, working(old, 1)]).toEqual([1, [Source.ID_IS_URL]])
     expect(working(Source.rotateUrl(old, 100, 100), 100)).toEqual([1])
+  })
+})
+
+describe("the ingest settings of a source", () => {
+  const { verification, ingestVersion, ...before } = { ...first, version: 7 }
+  it("of before there was verification have the version of the source where it leaves something out, else none", () => {
+    expect(Source.upcast(before)).toMatchObject({ verification: null, ingestVersion: 0 })
+    expect(Source.upcast({ ...before, redact: ["query.a"] })).toMatchObject({ verification: null, ingestVersion: 7 })
+    const stored = { ...first, verification: { template: "stripe" }, ingestVersion: 3, redact: ["query.a"] }
+    expect(Source.upcast(stored)).toEqual(stored)
   })
 })

@@ -63,8 +63,8 @@ describe("what version 1 stored", () => {
     const old = store.get("source", log.sourceId) as Registry.EntityOf<"source">
     expect(old).toMatchObject({ name: "Old", retentionDays: 7, redact: [] })
     store.create({ ...old, id: `src_${"1".repeat(32)}`, slug: "new" })
-    expect(sql.exec("SELECT v FROM entities ORDER BY n").map(({ v }) => v)).toEqual([1, 2])
-    expect(sql.exec("SELECT v FROM changes ORDER BY version").map(({ v }) => v)).toEqual([1, 2])
+    expect(sql.exec("SELECT v FROM entities ORDER BY n").map(({ v }) => v)).toEqual([1, 3])
+    expect(sql.exec("SELECT v FROM changes ORDER BY version").map(({ v }) => v)).toEqual([1, 3])
     expect(Registry.makeStore(sql).list("source", { cursor: null, limit: 9 }).items).toMatchObject([
       { slug: "new" },
       { slug: "old" }
@@ -75,7 +75,7 @@ describe("what version 1 stored", () => {
     const config = LogConfigStore.makeStore(sql).config()!
     expect(config.source).toMatchObject({ name: "Old", retentionDays: 7 })
     LogConfigStore.makeStore(sql).configure({ ...config, version: 2 })
-    expect(sql.exec("SELECT v FROM log_config")).toEqual([{ v: 2 }])
+    expect(sql.exec("SELECT v FROM log_config")).toEqual([{ v: 3 }])
     expect(LogConfigStore.makeStore(sql).config()).toEqual({ ...config, version: 2 })
   })
   it("of a destination, which did not know whether a source was deleted", () => {

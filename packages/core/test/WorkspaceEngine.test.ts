@@ -15,6 +15,8 @@ const source = (n: number): Source => ({
   status: "active",
   retentionDays: 7,
   redact: [],
+  verification: null,
+  ingestVersion: 0,
   ingestUrls: [{ generation: 1, expiresAt: null }],
   createdAt: 1,
   updatedAt: 1

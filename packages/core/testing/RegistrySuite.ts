@@ -22,6 +22,8 @@ const source = (n: number): Source => ({
   status: "active",
   retentionDays: 7,
   redact: [],
+  verification: null,
+  ingestVersion: 0,
   ingestUrls: [{ generation: 1, expiresAt: null }],
   ...base
 })

@@ -2,7 +2,7 @@
  * How providers sign their webhooks, as data. What each row is taken from stands in its `documentation`; where a
  * provider's own library is stricter or more lenient than its document, a comment says so.
  */
-import type { Algorithm, Encoding, SecretForm } from "./internal/keys.ts"
+import { type Algorithm, type Encoding, SECRET_FORMS, type SecretForm } from "./internal/keys.ts"
 import * as SignedContent from "./SignedContent.ts"
 
 /** A signature as it stands in the header: text before it, and what follows. */
@@ -355,3 +355,6 @@ export type TemplateName = keyof typeof TEMPLATES_BY_NAME
 
 export const TEMPLATES: { readonly [N in TemplateName]: SourceTemplate } = TEMPLATES_BY_NAME
 export const TEMPLATE_NAMES = Object.keys(TEMPLATES) as ReadonlyArray<TemplateName>
+
+/** What a secret of this template must be, in words. */
+export const secretRule = ({ scheme }: SourceTemplate): string => SECRET_FORMS[scheme.secret].must

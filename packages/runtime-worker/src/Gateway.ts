@@ -13,6 +13,7 @@ import * as SharedAppends from "@hookstream/core/log/SharedAppends"
 import { askEach } from "@hookstream/core/Sweep"
 import { SecretVault } from "@hookstream/core/secret/SecretVault"
 import type { Sink } from "@hookstream/core/sink/Sink"
+import * as Gate from "@hookstream/ingest/Gate"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { makeDestination } from "./Destination.ts"
@@ -44,6 +45,7 @@ const entryOf = (env: Env, runtimeOf: RuntimeOf): Entry => {
       deployment: Context.get(services, Deployment),
       vault: Context.get(services, SecretVault),
       failures: Context.get(services, FailureLimit),
+      gate: Gate.make(print),
       appends: SharedAppends.make({ timer, log: print }, (route, appends) => logOf(env, route).appendAll(pack(appends)))
     },
     api: async (request) => {

@@ -7,27 +7,24 @@ import { errorResponse } from "@hookstream/api/ErrorResponse"
 import * as FailureLimit from "@hookstream/api/FailureLimit"
 import * as RequestBody from "@hookstream/api/RequestBody"
 import { PayloadTooLarge } from "@hookstream/core/Errors"
-import { type EventMeta, MAX_BODY_BYTES, newEvent } from "@hookstream/core/event/Event"
-import * as EventSecrets from "@hookstream/core/event/EventSecrets"
-import * as Redaction from "@hookstream/core/event/Redaction"
+import { MAX_BODY_BYTES } from "@hookstream/core/event/Event"
 import * as Ids from "@hookstream/core/Ids"
 import { line, shown } from "@hookstream/core/LogLine"
-import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogContract"
+import type { AppendReply } from "@hookstream/core/log/LogContract"
 import { type SharedAppends, SharedCallLost } from "@hookstream/core/log/SharedAppends"
 import type { IngestTarget } from "@hookstream/core/secret/IdKeys"
 import type { SecretVault } from "@hookstream/core/secret/SecretVault"
+import type { Checked, Gate } from "@hookstream/ingest/Gate"
+import { isTaken, METHODS } from "@hookstream/ingest/Gate"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
-import { patientlyAfter, patientlyAlone } from "./internal/call.ts"
+import { call, patientlyAfter, patientlyAlone } from "./internal/call.ts"
 import { print } from "./internal/print.ts"
 import { logOf } from "./Peers.ts"
 
 const PREFIX = "/v1/ingest/"
-const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 /** Seconds after which a sender should repeat. */
 const RETRY_AFTER = 5
-/** How often an event is made ready anew, because what its source leaves out was changed meanwhile. */
-const ROUNDS = 3
 
 /** Headers and query, which are stored with the event; the platform allows no more than twice as many. */
 const MAX_META_BYTES = 64 * 1024
@@ -57,7 +54,7 @@ export const targetOf = (url: string): Target | undefined => {
 const append = async (
   { env, appends }: Edge,
   { route, ...target }: IngestTarget,
-  what: Required<Pick<AppendRequest, "event" | "redacted">>,
+  what: Checked,
   keep: Keep
 ): Promise<AppendReply | undefined> => {
   const first = { ...target, ...what, token: crypto.randomUUID() }
@@ -81,32 +78,17 @@ const append = async (
   }
 }
 
-/** What sources leave out, as far as this isolate has been told: most leave out nothing. */
-const redactions = new Map<string, ReadonlyArray<string>>()
-const REDACTIONS_MAX = 4096
-
-/**
- * Stores a request without what its source leaves out, and with its credentials sealed: neither leaves this isolate in
- * the clear.
- */
-const store = async (
-  edge: Edge,
-  target: IngestTarget,
-  came: { readonly meta: EventMeta; readonly body: Uint8Array },
-  keep: Keep
-): Promise<Exclude<AppendReply, { readonly _tag: "Redact" }> | undefined> => {
-  const { sourceId } = target
-  for (let round = 0; round < ROUNDS; round++) {
-    const redacted = redactions.get(sourceId) ?? []
-    const { meta, body } = Redaction.redact(redacted, came.meta, came.body)
-    const event = newEvent(await EventSecrets.seal(edge.vault, sourceId, meta), body)
-    const reply = await append(edge, target, { event, redacted }, keep)
-    if (reply?._tag !== "Redact") return reply
-    if (redactions.size >= REDACTIONS_MAX) redactions.clear()
-    redactions.set(sourceId, reply.paths)
-  }
-  return undefined
-}
+/** The settings of a source, for what is not appended. `undefined`: the log could not be reached. */
+const settingsOf = (env: Env, { route, sourceId, generation }: IngestTarget): Promise<AppendReply | undefined> =>
+  call("the event log", () => logOf(env, route).settings(sourceId, generation)).pipe(
+    Effect.tapError((error) =>
+      Effect.sync(() =>
+        print(line("warn", "the log did not tell the settings of a source", { source: shown(sourceId) }, error))
+      )
+    ),
+    Effect.orElseSucceed(() => undefined),
+    Effect.runPromise
+  )
 
 /** What the edge works with. */
 export interface Edge {
@@ -115,12 +97,20 @@ export interface Edge {
   readonly vault: SecretVault["Service"]
   readonly failures: FailureLimit.FailureLimit["Service"]
   readonly appends: SharedAppends
+  readonly gate: Gate
 }
 /** Keeps work alive when the client of its request is gone. */
 export type Keep = (work: Promise<void>) => void
 
+/** The URL as its sender called it, which some providers sign. */
+const calledUrl = (request: Request, { publicUrl }: Edge["deployment"]): string => {
+  const { pathname, search } = new URL(request.url)
+  return publicUrl === undefined ? request.url : `${publicUrl}${pathname}${search}`
+}
+
 export const ingest = async (request: Request, { token, query }: Target, edge: Edge, keep: Keep): Promise<Response> => {
   const requestId = Ids.random("req")
+  const at = Date.now()
   const refuse = (status: number, error: string) => errorResponse(status, error, { requestId })
   const repeat = (error: string) => errorResponse(503, error, { requestId, retryAfterSeconds: RETRY_AFTER })
 
@@ -134,9 +124,10 @@ export const ingest = async (request: Request, { token, query }: Target, edge: E
           retryAfterSeconds: FailureLimit.RETRY_AFTER
         })
 
-  if (!METHODS.includes(request.method)) {
-    return errorResponse(405, `webhooks are taken by ${METHODS.join(", ")}`, { requestId, allowed: METHODS })
-  }
+  const notTaken = () =>
+    errorResponse(405, `webhooks are taken by ${METHODS.join(", ")}`, { requestId, allowed: METHODS })
+
+  if (!isTaken(request.method)) return notTaken()
   const target = await edge.deployment.idKeys.parseIngestToken(token)
   if (target === undefined) return await unknown()
   const headers = [...request.headers]
@@ -153,7 +144,16 @@ export const ingest = async (request: Request, { token, query }: Target, edge: E
     contentType: request.headers.get("content-type"),
     sourceIp
   }
-  const reply = await store(edge, target, { meta, body }, keep).catch((error: unknown) => {
+  const { env, deployment, vault, gate } = edge
+  const ports = {
+    vault,
+    append: (checked: Checked) => append(edge, target, checked, keep),
+    settings: () => settingsOf(env, target),
+    // Each request imports it by itself: a promise of another one's may never settle.
+    verifier: () => import("@hookstream/ingest/Verifier")
+  }
+  const came = { meta, body, url: calledUrl(request, deployment), at }
+  const reply = await gate.admit(target.sourceId, came, ports).catch((error: unknown) => {
     if (error instanceof PayloadTooLarge) return error
     throw error
   })
@@ -165,6 +165,12 @@ export const ingest = async (request: Request, { token, query }: Target, edge: E
       return new Response(`{"event_id":"${reply.id}","source_id":"${target.sourceId}"}`, {
         headers: { "Content-Type": "application/json", "X-Request-Id": requestId }
       })
+    case "Answered":
+      return new Response(reply.text, { headers: { "Content-Type": "text/plain", "X-Request-Id": requestId } })
+    case "Rejected":
+      return refuse(401, "the signature could not be verified")
+    case "NotTaken":
+      return notTaken()
     case "Paused":
       return repeat("this source is paused: send again later")
     case "Full":

@@ -4,6 +4,7 @@ import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogContrac
 import * as SharedAppends from "@hookstream/core/log/SharedAppends"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
+import * as Gate from "@hookstream/ingest/Gate"
 import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { idOfVersion1 } from "../../core/test/fixtures.ts"
@@ -57,6 +58,7 @@ const edgeThatShares = (
     },
     vault: SecretVault.make(`1:${Buffer.alloc(32, 2).toString("base64")}`),
     failures: { take: () => Effect.succeed(true) },
+    gate: Gate.make(print),
     appends: SharedAppends.make({ timer: nodeTimer, log: print }, appendAll)
   }
   const post = async (token: string, method = "POST", body: string | null = null, headers: HeadersInit = {}) => {

@@ -92,6 +92,13 @@ export const EventView = Schema.Struct({
     description: "As they came; credentials and signatures are hidden, by their names"
   }),
   query: Schema.String.annotate({ description: "Hidden likewise" }),
+  verification: Schema.NullOr(
+    Schema.Struct({
+      template: Schema.String,
+      secret: Schema.Int.annotate({ description: "Which of the secrets signed it, from 0, as they were then" }),
+      verified_at: Time
+    })
+  ).annotate({ description: "By what its source verified it; `null`: by nothing" }),
   body_kind: BodyKind.annotate({
     description:
       "`long_json`: JSON with a number or a name so long that common readers refuse it; Kafka destinations send " +

@@ -219,7 +219,7 @@ const get = Effect.fn("Events.get")(function* (id: string) {
   const event = yield* findEvent(id)
   const { destinations, statuses } = yield* deliveriesOf(event.sourceId, [event.seq])
   const told = yield* story(event, destinations)
-  const { headers, query, method, contentType, sourceIp } = event
+  const { headers, query, method, contentType, sourceIp, verified } = event
   // Those of older versions are stored as they came.
   const { shown } = Redaction.mask({ headers, query, method, contentType, sourceIp })
   return {
@@ -227,6 +227,10 @@ const get = Effect.fn("Events.get")(function* (id: string) {
       ...summarise(event, statuses),
       headers: shown.headers.map(([name, value]) => ({ name, value })),
       query: shown.query,
+      verification:
+        verified === undefined
+          ? null
+          : { template: verified.template, secret: verified.secret, verified_at: time(verified.at) },
       body_kind: event.bodyKind,
       body: event.bodyKind === "binary" ? Base64.encode(event.body) : decoder.decode(event.body),
       delivery_attempts: told

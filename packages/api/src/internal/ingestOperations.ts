@@ -53,6 +53,7 @@ const operation = (method: string, operationId: string, error: (status: number, 
       description: ACCEPTED.description,
       content: { "application/json": { schema: { $ref: "#/components/schemas/Accepted" } } }
     },
+    "401": error(401, "The source demands a signature, and this request has none that could be verified"),
     "404": error(404, "No such source, a disabled one, or a URL that has ended"),
     "413": error(
       413,

@@ -33,6 +33,14 @@ const REDACT_PATH_MAX = 256
 const settings = {
   slug: Schema.optionalKey(Slug),
   description: Schema.optionalKey(Description),
+  verification: Schema.optionalKey(
+    Schema.NullOr(Schema.JsonObject).annotate({
+      description:
+        "How its requests are verified: `template` (one of `GET /v1/source-templates`, or `custom`), `secrets`, and " +
+        "what else the template takes. A request that does not pass is answered 401 and not stored. Default: `null`, " +
+        "nothing is verified"
+    })
+  ),
   status: Schema.optionalKey(
     SourceStatus.annotate({ description: "`paused` answers 503, `disabled` answers 404. Default: active" })
   ),
@@ -101,6 +109,9 @@ export const SourceView = Schema.Struct({
   }),
   retention_days: Schema.Int,
   redact: Schema.Array(Schema.String),
+  verification: Schema.NullOr(Schema.JsonObject).annotate({
+    description: "How its requests are verified, secrets masked; `null`: they are not"
+  }),
   retained_since: Schema.NullOr(Time).annotate({
     description:
       "When the oldest event that is still stored was accepted. Under pressure (90 % of HOOKSTREAM_LOG_MAX_BYTES) " +
@@ -111,6 +122,38 @@ export const SourceView = Schema.Struct({
   created_at: Time,
   updated_at: Time
 }).annotate({ identifier: "Source" })
+
+const Path = Schema.NullOr(Schema.String).annotate({ examples: ["headers.x-github-delivery", "payload.type"] })
+
+export const TemplateView = Schema.Struct({
+  template: Schema.String.annotate({ examples: ["stripe"] }),
+  title: Schema.String,
+  documentation: Schema.String.annotate({ description: "URL of what the provider writes about it" }),
+  signature_header: Schema.String,
+  secret: Schema.String.annotate({ description: "What a secret must be" }),
+  tolerance_seconds: Schema.NullOr(Schema.Int).annotate({
+    description: "Default of `tolerance_seconds`; `null`: no time is signed, or it is not limited"
+  }),
+  event_id: Path.annotate({ description: "Where the provider's own id of an event stands; `null`: it has none" }),
+  event_type: Path.annotate({ description: "Where the type of an event stands; `null`: it has none" }),
+  answers_handshakes: Schema.Boolean.annotate({
+    description: "Requests by which the provider asks whether the endpoint is its user's are answered, and not stored"
+  })
+}).annotate({ identifier: "SourceTemplate" })
+
+/** `/v1/source-templates`. */
+export class SourceTemplatesApi extends HttpApiGroup.make("source-templates")
+  .add(
+    HttpApiEndpoint.get("list", "/v1/source-templates", {
+      query: pageQuery,
+      success: pageOf("source_templates", TemplateView),
+      error: [BadRequest, ServiceUnavailable]
+    }).annotateMerge(
+      about("listSourceTemplates", "List templates of sources", "The providers whose signatures are known")
+    )
+  )
+  .middleware(Authorization)
+  .annotateMerge(tag("Whose webhooks can be verified")) {}
 
 /** A day to put the new URL where the old one stands; a month at most. */
 export const DEFAULT_GRACE_SECONDS = 86_400
@@ -145,7 +188,14 @@ export class SourcesApi extends HttpApiGroup.make("sources")
       payload: SourcePatch,
       success: changed(one),
       error: [BadRequest, NotFound, Conflict, ServiceUnavailable]
-    }).annotateMerge(about("updateSource", "Change a source", "What is left out stays as it is")),
+    }).annotateMerge(
+      about(
+        "updateSource",
+        "Change a source",
+        "What is left out stays as it is, in `verification` too, where a masked secret keeps the one that it masks. " +
+          "With another `template` only the secrets stay"
+      )
+    ),
     HttpApiEndpoint.delete("remove", "/v1/sources/:id", {
       params,
       query: forceQuery,

@@ -3,6 +3,8 @@ import { EventLog } from "@hookstream/core/log/EventLog"
 import { placementOf } from "@hookstream/core/Placement"
 import { Registry } from "@hookstream/core/workspace/Registry"
 import * as Sources from "@hookstream/core/workspace/Source"
+import { secretRule, TEMPLATE_NAMES, TEMPLATES } from "@hookstream/ingest/SourceTemplate"
+import * as StoredVerification from "@hookstream/ingest/StoredVerification"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -12,6 +14,8 @@ import { Caller, mayWrite } from "../Authorization.ts"
 import { Deployment } from "../Deployment.ts"
 import { time, timeOrNull, withUntold } from "../Fields.ts"
 import { find, idempotency, inTime, page, remove } from "../internal/entities.ts"
+import { checkedVerification, patchedVerification } from "../internal/verification.ts"
+import { pageOfWhole } from "../internal/wholeList.ts"
 import { moveIssues, regionIssues } from "../Placement.ts"
 import { DEFAULT_GRACE_SECONDS } from "./SourcesApi.ts"
 
@@ -44,6 +48,7 @@ const view = Effect.fnUntraced(function* (source: Sources.Source) {
     previous_ingest_urls: previous,
     retention_days: source.retentionDays,
     redact: source.redact,
+    verification: source.verification === null ? null : StoredVerification.masked(source.verification),
     retained_since: timeOrNull(stats?.firstAt ?? null),
     event_count: stats === null ? null : stats.count,
     last_event_at: timeOrNull(stats === null ? null : stats.lastAt),
@@ -66,6 +71,32 @@ const rotateUrl = Effect.fn("Sources.rotateUrl")(function* (id: string, graceSec
   return withUntold({ source: yield* view(value) }, untold)
 })
 
+export const layerTemplates = HttpApiBuilder.group(Api, "source-templates", (handlers) =>
+  handlers.handle("list", ({ query }) =>
+    Effect.gen(function* () {
+      const order = { keyOf: (name: string) => name, descending: false }
+      const { shown, page } = yield* pageOfWhole(TEMPLATE_NAMES, query, order)
+      return {
+        source_templates: shown.map((name) => {
+          const { title, documentation, scheme, eventId, eventType, handshakes } = TEMPLATES[name]
+          return {
+            template: name,
+            title,
+            documentation,
+            signature_header: scheme.header,
+            secret: secretRule(TEMPLATES[name]),
+            tolerance_seconds: scheme.time?.tolerance ?? null,
+            event_id: eventId,
+            event_type: eventType,
+            answers_handshakes: handshakes.length > 0
+          }
+        }),
+        ...page
+      }
+    })
+  )
+)
+
 export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
   handlers
     .handle("create", ({ headers, payload }) =>
@@ -77,12 +108,14 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
         const { jurisdiction, region } = placementOf(workspace)
         const issues = regionIssues(jurisdiction, payload.region)
         if (issues.length > 0) return yield* badRequest(summaryOf(issues), issues)
+        const verification = yield* checkedVerification(payload.verification ?? null)
         const placement = { jurisdiction, region: payload.region ?? region }
         const { value, untold } = yield* Effect.gen(function* () {
+          const id = Ids.makeSourceId(workspace, Ids.randomRoute(placement))
           return yield* registry.create<"source">(
             {
               kind: "source",
-              id: Ids.makeSourceId(workspace, Ids.randomRoute(placement)),
+              id,
               workspace,
               version: 0,
               name: payload.name,
@@ -91,6 +124,8 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
               status: payload.status ?? "active",
               retentionDays: payload.retention_days ?? Sources.DEFAULT_RETENTION_DAYS,
               redact: payload.redact ?? [],
+              verification: yield* verification(id),
+              ingestVersion: 0,
               ingestUrls: [{ generation: 1, expiresAt: null }],
               createdAt: now,
               updatedAt: now
@@ -132,10 +167,14 @@ export const layer = HttpApiBuilder.group(Api, "sources", (handlers) =>
           status: payload.status ?? before.status,
           retentionDays: payload.retention_days ?? before.retentionDays,
           redact: payload.redact ?? before.redact,
+          verification: yield* patchedVerification(before, payload.verification),
           updatedAt: yield* Clock.currentTimeMillis
         })
         return withUntold({ source: yield* view(value) }, untold)
-      }).pipe(Effect.catchTags(ofChange))
+      }).pipe(
+        Effect.catchTag("SecretError", (error) => Effect.die(error)),
+        Effect.catchTags(ofChange)
+      )
     )
     .handle("remove", ({ params, query }) => remove("source", params.id, query).pipe(Effect.catchTags(ofRead)))
     .handle("rotateUrl", ({ params, payload }) =>

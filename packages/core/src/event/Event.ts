@@ -22,6 +22,16 @@ export const MAX_BODY_BYTES = 10 * 1024 * 1024
 /** Whether the body is JSON, whatever its numbers and names. */
 export const isJson = (kind: BodyKind): boolean => kind === "json" || kind === "long_json"
 
+/** That a request was its provider's, as its source had it verified. */
+export const Verified = Schema.Struct({
+  template: Schema.String,
+  /** Which of the secrets it was signed with, from 0. */
+  secret: Schema.Int,
+  /** Milliseconds since 1970. */
+  at: Schema.Finite
+})
+export type Verified = typeof Verified.Type
+
 /** Everything of an event but its body. */
 export const EventMeta = Schema.Struct({
   method: Schema.String,
@@ -32,7 +42,9 @@ export const EventMeta = Schema.Struct({
   contentType: Schema.NullOr(Schema.String),
   sourceIp: Schema.NullOr(Schema.String),
   /** What is masked in `headers` and `query`, sealed (see `EventSecrets.ts`); absent where nothing is. */
-  sealed: Schema.optional(Schema.String)
+  sealed: Schema.optional(Schema.String),
+  /** Absent where its source verified nothing. */
+  verified: Schema.optional(Verified)
 })
 export type EventMeta = typeof EventMeta.Type
 
@@ -62,11 +74,13 @@ export const bodyKind = (body: Uint8Array): BodyKind => {
 }
 
 export const newEvent = (
-  { method, headers, query, contentType, sourceIp, sealed }: EventMeta,
+  { method, headers, query, contentType, sourceIp, sealed, verified }: EventMeta,
   body: Uint8Array
 ): NewEvent => {
-  const fields = [method, headers, query, contentType, sourceIp]
-  return { kind: bodyKind(body), meta: JSON.stringify(sealed === undefined ? fields : fields.concat(sealed)), body }
+  const fields: Array<unknown> = [method, headers, query, contentType, sourceIp]
+  if (sealed !== undefined || verified !== undefined) fields.push(sealed ?? null)
+  if (verified !== undefined) fields.push(verified)
+  return { kind: bodyKind(body), meta: JSON.stringify(fields), body }
 }
 
 /** The meta of an event, read again: that of a new one, or one that leaves out what a dictionary has. */
@@ -74,14 +88,15 @@ export const readMeta = (
   meta: string,
   dictionary: HeaderDictionary.HeaderDictionary = HeaderDictionary.EMPTY
 ): EventMeta => {
-  const [method, headers, query, contentType, sourceIp, sealed] = JSON.parse(meta)
+  const [method, headers, query, contentType, sourceIp, sealed, verified] = JSON.parse(meta)
   return {
     method,
     headers: dictionary.length === 0 ? headers : HeaderDictionary.restore(headers, dictionary),
     query,
     contentType,
     sourceIp,
-    sealed
+    sealed: sealed ?? undefined,
+    verified
   }
 }
 

@@ -26,9 +26,9 @@ export const seal = async (vault: Vault, source: SourceId, meta: EventMeta): Pro
 const openOne = async (vault: Vault, event: Event): Promise<Event> => {
   if (event.sealed === undefined) return event
   const hidden = await vault.unlock(placeOf(event.sourceId), event.sealed)
-  const { id, sourceId, seq, receivedAt, bodyKind, body, method, contentType, sourceIp } = event
+  const { id, sourceId, seq, receivedAt, bodyKind, body, method, contentType, sourceIp, verified } = event
   const { headers, query } = Redaction.unmask(event, hidden)
-  return { id, sourceId, seq, receivedAt, bodyKind, body, method, headers, query, contentType, sourceIp }
+  return { id, sourceId, seq, receivedAt, bodyKind, body, method, headers, query, contentType, sourceIp, verified }
 }
 
 /**

@@ -26,10 +26,11 @@ const MIGRATIONS = [
   ["ALTER TABLE log_config ADD COLUMN v INTEGER NOT NULL DEFAULT 1"]
 ]
 
+const bring = (stored: LogConfig) => ({ ...stored, source: upcast(stored.source) })
 const form: Form<LogConfig> = {
   name: "LogKeeper config",
   schema: LogConfig,
-  steps: [(stored: LogConfig) => ({ ...stored, source: upcast(stored.source) })]
+  steps: [bring, bring]
 }
 
 export const makeStore = (sql: Sql): LogConfigStore => {

@@ -7,6 +7,7 @@ import {
   nothing,
   nullable,
   number,
+  object,
   optional,
   record,
   tagged,
@@ -16,6 +17,7 @@ import type { NewEvent } from "../event/Event.ts"
 import type { PackedEvents } from "../event/PackedEvents.ts"
 import type { EventId, SourceId } from "../Ids.ts"
 import type { LogConfig } from "../workspace/Registry.ts"
+import type { Source } from "../workspace/Source.ts"
 import type { Epoch, Mark } from "./Epochs.ts"
 import type { LogRange, LogStats, ReadLimits } from "./EventLogStore.ts"
 
@@ -30,6 +32,19 @@ export interface AppendRequest {
   readonly repeated: boolean
   /** What was left out of the event, as the source's setting says it. An edge of version 1 leaves out nothing. */
   readonly redacted?: ReadonlyArray<string>
+  /**
+   * The version of the ingest settings (`Source.ingestVersion`) that the event was verified and redacted by. An edge of
+   * 0.1 and before knows none.
+   */
+  readonly checked?: number
+}
+
+/** What an edge must know of a source to take its events, as of a version. */
+export interface IngestSettings {
+  readonly version: number
+  readonly redact: ReadonlyArray<string>
+  /** Secrets are sealed. */
+  readonly verification: Source["verification"]
 }
 
 /** An append that is asked for the first time. */
@@ -52,6 +67,8 @@ export type AppendReply =
   | { readonly _tag: "Paused" }
   /** The edge must leave these out first: it knew of none, or of others. */
   | { readonly _tag: "Redact"; readonly paths: ReadonlyArray<string> }
+  /** The same of an edge that names what it checked by: these are the settings now. */
+  | ({ readonly _tag: "Recheck" } & IngestSettings)
   /** The log has no room left. */
   | { readonly _tag: "Full" }
   | { readonly _tag: "NotFound" }
@@ -101,6 +118,11 @@ export interface LogContract {
    * 0.1 and before knows it not, and the call fails.
    */
   readonly appendAll: (appends: PackedAppends) => ReadonlyArray<AppendReply> | Promise<ReadonlyArray<AppendReply>>
+  /**
+   * `Recheck` with the settings that hold now, or why nothing is taken by this URL. Before an edge refuses a request by
+   * settings it asks for them, for the log does not see what is refused. A log of 0.1 and before knows it not.
+   */
+  readonly settings: (sourceId: SourceId, generation: number) => AppendReply
   readonly read: (after: number, limits: PageLimits) => Page
   /** `undefined`: this is nobody's log. */
   readonly get: (seqs: ReadonlyArray<number>, maxBytes: number) => Part | undefined
@@ -123,6 +145,7 @@ const appended = tagged<AppendReply>({
   Accepted: record({ _tag: text, id: text }),
   Paused: record({ _tag: text }),
   Redact: record({ _tag: text, paths: list }),
+  Recheck: record({ _tag: text, version: number, redact: list, verification: nullable(object) }),
   Full: record({ _tag: text }),
   NotFound: record({ _tag: text })
 })
@@ -135,6 +158,7 @@ export const contract: Contract<LogContract> = {
     configure: { args: 1, answer: nothing },
     append: { args: 1, answer: appended },
     appendAll: { args: 1, answer: listOf(appended) },
+    settings: { args: 2, answer: appended },
     read: { args: 2, answer: record<Page>({ ...packed, head: number, epochs: optional(list) }) },
     get: {
       args: 2,

@@ -13,7 +13,7 @@ import { within } from "../internal/deadline.ts"
 import type { Needs } from "../journal/DeliveryStore.ts"
 import { line, shown } from "../LogLine.ts"
 import { isClaimed, type Sql } from "../Sql.ts"
-import { ID_IS_URL, type SourceStatus, takes } from "../workspace/Source.ts"
+import { ID_IS_URL, type Source, type SourceStatus, takes } from "../workspace/Source.ts"
 import * as Epochs from "./Epochs.ts"
 import * as EventLog from "./EventLog.ts"
 import * as GroupCommit from "./internal/groupCommit.ts"
@@ -66,6 +66,24 @@ const REFUSED: Readonly<Record<SourceStatus, AppendReply | undefined>> = {
   active: undefined,
   paused: { _tag: "Paused" },
   disabled: { _tag: "NotFound" }
+}
+
+const recheck = ({ ingestVersion, redact, verification }: Source): AppendReply => ({
+  _tag: "Recheck",
+  version: ingestVersion,
+  redact,
+  verification
+})
+
+/** What an edge must do to an event first, `undefined` when it has done it by the settings that hold now. */
+const unchecked = (source: Source, { checked, redacted = [] }: AppendRequest): AppendReply | undefined => {
+  if (checked !== undefined) return checked === source.ingestVersion ? undefined : recheck(source)
+  // An edge that verifies nothing: what it sends comes again by a newer one.
+  if (source.verification !== null) return { _tag: "Paused" }
+  const { redact } = source
+  return redact.length === redacted.length && redact.every((path, i) => path === redacted[i])
+    ? undefined
+    : { _tag: "Redact", paths: redact }
 }
 
 interface Stores {
@@ -128,24 +146,21 @@ export const make = (ports: LogPorts): LogEngine => {
     if (isAbove(PRESSED)) alarm.atLatest(Math.max(now, relievedAt + RELIEVE_AGAIN))
     return room <= 0
   }
-  /** Why an event is not accepted, `undefined` when it is. */
-  const refusal = (
-    { sourceId, generation = ID_IS_URL, redacted = [], token, repeated }: AppendRequest,
-    now: number,
-    full: boolean
-  ): AppendReply | undefined => {
-    // Whatever has changed since: it is stored, and refused it would come again as another event.
-    if (repeated && stores?.events.holds(token) === true) return undefined
+  /** Why nothing is taken by this URL, `undefined` when it is. */
+  const closed = (sourceId: SourceId, generation: number, now: number): AppendReply | undefined => {
     const config = stores?.config.config()
     if (config === undefined || config.deleted) return { _tag: "NotFound" }
     const { source } = config
     if (!isSameSource(sourceId, source.id) || !takes(source, generation, now)) return { _tag: "NotFound" }
-    const refused = REFUSED[source.status]
+    return REFUSED[source.status]
+  }
+  /** Why an event is not accepted, `undefined` when it is. */
+  const refusal = (request: AppendRequest, now: number, full: boolean): AppendReply | undefined => {
+    const { sourceId, generation = ID_IS_URL, token, repeated } = request
+    // Whatever has changed since: it is stored, and refused it would come again as another event.
+    if (repeated && stores?.events.holds(token) === true) return undefined
+    const refused = closed(sourceId, generation, now) ?? unchecked(need().config.config()!.source, request)
     if (refused !== undefined) return refused
-    const { redact } = source
-    if (redact.length !== redacted.length || redact.some((path, i) => path !== redacted[i])) {
-      return { _tag: "Redact", paths: redact }
-    }
     return full ? { _tag: "Full" } : undefined
   }
   /** When events have to be dropped, in milliseconds since 1970; `null` when there are none. */
@@ -271,6 +286,8 @@ export const make = (ports: LogPorts): LogEngine => {
       if (behind(need()).length > 0) alarm.atLatest(timer.now() + WAKE_AGAIN)
     },
     append: group.add,
+    settings: (sourceId, generation) =>
+      closed(sourceId, generation, timer.now()) ?? recheck(need().config.config()!.source),
     appendAll: (appends) => group.addAll(unpack(appends)),
     read: (after, { dictionaries, ...limits }) =>
       ofOwner(({ readPacked, readWhole }) => (dictionaries === true ? readPacked : readWhole)(after, limits)),

@@ -12,16 +12,18 @@ type Entry = readonly [
   kind: BodyKind,
   /** In UTF-16 code units. */
   metaLength: number,
-  bodyBytes: number
+  bodyBytes: number,
+  /** An edge of 0.1 and before has none, and a log of then passes it over. */
+  checked?: number
 ]
 
 export const pack = (requests: ReadonlyArray<FirstAppend>): PackedAppends => {
   const index: Array<Entry> = []
   let metas = ""
   let bytes = 0
-  for (const { sourceId, generation, token, redacted, event } of requests) {
+  for (const { sourceId, generation, token, redacted, checked, event } of requests) {
     const { kind, meta, body } = event
-    index.push([sourceId, generation, token, redacted, kind, meta.length, body.length])
+    index.push([sourceId, generation, token, redacted, kind, meta.length, body.length, checked])
     metas += meta
     bytes += body.length
   }
@@ -37,11 +39,12 @@ export const pack = (requests: ReadonlyArray<FirstAppend>): PackedAppends => {
 export const unpack = ({ index, metas, bodies }: PackedAppends): ReadonlyArray<AppendRequest> => {
   const entries: ReadonlyArray<Entry> = JSON.parse(index)
   let [start, bodyStart] = [0, 0]
-  return entries.map(([sourceId, generation, token, redacted, kind, metaLength, bodyBytes]) => {
+  return entries.map(([sourceId, generation, token, redacted, kind, metaLength, bodyBytes, checked]) => {
     const [end, bodyEnd] = [start + metaLength, bodyStart + bodyBytes]
     const event = { kind, meta: metas.slice(start, end), body: bodies.subarray(bodyStart, bodyEnd) }
     start = end
     bodyStart = bodyEnd
-    return { sourceId, generation, token, redacted, event, repeated: false }
+    const append = { sourceId, generation, token, redacted, event, repeated: false }
+    return checked === undefined ? append : { ...append, checked }
   })
 }

@@ -31,6 +31,13 @@ export const Source = Schema.Struct({
   retentionDays: Schema.Int,
   /** What of its events is never stored: `headers.x`, `query.y`, `payload.a.b` (see `Redaction.ts`). */
   redact: Schema.Array(Schema.String),
+  /** How its requests are verified, secrets sealed; `null`: they are not. Opaque here: `packages/ingest` reads it. */
+  verification: Schema.NullOr(Schema.JsonObject),
+  /**
+   * The version of the change that last set what an edge must know to take its events: `redact` or `verification`. 0:
+   * neither was ever set.
+   */
+  ingestVersion: Schema.Int,
   /** The ingest URLs that work: first the one to use, then older ones. */
   ingestUrls: Schema.NonEmptyArray(IngestUrl),
   /** Milliseconds since 1970. */
@@ -41,15 +48,28 @@ export type Source = typeof Source.Type
 
 export const DEFAULT_RETENTION_DAYS = 7
 
-type Added = "retentionDays" | "redact" | "ingestUrls"
+type Added = "retentionDays" | "redact" | "ingestUrls" | "verification" | "ingestVersion"
 
 /** A source that an older version stored. */
-export const upcast = (stored: Omit<Source, Added> & Partial<Pick<Source, Added>>): Source => ({
-  retentionDays: DEFAULT_RETENTION_DAYS,
-  redact: [],
-  ingestUrls: [{ generation: ID_IS_URL, expiresAt: null }],
-  ...stored
-})
+export const upcast = (stored: Omit<Source, Added> & Partial<Pick<Source, Added>>): Source => {
+  const { redact = [] } = stored
+  return {
+    retentionDays: DEFAULT_RETENTION_DAYS,
+    redact,
+    verification: null,
+    ingestVersion: redact.length === 0 ? 0 : stored.version,
+    ingestUrls: [{ generation: ID_IS_URL, expiresAt: null }],
+    ...stored
+  }
+}
+
+/** Numbers the settings of a source that is stored as its next version; `before`: as it was until then. */
+export const numbered = (source: Source, before?: Source): Source => {
+  const settings = ({ redact, verification }: Pick<Source, "redact" | "verification">) =>
+    JSON.stringify([redact, verification])
+  const isSame = settings(source) === settings(before ?? { redact: [], verification: null })
+  return { ...source, ingestVersion: isSame ? (before?.ingestVersion ?? 0) : source.version }
+}
 
 const works = (now: number) => (url: IngestUrl) => url.expiresAt === null || url.expiresAt > now
 

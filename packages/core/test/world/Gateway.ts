@@ -135,7 +135,8 @@ export const makeGateway = (world: World, oracle: Oracle, sinkOf: (destination: 
             token,
             repeated: asked++ > 0,
             generation: 1,
-            redacted: []
+            redacted: [],
+            checked: 0
           })
         )
         if (reply._tag === "Accepted") oracle.accepted(sent, began, time.now())

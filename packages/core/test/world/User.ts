@@ -147,6 +147,8 @@ export const makeUser = (world: World, oracle: Oracle, gateway: Gateway) => {
     status: "active",
     retentionDays: 30,
     redact: [],
+    verification: null,
+    ingestVersion: 0,
     ingestUrls: [{ generation: 1, expiresAt: null }]
   })
   const destinationEntity = ({ id, ordering, generation }: OwnDestination): Destination => ({

@@ -9,7 +9,7 @@ import type { Connection } from "../Connection.ts"
 import type { Destination } from "../Destination.ts"
 import { DIRECTORY, Entity, type Kind, type NewEntity, type RegistryStore } from "../RegistryStore.ts"
 import * as Slug from "../Slug.ts"
-import { type Source, upcast } from "../Source.ts"
+import { numbered, type Source, upcast } from "../Source.ts"
 
 /** A destination keeps its configuration, with its connections, in one row of 2 MB. */
 const CONFIG_BYTES_MAX = 1_000_000
@@ -52,10 +52,11 @@ const MIGRATIONS = [
   [`INSERT INTO outbox SELECT '${DIRECTORY}', 0 FROM workspace`]
 ]
 
+const bringEntity = (stored: Entity): Entity => (stored.kind === "source" ? upcast(stored) : stored)
 const entityForm: Form<Entity> = {
   name: "Registry entities",
   schema: Entity,
-  steps: [(stored: Entity) => (stored.kind === "source" ? upcast(stored) : stored)]
+  steps: [bringEntity, bringEntity]
 }
 const keyForm: Form<ApiKey> = { name: "Registry keys", schema: ApiKey, steps: [] }
 
@@ -114,7 +115,8 @@ export const makeStore = (sql: Sql): RegistryStore => {
   const write = (type: "created" | "updated" | "deleted", entity: Entity): Entity => {
     const last = Number(sql.exec("SELECT coalesce(max(version), 0) AS v FROM changes")[0]!["v"])
     const version = Math.max(last + 1, entity.updatedAt)
-    const stored = { ...entity, version }
+    const next = { ...entity, version }
+    const stored = next.kind === "source" ? numbered(next, live("source", next.id) as Source | undefined) : next
     const json = JSON.stringify(stored)
     const n = type === "created" ? version : Number(row(entity.id)!["n"])
     sql.exec(
@@ -287,7 +289,11 @@ export const makeStore = (sql: Sql): RegistryStore => {
         if (before === undefined) return notFound(`there is no ${entity.kind} ${entity.id}`)
         if (before.version !== entity.version) {
           // The answer of the first time was lost on its way.
-          const isRepeated = row(entity.id)!["entity"] === JSON.stringify({ ...entity, version: before.version })
+          const numbers =
+            before.kind === "source"
+              ? { version: before.version, ingestVersion: before.ingestVersion }
+              : { version: before.version }
+          const isRepeated = row(entity.id)!["entity"] === JSON.stringify({ ...entity, ...numbers })
           return isRepeated
             ? Result.succeed(before)
             : conflict("stale", `the ${entity.kind} was changed meanwhile: try again`)
