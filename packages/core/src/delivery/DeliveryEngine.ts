@@ -226,8 +226,9 @@ export const make = (ports: DeliveryPorts): DeliveryEngine => {
       const journal = DeliveryJournal.make(all.journal)
       const pump = Pump.pass(current, unreadable, turn)
       const next = await ports.execute(Effect.provideService(pump, DeliveryJournal.DeliveryJournal, journal))
+      const again = restores.askAgainAt()
       return {
-        next,
+        next: again === null ? next : Math.min(again, next ?? again),
         now: timer.now(),
         headsKnown: !heads.canAsk()
       }

@@ -292,8 +292,8 @@ const within = (
 const isToSend = ({ decided }: Item): boolean => decided === undefined
 
 /**
- * Whether a window is the next event of a live run and no more, and sent under no limit and for no probe. Who comes next
- * knows without a plan what it may have been (`Turn.doubts`).
+ * Whether a window is the next event of a live run and no more, and sent under no limit and for no probe. Who comes
+ * next knows without a plan what it may have been (`Turn.doubts`).
  */
 const isLone = (
   parts: ReadonlyArray<Loaded>,

@@ -23,6 +23,8 @@ export interface Restores {
   readonly suspect: (source: SourceId) => void
   /** Asks the logs that are suspected, and has their runs go back. Answers those that have said how far they are. */
   readonly settle: (journal: DeliveryStore) => Promise<ReadonlyArray<SourceId>>
+  /** When a log that did not answer is asked again, in milliseconds since 1970; `null` when there is none. */
+  readonly askAgainAt: () => number | null
 }
 
 /** The events of a run that its log has as well; `undefined` when those are all. */
@@ -88,6 +90,10 @@ export const make = (options: {
         if (await settleOne(journal, source)) settled.push(source)
       })
       return settled
+    },
+    askAgainAt: () => {
+      const failed = [...suspected.values()].filter((at) => at > 0)
+      return failed.length === 0 ? null : Math.min(...failed)
     }
   }
 }

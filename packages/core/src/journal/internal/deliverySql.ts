@@ -129,7 +129,7 @@ export const makeStore = (sql: Sql): DeliveryStore => {
 
   const journal = JournalSql.open(sql)
   const stored = sql.exec("SELECT state, through FROM control")[0]
-  /** Read once for each instance: every step needs it, and nobody else writes it. An older version wrote fewer fields. */
+  // Read once for each instance: every step needs it, and nobody else writes it. An older version wrote fewer fields.
   let state: State.Control =
     stored === undefined ? State.initialControl : { ...State.initialControl, ...JSON.parse(stored["state"] as string) }
   const control = () => state
