@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import Stripe from "stripe"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { connect, eventually, type Rig, startRig } from "./gateway.ts"
 
@@ -150,6 +151,52 @@ describe("credentials that a sender sends", () => {
     expect(filesWith("redact-me")).toEqual([])
     const wrong = await rig.client.call("PATCH", `/v1/sources/${source.id}`, { redact: ["payload"] })
     expect(wrong.status).toBe(400)
+  })
+})
+
+describe("a source that verifies signatures", () => {
+  const SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"] as const
+  const [first, second] = SECRETS
+  const body = '{"id":"evt_1","type":"invoice.paid"}'
+
+  it("takes what the provider's library signs, by either secret of a rotation, and stores nothing else", async () => {
+    const { source } = await rig.client.need("POST", "/v1/sources", {
+      name: "Stripe",
+      verification: { template: "stripe", secrets: [first] }
+    })
+    const path = `/v1/sources/${source.id}`
+    const change = (verification: object | null) => rig.client.need("PATCH", path, { verification })
+    const post = async (secret: string, sent = body) => {
+      const signature = new Stripe("sk_test_1").webhooks.generateTestHeaderString({ payload: body, secret })
+      const url = rig.gateway.url + new URL(source.ingest_url).pathname
+      const response = await fetch(url, { method: "POST", body: sent, headers: { "stripe-signature": signature } })
+      return { status: response.status, answer: (await response.json()) as Record<string, unknown> }
+    }
+    const accepted = await post(first)
+    expect(accepted.status).toBe(200)
+    const { event } = await rig.client.need("GET", `/v1/events/${accepted.answer["event_id"]}`)
+    const { verified_at } = event.verification
+    expect([event.body, event.verification]).toEqual([body, { template: "stripe", secret: 0, verified_at }])
+    expect(Math.abs(Date.parse(verified_at) - Date.parse(event.received_at))).toBeLessThan(60_000)
+
+    const tampered = await post(first, body.replace("paid", "void"))
+    expect(tampered).toEqual({
+      status: 401,
+      answer: { error: "the signature could not be verified", status: 401, request_id: expect.any(String) }
+    })
+    expect((await post(second)).status).toBe(401)
+    await change({ secrets: [second, "****LaSw"] })
+    expect([(await post(first)).status, (await post(second)).status]).toEqual([200, 200])
+    await change({ secrets: ["****b7oD"] })
+    expect([(await post(first)).status, (await post(second)).status]).toEqual([401, 200])
+    expect((await rig.client.need("GET", path)).source).toMatchObject({
+      event_count: 4,
+      verification: { template: "stripe", secrets: ["****b7oD"] }
+    })
+    expect(filesWith("invoice.paid").length).toBeGreaterThan(0)
+    expect(filesWith(...SECRETS, "invoice.void")).toEqual([])
+    await change(null)
+    expect((await post(first, "{}")).status).toBe(200)
   })
 })
 

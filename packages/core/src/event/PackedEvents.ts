@@ -103,6 +103,9 @@ class StoredEvent implements Event {
   get sealed() {
     return this.#all().sealed
   }
+  get verified() {
+    return this.#all().verified
+  }
   #all(): EventMeta {
     const text = () => decoder.decode(this.#metas.subarray(this.#metaStart, this.#metaEnd))
     this.#meta ??= readMeta(text(), this.#dictionary())
