@@ -1,12 +1,16 @@
 import {
   bodyKind,
   type Event,
+  type EventMeta,
   MAX_JSON_DEPTH,
   MAX_JSON_NAME,
   MAX_JSON_NUMBER,
-  make
+  make,
+  newEvent,
+  readMeta
 } from "@hookstream/core/event/Event"
 import { viewOf } from "@hookstream/core/event/EventPath"
+import { EMPTY, shortener, whole } from "@hookstream/core/event/HeaderDictionary"
 import { makeSourceId, parseEventId } from "@hookstream/core/Ids"
 import { describe, expect, it } from "vitest"
 
@@ -58,6 +62,29 @@ describe("the kind of a body", () => {
     ["a long number that is none", digits(600).concat(".", digits(600), "."), "utf8"]
   ])("%s is not taken for it", (_, text, kind) => {
     expect(bodyKind(bytes(text))).toBe(kind)
+  })
+})
+
+describe("the meta of an event", () => {
+  const meta: EventMeta = { method: "POST", headers: [["x-a", "1"]], query: "", contentType: null, sourceIp: null }
+  const verified = { template: "stripe", secret: 1, at: 1_700_000_000_000 }
+  it.each([
+    ["as older versions stored it", meta],
+    ["with what is sealed", { ...meta, sealed: "1.abc" }],
+    ["with how it was verified", { ...meta, verified }],
+    ["with both", { ...meta, sealed: "1.abc", verified }]
+  ])("is read as it was stored, whole and short: %s", (_, one) => {
+    const stored = newEvent(one, bytes("{}")).meta
+    expect(readMeta(stored)).toEqual({ sealed: undefined, verified: undefined, ...one })
+    const { shorten, dictionary } = shortener(EMPTY)
+    const short = [stored, stored].map(shorten)
+    for (const text of short) {
+      expect(readMeta(text, dictionary())).toEqual(readMeta(stored))
+      expect(whole(text, dictionary())).toBe(stored)
+    }
+  })
+  it("has five fields, and more only where there is more to say", () => {
+    expect(JSON.parse(newEvent(meta, bytes("{}")).meta)).toHaveLength(5)
   })
 })
 

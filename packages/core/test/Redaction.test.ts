@@ -98,7 +98,8 @@ describe("what an event hides", () => {
             ["x-webhook-key", "the-key-of-a-sender"],
             ["x-id", "7"]
           ],
-          query: "page=1&token=the-token-of-a-sender"
+          query: "page=1&token=the-token-of-a-sender",
+          verified: { template: "stripe", secret: 0, at: 1 }
         })
         const sealed = yield* Effect.promise(() => EventSecrets.seal(vault, log.sourceId, came))
         const event = newEvent(sealed, bytes("{}"))
@@ -112,7 +113,7 @@ describe("what an event hides", () => {
           ["x-id", "7"]
         ])
         const [opened] = yield* EventSecrets.open(vault)(events)
-        expect(opened).toMatchObject({ headers: came.headers, query: came.query, seq: 1, method: "POST" })
+        expect(opened).toMatchObject({ headers: came.headers, query: came.query, verified: came.verified, seq: 1 })
 
         const grown = yield* EventSecrets.open(SecretVault.make(`${key(1)},${key(2)}`))(events)
         expect(grown[0]!.query).toBe(came.query)

@@ -6,6 +6,7 @@
  * or answered here, so that is decided by settings alone that the log has confirmed since the request came. So nothing
  * is ever judged by settings older than the last change that was acknowledged.
  */
+import { PayloadTooLarge } from "@hookstream/core/Errors"
 import { type EventMeta, type NewEvent, newEvent, type Verified } from "@hookstream/core/event/Event"
 import * as EventSecrets from "@hookstream/core/event/EventSecrets"
 import * as Redaction from "@hookstream/core/event/Redaction"
@@ -71,6 +72,7 @@ export type Admission =
   | Exclude<AppendReply, { readonly _tag: "Redact" | "Recheck" }>
   | { readonly _tag: "Answered"; readonly text: string }
   | { readonly _tag: "Rejected" }
+  | PayloadTooLarge
   /** No event can come by this method. */
   | { readonly _tag: "NotTaken" }
   | undefined
@@ -105,9 +107,10 @@ export const make = (log: (line: Line) => void): Gate => {
     log(line("warn", "a request was refused: its signature could not be verified", fields))
   }
   /** What becomes of a request that is not for the log. */
-  const settle = (source: SourceId, judgement: Judgement | undefined, now: number): Admission => {
+  const settle = (source: SourceId, judgement: Judgement | PayloadTooLarge | undefined, now: number): Admission => {
     switch (judgement?._tag) {
       case "Answered":
+      case "PayloadTooLarge":
         return judgement
       case "Rejected":
         tell(source, judgement, now)
@@ -126,11 +129,21 @@ export const make = (log: (line: Line) => void): Gate => {
   return {
     admit: async (source, came, ports) => {
       const { vault } = ports
-      /** Without what the source never stores, and with credentials sealed: neither leaves this isolate in the clear. */
-      const prepared = async (settings: IngestSettings, verified: Verified | undefined): Promise<Checked> => {
-        const { version: checked, redact: redacted } = settings
-        const { meta, body } = Redaction.redact(redacted, { ...came.meta, verified }, came.body)
-        return { event: newEvent(await EventSecrets.seal(vault, source, meta), body), redacted, checked }
+      /**
+       * Without what the source never stores, and with credentials sealed: neither leaves this isolate in the clear. A
+       * body that is too large to be searched for it is refused.
+       */
+      const prepared = async (
+        { version: checked, redact: redacted }: IngestSettings,
+        verified: Verified | undefined
+      ): Promise<Checked | PayloadTooLarge> => {
+        try {
+          const { meta, body } = Redaction.redact(redacted, { ...came.meta, verified }, came.body)
+          return { event: newEvent(await EventSecrets.seal(vault, source, meta), body), redacted, checked }
+        } catch (error) {
+          if (error instanceof PayloadTooLarge) return error
+          throw error
+        }
       }
       const isEvent = METHODS.includes(came.meta.method)
       let settings = known.get(source) ?? NEVER_SET
@@ -141,13 +154,14 @@ export const make = (log: (line: Line) => void): Gate => {
           verification === null ? undefined : await (await ports.verifier()).judge(vault, source, verification, came)
         const verified = judgement?._tag === "Passed" ? judgement.verified : undefined
         const isForLog = isEvent && (verification === null || verified !== undefined)
-        if (!isForLog && isConfirmed) return settle(source, judgement, came.at)
-        const reply = isForLog ? await ports.append(await prepared(settings, verified)) : await ports.settings()
+        const ready = isForLog ? await prepared(settings, verified) : judgement
+        const isReady = ready !== undefined && "event" in ready
+        if (!isReady && isConfirmed) return settle(source, ready, came.at)
+        const reply = isReady ? await ports.append(ready) : await ports.settings()
         switch (reply?._tag) {
           case "Recheck":
-            if (!isForLog && reply.version === version) return settle(source, judgement, came.at)
+            if (!isReady && reply.version === version) return settle(source, ready, came.at)
             settings = { version: reply.version, redact: reply.redact, verification: reply.verification }
-            isConfirmed = true
             break
           case "Redact":
             // A log of 0.1 and before, which knows no versions.
@@ -160,6 +174,7 @@ export const make = (log: (line: Line) => void): Gate => {
           case undefined:
             return reply
         }
+        isConfirmed = true
         remember(source, settings)
       }
       return undefined

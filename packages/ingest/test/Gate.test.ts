@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto"
+import { MAX_PAYLOAD_VALUES } from "@hookstream/core/event/EventPath"
 import { unpack } from "@hookstream/core/event/PackedEvents"
 import { routeOf, type SourceId } from "@hookstream/core/Ids"
 import type { Line } from "@hookstream/core/LogLine"
@@ -176,7 +177,11 @@ describe("a source that verifies", () => {
     for (const secret of [WHSEC, WHSEC_NEXT]) {
       expect((await told({ headers: signed(secret, "{}") }))[0]).toBe("Accepted")
     }
-    expect(verdicts().map((verdict) => verdict?.secret).toSorted()).toEqual([0, 1])
+    expect(
+      verdicts()
+        .map((verdict) => verdict?.secret)
+        .toSorted()
+    ).toEqual([0, 1])
   })
   it("verifies the bytes as they came, before anything is left out of them", async () => {
     const { verifyBy, change, isolate } = setUp()
@@ -222,6 +227,17 @@ describe("a change of the settings that was acknowledged", () => {
     await warm.told()
     await verifyBy(null)
     expect(await warm.told()).toEqual(["Accepted", "verifier", "settings", "append"])
+  })
+  it("less to leave out, of a body that was too large to be searched", async () => {
+    const { change, isolate, count } = setUp()
+    change({ redact: ["payload.card"] })
+    const warm = isolate()
+    const body = `[${"0,".repeat(MAX_PAYLOAD_VALUES)}0]`
+    expect(await warm.told({ body })).toEqual(["PayloadTooLarge", "append"])
+    expect(await warm.told({ body })).toEqual(["PayloadTooLarge", "settings"])
+    expect(count()).toBe(0)
+    change({ redact: [] })
+    expect(await warm.told({ body })).toEqual(["Accepted", "settings", "append"])
   })
   it("a pause, also for what would be refused", async () => {
     const { verifyBy, change, isolate } = setUp()

@@ -6,7 +6,6 @@ import type { Deployment } from "@hookstream/api/Deployment"
 import { errorResponse } from "@hookstream/api/ErrorResponse"
 import * as FailureLimit from "@hookstream/api/FailureLimit"
 import * as RequestBody from "@hookstream/api/RequestBody"
-import { PayloadTooLarge } from "@hookstream/core/Errors"
 import { MAX_BODY_BYTES } from "@hookstream/core/event/Event"
 import * as Ids from "@hookstream/core/Ids"
 import { line, shown } from "@hookstream/core/LogLine"
@@ -153,10 +152,7 @@ export const ingest = async (request: Request, { token, query }: Target, edge: E
     verifier: () => import("@hookstream/ingest/Verifier")
   }
   const came = { meta, body, url: calledUrl(request, deployment), at }
-  const reply = await gate.admit(target.sourceId, came, ports).catch((error: unknown) => {
-    if (error instanceof PayloadTooLarge) return error
-    throw error
-  })
+  const reply = await gate.admit(target.sourceId, came, ports)
   switch (reply?._tag) {
     case "PayloadTooLarge":
       return refuse(413, `${reply.message}, where its source leaves something out`)

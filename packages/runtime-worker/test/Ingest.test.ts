@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto"
 import { MAX_PAYLOAD_VALUES } from "@hookstream/core/event/EventPath"
 import * as Ids from "@hookstream/core/Ids"
 import type { AppendReply, AppendRequest } from "@hookstream/core/log/LogContract"
@@ -5,7 +6,9 @@ import * as SharedAppends from "@hookstream/core/log/SharedAppends"
 import * as IdKeys from "@hookstream/core/secret/IdKeys"
 import * as SecretVault from "@hookstream/core/secret/SecretVault"
 import * as Gate from "@hookstream/ingest/Gate"
-import { Effect } from "effect"
+import * as StoredVerification from "@hookstream/ingest/StoredVerification"
+import { Verification } from "@hookstream/ingest/Verification"
+import { Effect, Schema } from "effect"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { idOfVersion1 } from "../../core/test/fixtures.ts"
 import { nodeTimer } from "../../core/test/NodeTimer.ts"
@@ -17,22 +20,26 @@ const idKeys = IdKeys.make(`1:${Buffer.alloc(32, 1).toString("base64")}`)
 const sourceId = Ids.makeSourceId("89abcdef", "0123abcde")
 const oldId = idOfVersion1("89abcdef", "0123abcde")
 
+type Replies = ReadonlyArray<AppendReply | Error | { readonly protocol: number }>
+type AppendAll = Parameters<typeof SharedAppends.make>[1]
 /**
  * The edge in front of logs that answer so, one reply after the other, the last one for ever; which were woken, when
  * and with what. As with Cloudflare's, a stub that has failed is broken.
  */
-const edge = (...replies: ReadonlyArray<AppendReply | Error | { readonly protocol: number }>) =>
-  edgeThatShares(async () => [], ...replies)
+const edge = (...replies: Replies) => edgeThatShares(async () => [], ...replies)
+/** The same of a deployment that is known by this URL. */
+const edgeAt = (publicUrl: string | undefined, ...replies: Replies) => makeEdge(publicUrl, async () => [], replies)
+const PLAIN: AppendReply = { _tag: "Recheck", version: 0, redact: [], verification: null }
 /** The same, whose calls for several are answered by `appendAll`. */
-const edgeThatShares = (
-  appendAll: Parameters<typeof SharedAppends.make>[1],
-  ...replies: ReadonlyArray<AppendReply | Error | { readonly protocol: number }>
-) => {
+const edgeThatShares = (appendAll: AppendAll, ...replies: Replies) => makeEdge(undefined, appendAll, replies)
+const makeEdge = (publicUrl: string | undefined, appendAll: AppendAll, replies: Replies) => {
   const woken: Array<{ readonly route: string; readonly at: number; readonly request: AppendRequest }> = []
   const SOURCE_LOG = {
     getByName: (route: string) => {
       let isBroken = false
       return {
+        // What the log has told last.
+        settings: async () => replies[Math.min(woken.length, replies.length) - 1] ?? PLAIN,
         append: async (request: AppendRequest) => {
           if (isBroken) throw new Error("the stub is broken")
           const reply = replies[Math.min(woken.length, replies.length - 1)]!
@@ -49,7 +56,7 @@ const edgeThatShares = (
     deployment: {
       rootKey: "root",
       idKeys,
-      publicUrl: undefined,
+      publicUrl,
       allowPrivateNetworks: false,
       trustedIpHeader: undefined,
       notices: [],
@@ -149,6 +156,60 @@ describe("the edge of ingest", () => {
     expect(logged).toHaveLength(2)
     expect(logged.join()).toContain(sourceId)
     expect(logged.join()).not.toMatch(new RegExp(`${oldId}|ing_`))
+  })
+})
+
+describe("the edge of a source that verifies signatures", () => {
+  const custom = { template: "custom", header: "X-Signature", algorithm: "hmac_sha256", signed_payload: "{url}|{body}" }
+  const secret = "a-secret-of-the-test"
+  const token = idKeys.ingestToken(sourceId, 1)
+  const recheck = async (): Promise<AppendReply> => {
+    const input = { ...custom, secrets: [secret] }
+    const verification = await StoredVerification.seal(
+      sourceId,
+      input,
+      Schema.decodeUnknownSync(Verification)(input)
+    ).pipe(
+      Effect.provideService(SecretVault.SecretVault, SecretVault.make(`1:${Buffer.alloc(32, 2).toString("base64")}`)),
+      Effect.runPromise
+    )
+    return { _tag: "Recheck", version: 7, redact: [], verification }
+  }
+  const signatureOf = (url: string, body: string) => createHmac("sha256", secret).update(`${url}|${body}`).digest("hex")
+  beforeEach(() => {
+    vi.spyOn(console, "warn").mockImplementation(() => {})
+  })
+  afterEach(() => vi.restoreAllMocks())
+
+  it("answers 401, and says no more than that", async () => {
+    const { woken, post } = edge(await recheck())
+    for (const headers of [{}, { "X-Signature": "ab" }, { "X-Signature": signatureOf("http://other.test", "{}") }]) {
+      const { status, text, headers: answered } = await post(await token, "POST", "{}", headers)
+      expect([status, JSON.parse(text)]).toEqual([
+        401,
+        {
+          error: "the signature could not be verified",
+          status: 401,
+          request_id: answered.get("x-request-id")
+        }
+      ])
+    }
+    expect(woken).toHaveLength(1)
+  })
+  it.each([
+    ["as it was asked", undefined, "http://gateway.test"],
+    ["as the deployment is known outside", "https://hooks.example", "https://hooks.example"]
+  ])("verifies over the URL %s", async (_, publicUrl, origin) => {
+    const { woken, post } = edgeAt(publicUrl, await recheck(), { _tag: "Accepted", id: "evt_1" })
+    const own = await token
+    const signature = signatureOf(`${origin}/v1/ingest/${own}?a=1`, "{}")
+    expect((await post(own, "POST", "{}", { "X-Signature": signature })).status).toBe(200)
+    expect(woken.map(({ request }) => request.checked)).toEqual([0, 7])
+  })
+  it("takes HEAD for no event", async () => {
+    const { woken, post } = edge({ _tag: "Accepted", id: "evt_1" })
+    const { status, headers } = await post(await token, "HEAD")
+    expect([status, headers.get("allow"), woken]).toEqual([405, "GET, POST, PUT, PATCH, DELETE", []])
   })
 })
 
