@@ -1,9 +1,11 @@
 /**
  * What `GET /openapi.json` answers: the contract as `HttpApi` tells it, and what that cannot know: the configs of the
- * registered sinks, the ingest endpoint, and what is answered ahead of the router.
+ * registered sinks, the templates of signatures, the ingest endpoint, and what is answered ahead of the router.
  */
 import type { Sink } from "@hookstream/core/sink/Sink"
+import { Verification } from "@hookstream/ingest/Verification"
 import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
 import { Api } from "./Api.ts"
 import { DOCUMENTED_AS } from "./Fields.ts"
 import { configSchema } from "./internal/configSchema.ts"
@@ -119,6 +121,27 @@ const addDestinations = (schemas: Schemas, sinks: ReadonlyArray<Sink>): Readonly
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// Sources
+
+/** The `verification` of a source: what is taken, shown, and changed, one of each template. */
+const addVerification = (schemas: Schemas): void => {
+  const { anyOf } = tidy(Schema.toJsonSchemaDocument(Verification, { onExcessProperty: "error" }).schema)
+  const members = Array.isArray(anyOf) ? anyOf.filter(isObject) : []
+  for (const [source, name, ofMember] of [
+    ["SourceInput", "VerificationInput", (member: JsonSchema) => member],
+    ["SourcePatch", "VerificationPatch", patchOf],
+    ["Source", "Verification", shape]
+  ] as const) {
+    const base = schemas[source]!
+    const { verification } = propertiesOf(base)
+    const { description } = isObject(verification) ? verification : {}
+    schemas[name] = { anyOf: members.map(ofMember) }
+    const field = { description, anyOf: [ref(name), { type: "null" }] }
+    schemas[source] = { ...base, properties: { ...propertiesOf(base), verification: field } }
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // Operations
 
 const HEADERS = {
@@ -155,6 +178,7 @@ export const make = (sinks: ReadonlyArray<Sink>, origin: string): object => {
   addErrors(schemas)
   const error = errorOf(schemas)
   const examples = addDestinations(schemas, sinks)
+  addVerification(schemas)
   schemas["Accepted"] = ACCEPTED
 
   for (const { method, operation } of operationsOf(spec.paths)) {

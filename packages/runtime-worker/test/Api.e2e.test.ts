@@ -491,6 +491,7 @@ describe("the description", () => {
         "/v1/replay",
         "/v1/replay/{id}",
         "/v1/destination-types",
+        "/v1/source-templates",
         "/v1/destinations/{id}/test",
         "/v1/ingest/{token}",
         "/v1/sources",
