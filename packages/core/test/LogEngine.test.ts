@@ -213,6 +213,19 @@ describe("an append", () => {
     engine.configure(config(8, [], "paused"))
     expect(engine.settings(SOURCE, 1)).toEqual({ _tag: "Paused" })
   })
+  it("is checked by what an older workspace tells too, which numbers no settings", async () => {
+    const { engine, object } = setUp([])
+    const { source, ...rest } = config(2, [])
+    const { verification, ingestVersion, ...old } = source
+    engine.configure({ ...rest, source: old as typeof source })
+    expect(engine.append(request())).toMatchObject({ _tag: "Accepted" })
+    await object.pass(1)
+    const demanding = { ...source, version: 3, verification: { template: "stripe" } }
+    engine.configure({ ...rest, version: 3, source: demanding })
+    const reply = engine.append(request())
+    await object.pass(1)
+    expect(await reply).toMatchObject({ _tag: "Recheck", version: 3, verification: { template: "stripe" } })
+  })
   it("of an edge that verifies nothing is not taken for a source that demands it", () => {
     const { engine } = setUp([])
     const { source, ...rest } = config(2, [])

@@ -65,6 +65,14 @@ describe("the registry, on SQLite", () => {
     const other = { ...source, id: `src_${"3".repeat(32)}`, slug: "v", verification: { template: "svix" } }
     expect(Result.getOrThrow(store.create(other))).toMatchObject({ version: 71, ingestVersion: 71 })
   })
+  it("takes a source of an older edge, which knows no settings but what it leaves out", () => {
+    const store = makeStore(nodeSql())
+    const { verification, ingestVersion, ...source } = makeStore(restore(v1)).get("source", ID) as Source
+    const old = { ...source, redact: ["query.a"] }
+    Result.getOrThrow(store.create(old as Partial<Source> as Source))
+    const made = store.get("source", ID) as Source
+    expect(made).toMatchObject({ ...old, version: made.version, verification: null, ingestVersion: made.version })
+  })
   it("opens what version 1 wrote: a source of then keeps its events for the default of days, and its URL", () => {
     const old = { name: "Old", retentionDays: 7, redact: [], ingestUrls: [{ generation: 0, expiresAt: null }] }
     expect(makeStore(restore(v1)).get("source", ID)).toMatchObject(old)

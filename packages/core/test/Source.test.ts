@@ -51,6 +51,8 @@ describe("the ingest settings of a source", () => {
   it("of before there was verification have the version of the source where it leaves something out, else none", () => {
     expect(Source.upcast(before)).toMatchObject({ verification: null, ingestVersion: 0 })
     expect(Source.upcast({ ...before, redact: ["query.a"] })).toMatchObject({ verification: null, ingestVersion: 7 })
+    const unnumbered = { ...before, verification: { template: "stripe" }, ingestVersion: 0 }
+    expect(Source.upcast(unnumbered)).toMatchObject({ ...unnumbered, ingestVersion: 7 })
     const stored = { ...first, verification: { template: "stripe" }, ingestVersion: 3, redact: ["query.a"] }
     expect(Source.upcast(stored)).toEqual(stored)
   })

@@ -14,7 +14,14 @@ import * as SecretVault from "@hookstream/core/secret/SecretVault"
 import type { Sink } from "@hookstream/core/sink/Sink"
 import * as SinkClient from "@hookstream/core/sink/SinkClient"
 import * as SinkRegistry from "@hookstream/core/sink/SinkRegistry"
-import { type Entity, type EntityOf, isOfKind, type Kind, Registry } from "@hookstream/core/workspace/Registry"
+import {
+  type Entity,
+  type EntityOf,
+  isOfKind,
+  type Kind,
+  Registry,
+  upcastEntity
+} from "@hookstream/core/workspace/Registry"
 import type { Changed, WorkspaceContract } from "@hookstream/core/workspace/WorkspaceContract"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -54,10 +61,13 @@ const layerDeliveries = (env: Env): Layer.Layer<Deliveries> => {
 /** A workspace answers with the kind that it was asked for. */
 const ofKind =
   <K extends Kind>(kind: K) =>
-  (entity: Entity): Effect.Effect<EntityOf<K>, UnavailableError> =>
-    isOfKind(kind, entity)
+  (told: Entity): Effect.Effect<EntityOf<K>, UnavailableError> => {
+    // An older workspace may tell it.
+    const entity = upcastEntity(told)
+    return isOfKind(kind, entity)
       ? Effect.succeed(entity)
       : Effect.fail(new UnavailableError({ message: "the workspace did not answer: try again" }))
+  }
 
 const layerRegistry = (env: Env): Layer.Layer<Registry> => {
   const ask = <A>(id: WorkspaceId, method: (workspace: Asked<WorkspaceContract>) => Promise<A>) =>

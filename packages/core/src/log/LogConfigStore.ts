@@ -26,6 +26,7 @@ const MIGRATIONS = [
   ["ALTER TABLE log_config ADD COLUMN v INTEGER NOT NULL DEFAULT 1"]
 ]
 
+/** Of an older workspace too. */
 const bring = (stored: LogConfig) => ({ ...stored, source: upcast(stored.source) })
 const form: Form<LogConfig> = {
   name: "LogKeeper config",
@@ -46,8 +47,9 @@ export const makeStore = (sql: Sql): LogConfigStore => {
 
   return {
     config: () => config,
-    configure: (next) => {
-      if (config !== undefined && config.version >= next.version) return
+    configure: (told) => {
+      if (config !== undefined && config.version >= told.version) return
+      const next = bring(told)
       sql.transaction(() => {
         sql.exec(
           "INSERT OR REPLACE INTO log_config (one, v, config) VALUES (1, ?, ?)",

@@ -7,13 +7,16 @@ import type { ApiKey, NewApiKey } from "./ApiKey.ts"
 import { Connection } from "./Connection.ts"
 import { Destination } from "./Destination.ts"
 import { ReplayJob } from "./ReplayJob.ts"
-import { Source } from "./Source.ts"
+import { Source, upcast } from "./Source.ts"
 
 export const Entity = Schema.Union([Source, Destination, Connection, ReplayJob])
 export type Entity = typeof Entity.Type
 export type Kind = Entity["kind"]
 export type EntityOf<K extends Kind> = Extract<Entity, { readonly kind: K }>
 export const isOfKind = <K extends Kind>(kind: K, entity: Entity): entity is EntityOf<K> => entity.kind === kind
+
+/** One that an older version stored, or tells of. */
+export const upcastEntity = (entity: Entity): Entity => (entity.kind === "source" ? upcast(entity) : entity)
 
 type Unnamed<E extends { readonly slug: string }> = Omit<E, "slug"> & {
   /** `null`: made from the name, with a suffix where that is taken. */

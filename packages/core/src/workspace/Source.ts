@@ -50,16 +50,18 @@ export const DEFAULT_RETENTION_DAYS = 7
 
 type Added = "retentionDays" | "redact" | "ingestUrls" | "verification" | "ingestVersion"
 
-/** A source that an older version stored. */
+/** A source that an older version stored, or tells of while it is being replaced. */
 export const upcast = (stored: Omit<Source, Added> & Partial<Pick<Source, Added>>): Source => {
-  const { redact = [] } = stored
+  const { redact = [], verification = null, ingestVersion = 0 } = stored
+  // It may have taken the settings and not known that they are numbered.
+  const isUnnumbered = ingestVersion === 0 && (redact.length > 0 || verification !== null)
   return {
-    retentionDays: DEFAULT_RETENTION_DAYS,
+    ...stored,
+    retentionDays: stored.retentionDays ?? DEFAULT_RETENTION_DAYS,
     redact,
-    verification: null,
-    ingestVersion: redact.length === 0 ? 0 : stored.version,
-    ingestUrls: [{ generation: ID_IS_URL, expiresAt: null }],
-    ...stored
+    verification,
+    ingestVersion: isUnnumbered ? stored.version : ingestVersion,
+    ingestUrls: stored.ingestUrls ?? [{ generation: ID_IS_URL, expiresAt: null }]
   }
 }
 

@@ -7,7 +7,7 @@ import { type Form, open } from "../../Stored.ts"
 import { ApiKey } from "../ApiKey.ts"
 import type { Connection } from "../Connection.ts"
 import type { Destination } from "../Destination.ts"
-import { DIRECTORY, Entity, type Kind, type NewEntity, type RegistryStore } from "../RegistryStore.ts"
+import { DIRECTORY, Entity, type Kind, type NewEntity, type RegistryStore, upcastEntity } from "../RegistryStore.ts"
 import * as Slug from "../Slug.ts"
 import { numbered, type Source, upcast } from "../Source.ts"
 
@@ -52,11 +52,10 @@ const MIGRATIONS = [
   [`INSERT INTO outbox SELECT '${DIRECTORY}', 0 FROM workspace`]
 ]
 
-const bringEntity = (stored: Entity): Entity => (stored.kind === "source" ? upcast(stored) : stored)
 const entityForm: Form<Entity> = {
   name: "Registry entities",
   schema: Entity,
-  steps: [bringEntity, bringEntity]
+  steps: [upcastEntity, upcastEntity]
 }
 const keyForm: Form<ApiKey> = { name: "Registry keys", schema: ApiKey, steps: [] }
 
@@ -116,7 +115,7 @@ export const makeStore = (sql: Sql): RegistryStore => {
     const last = Number(sql.exec("SELECT coalesce(max(version), 0) AS v FROM changes")[0]!["v"])
     const version = Math.max(last + 1, entity.updatedAt)
     const next = { ...entity, version }
-    const stored = next.kind === "source" ? numbered(next, live("source", next.id) as Source | undefined) : next
+    const stored = next.kind === "source" ? numbered(upcast(next), live("source", next.id) as Source | undefined) : next
     const json = JSON.stringify(stored)
     const n = type === "created" ? version : Number(row(entity.id)!["n"])
     sql.exec(
