@@ -161,7 +161,7 @@ describe("a sink from outside", () => {
     )
     expect(message).toBe('/webhooks {"n":1}')
     const { destination_types } = await client.need("GET", "/v1/destination-types")
-    expect(destination_types.map(({ type }: { readonly type: string }) => type)).toEqual(["kafka", "http", "ntfy"])
+    expect(destination_types.map(({ type }: { readonly type: string }) => type)).toEqual(["http", "kafka", "ntfy"])
   }, 120_000)
 })
 

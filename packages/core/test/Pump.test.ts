@@ -36,10 +36,10 @@ const given = (
   const requests: Array<ReadonlyArray<number>> = []
   let inFlight = 0
   let most = 0
-  const append = () => {
+  const append = (now = 0) => {
     const meta = { method: "POST", headers: [], query: "", contentType: null, sourceIp: null }
     const event = newEvent(meta, new Uint8Array(size))
-    store.append([{ event, token: "", now: 0 }])
+    store.append([{ event, token: "", now }])
     journal.raiseHead(log.sourceId, store.head())
   }
   journal.commit([{ _tag: "ConnectionStarted", connection: "conn_1", ...log, after: 0 }], 0)
@@ -122,6 +122,28 @@ describe("an event that comes alone", () => {
       expect(sent.toSorted()).toEqual(["1#1", "2#1", "3#1", "4#1"])
       const types = [1, 2, 4].map((seq) => journal.timeline(log.sourceId, seq).map(({ type }) => type))
       expect(types).toEqual([["unknown", "delivered"], ["delivered"], ["delivered"]])
+    })
+  )
+  it.effect("may have been sent also where its log did not say until later that it is there", () =>
+    Effect.gen(function* () {
+      const { runAs, append, journal } = given(0, ok)
+      const turn = Pump.newTurn(true)
+      yield* runAs(turn)
+      append()
+      yield* runAs(turn)
+      expect(journal.timeline(log.sourceId, 1).map(({ type }) => type)).toEqual(["unknown", "delivered"])
+    })
+  )
+  it.effect("was not sent by a process that had ended before it came", () =>
+    Effect.gen(function* () {
+      const { runAs, append, journal, sent } = given(0, ok)
+      const turn = Pump.newTurn(true)
+      yield* runAs(turn)
+      append(11_000)
+      append(12_000)
+      yield* runAs(turn)
+      expect(sent).toEqual(["1#1", "2#1"])
+      expect(journal.timeline(log.sourceId, 1).map(({ type }) => type)).toEqual(["delivered"])
     })
   )
   it.effect("is told as unknown where its destination was paused since, but stays in the log until it goes on", () =>

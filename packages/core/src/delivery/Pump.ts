@@ -38,39 +38,42 @@ export interface Turn {
   readonly away: Map<Facts.RunId, number>
   /**
    * Runs whose next event may have been sent, and nobody knows what came of it: its send began without a plan and did
-   * not come to its end. `undefined`: of an instance that ended in the midst of its work, every run that is behind may
-   * be one.
+   * not come to its end. An event that was accepted after the time beside it, in milliseconds since 1970, was not sent.
+   * `undefined`: of an instance that ended in the midst of its work, every run may be one.
    */
-  doubts: Set<Facts.RunId> | undefined
+  doubts: Map<Facts.RunId, number> | undefined
 }
+
+/** Milliseconds by which the clock of a log may be ahead of ours. */
+const CLOCK_SKEW = 10_000
 
 /** `isAfterEnd`: the instance before may have ended in the midst of its work. */
 export const newTurn = (isAfterEnd = false): Turn => ({
   last: undefined,
   away: new Map(),
-  doubts: isAfterEnd ? undefined : new Set()
+  doubts: isAfterEnd ? undefined : new Map()
 })
 
-/** The runs of which an instance that has ended may have sent an event without a plan. */
-const doubtful = ({ runs, control }: Plan.View, { policy }: Settings): Set<Facts.RunId> => {
+/**
+ * The runs of which an instance that has ended may have sent an event without a plan. Whether they are behind is not
+ * known while their logs do not answer.
+ */
+const doubtful = ({ runs, control }: Plan.View, { policy }: Settings, now: number): Map<Facts.RunId, number> => {
   const { pause, breaker, windows } = control
   const { requests, records, bytes } = policy.limits
   const isLimited = requests !== null || records !== null || bytes !== null
   // A person may have paused it since; nothing else did.
   const isPaused = pause !== null && pause.reason !== "user"
-  if (isLimited || isPaused || breaker.state !== "closed") return new Set()
+  if (isLimited || isPaused || breaker.state !== "closed") return new Map()
   const may = runs.filter(
-    ({ id, replay, cursor, head, pending }) =>
-      replay === null &&
-      cursor < head &&
-      (policy.ordering !== "strict" || pending === 0) &&
-      !windows.some(({ run }) => run === id)
+    ({ id, replay, pending }) =>
+      replay === null && (policy.ordering !== "strict" || pending === 0) && !windows.some(({ run }) => run === id)
   )
-  return new Set(may.map(({ id }) => id))
+  return new Map(may.map(({ id }) => [id, now]))
 }
 
 /** Shows the next event of these runs as a window that was left open, once they go on. */
-const withDoubts = (view: Plan.View, doubts: ReadonlySet<Facts.RunId>): Plan.View => {
+const withDoubts = (view: Plan.View, doubts: ReadonlyMap<Facts.RunId, number>): Plan.View => {
   const { control, runs } = view
   if (doubts.size === 0 || control.pause !== null) return view
   const left = runs
@@ -95,8 +98,16 @@ const without = (view: Plan.View, away: ReadonlySet<Facts.RunId>): Plan.View =>
         runs: view.runs.filter(({ id }) => !away.has(id))
       }
 
-/** Settles a window whose outcomes nobody knows: its events are sent again. `false`: the log has less than was said. */
-const recover = Effect.fnUntraced(function* (settings: Settings, view: Plan.View, window: Facts.Window) {
+/**
+ * Settles a window whose outcomes nobody knows: its events are sent again. `false`: the log has less than was said.
+ * `until`: nothing of it was sent that was accepted later.
+ */
+const recover = Effect.fnUntraced(function* (
+  settings: Settings,
+  view: Plan.View,
+  window: Facts.Window,
+  until = Number.POSITIVE_INFINITY
+) {
   const journal = yield* DeliveryJournal
   const { run: id, lo, hi, seqs } = window
   const run = view.runs.find((one) => one.id === id)
@@ -112,6 +123,8 @@ const recover = Effect.fnUntraced(function* (settings: Settings, view: Plan.View
   const wanted = seqs === null ? { after: lo - 1, maxEvents: hi - lo + 1 } : { pending }
   const loaded = yield* Window.load(settings, run, wanted, settings.policy.window.bytes)
   if (loaded === undefined) return false
+  // A doubt is about one event.
+  if ((loaded.items[0]?.event?.receivedAt ?? 0) > until + CLOCK_SKEW) return true
   const seen = new Set<string>()
   const handled = loaded.items.map(({ seq, key, spent, restarts, since, decided }): Settle.Handled => {
     // Behind what has become pending of its key since, it may have been sent all the same.
@@ -133,7 +146,7 @@ const advance = Effect.fnUntraced(function* (
   view: Plan.View,
   step: Extract<Plan.Plan, { readonly _tag: "Send" }>,
   deadline: number,
-  doubts: Set<Facts.RunId>,
+  doubts: Map<Facts.RunId, number>,
   unread: Parameters<typeof Window.loadParts>[2]
 ) {
   const journal = yield* DeliveryJournal
@@ -143,7 +156,7 @@ const advance = Effect.fnUntraced(function* (
   const planned = yield* Window.plan(settings, loaded, step)
   const { lone } = planned
   // Whatever ends this in between leaves the doubt.
-  if (lone !== null) doubts.add(lone)
+  if (lone !== null) doubts.set(lone, planned.plannedAt)
   yield* dispatch(settings, planned, deadline)
   if (lone !== null) doubts.delete(lone)
   return planned.parts.at(-1)?.window.run
@@ -171,7 +184,7 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(
     for (const [run, until] of turn.away) if (until <= now) turn.away.delete(run)
     const away = new Set(turn.away.keys())
     const present = without(rotated(yield* journal.view(away), turn.last), away)
-    turn.doubts ??= doubtful(present, settings)
+    turn.doubts ??= doubtful(present, settings, now)
     const { doubts } = turn
     const view = withDoubts(present, doubts)
     const step = Plan.plan(view, now, settings.policy)
@@ -191,7 +204,7 @@ export const pass = Effect.fn("Pump.pass")(function* <R>(
     switch (step._tag) {
       case "Recover": {
         const { run } = step.window
-        const isRead = yield* recover(settings, view, step.window).pipe(
+        const isRead = yield* recover(settings, view, step.window, doubts.get(run)).pipe(
           Effect.tap((isDone) => Effect.sync(() => isDone && doubts.delete(run))),
           Effect.catchTag("UnavailableError", (error) => Effect.as(unread(run, error), true))
         )
