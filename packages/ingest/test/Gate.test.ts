@@ -170,6 +170,27 @@ describe("a source that verifies", () => {
     expect(await cold.told(sent)).toEqual(["Rejected", "verifier", "settings"])
     expect(count()).toBe(0)
   })
+  it("has its secrets opened once for each version of its settings", async () => {
+    const { verifyBy, isolate } = setUp()
+    const vault = ring(2)
+    let opened = 0
+    const { told } = isolate({
+      ...vault,
+      open: (place, secret) => {
+        opened++
+        return vault.open(place, secret)
+      }
+    })
+    const counts: Array<number> = []
+    for (const secret of [WHSEC, WHSEC_NEXT]) {
+      await verifyBy(stripe(secret))
+      for (const body of ["1", "2", "3"]) {
+        expect((await told({ body, headers: signed(secret, body) }))[0]).toBe("Accepted")
+        counts.push(opened)
+      }
+    }
+    expect(counts).toEqual([1, 1, 1, 2, 2, 2])
+  })
   it("takes either of two secrets, and says which it was", async () => {
     const { verifyBy, isolate, verdicts } = setUp()
     await verifyBy(stripe(WHSEC_NEXT, WHSEC))
