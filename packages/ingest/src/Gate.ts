@@ -26,7 +26,7 @@ export const isTaken = (method: string): boolean => method === "HEAD" || METHODS
 const ROUNDS = 3
 /** Sources whose settings are kept. */
 const SOURCES_MAX = 4096
-/** Milliseconds in which a rejection of a source is told once for each reason. */
+/** Milliseconds in which it is told once for each reason why requests of a source do not pass. */
 const TELL_AGAIN = 60_000
 const TOLD_MAX = 4096
 
@@ -87,37 +87,37 @@ const NEVER_SET: IngestSettings = { version: 0, redact: [], verification: null }
 /** The gate of an isolate. */
 export const make = (log: (line: Line) => void): Gate => {
   const known = new Map<SourceId, IngestSettings>()
-  /** When a rejection was told last, by source and reason. */
+  /** When it was told last, by source and reason. */
   const told = new Map<string, number>()
 
   const remember = (source: SourceId, settings: IngestSettings): void => {
     if (known.size >= SOURCES_MAX) known.clear()
     known.set(source, settings)
   }
-  const tell = (
-    source: SourceId,
-    { template, reason }: Judgement & { readonly _tag: "Rejected" },
-    now: number
-  ): void => {
+  /** A line for each request would be a way to flood the log. */
+  const tell = (source: SourceId, reason: string, now: number, what: Line): void => {
     const key = `${source}|${reason}`
     if (now - (told.get(key) ?? Number.NEGATIVE_INFINITY) < TELL_AGAIN) return
     if (told.size >= TOLD_MAX) told.clear()
     told.set(key, now)
-    const fields = { source: shown(source), template, reason }
-    log(line("warn", "a request was refused: its signature could not be verified", fields))
+    log(what)
   }
   /** What becomes of a request that is not for the log. */
   const settle = (source: SourceId, judgement: Judgement | PayloadTooLarge | undefined, now: number): Admission => {
+    const fields = { source: shown(source) }
     switch (judgement?._tag) {
       case "Answered":
       case "PayloadTooLarge":
         return judgement
-      case "Rejected":
-        tell(source, judgement, now)
+      case "Rejected": {
+        const { template, reason } = judgement
+        const why = { ...fields, template, reason }
+        tell(source, reason, now, line("warn", "a request was refused: its signature could not be verified", why))
         return { _tag: "Rejected" }
+      }
       case "Unusable": {
-        const fields = { source: shown(source) }
-        log(line("error", "a source's verification cannot be read: save it again", fields, judgement.error))
+        const message = line("error", "a source's verification cannot be read: save it again", fields, judgement.error)
+        tell(source, judgement._tag, now, message)
         return undefined
       }
       case "Passed":

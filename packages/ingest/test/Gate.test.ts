@@ -317,12 +317,15 @@ describe("the log lines of the edge", () => {
     await send({ headers: wrong, late: 60_000 })
     expect(lines).toHaveLength(3)
   })
-  it("tell of settings that do not open, and the sender sends again", async () => {
+  it("tell of settings that do not open, once a minute too, and the sender sends again", async () => {
     const { verifyBy, isolate, count } = setUp()
     await verifyBy(stripe(WHSEC))
     const { told, lines } = isolate(ring(3))
     expect(await told({ headers: signed(WHSEC, "{}") })).toEqual([undefined, "append", "verifier"])
+    await told({ late: 59_000 })
     expect(lines).toMatchObject([{ level: "error" }])
+    await told({ late: 60_000 })
+    expect(lines).toHaveLength(2)
     expect(JSON.stringify(lines)).not.toContain(WHSEC)
     expect(count()).toBe(0)
   })
