@@ -70,6 +70,16 @@ describe("what version 1 stored", () => {
       { slug: "old" }
     ])
   })
+  it("of version 2, in which a source had no verification and no number of its settings", () => {
+    const sql = restore(registry)
+    const old = Registry.makeStore(sql).get("source", log.sourceId) as Registry.EntityOf<"source">
+    const made = { ...old, id: `src_${"1".repeat(32)}`, slug: "new", redact: ["query.a"] }
+    Registry.makeStore(sql).create(made)
+    const stored = Registry.makeStore(sql).get("source", made.id) as Registry.EntityOf<"source">
+    sql.exec("UPDATE entities SET v = 2, entity = json_remove(entity, '$.verification', '$.ingestVersion') WHERE v = 3")
+    expect(Registry.makeStore(sql).get("source", made.id)).toEqual(stored)
+    expect(stored).toMatchObject({ verification: null, ingestVersion: stored.version })
+  })
   it("of a log", () => {
     const sql = restore(keeper)
     const config = LogConfigStore.makeStore(sql).config()!
