@@ -135,7 +135,8 @@ const addVerification = (schemas: Schemas): void => {
     const base = schemas[source]!
     const { verification } = propertiesOf(base)
     const { description } = isObject(verification) ? verification : {}
-    schemas[name] = { anyOf: members.map(ofMember) }
+    // Generators name what they make of a member by its title.
+    schemas[name] = { anyOf: members.map((member) => ({ ...ofMember(member), title: `${member["title"]} ${name}` })) }
     const field = { description, anyOf: [ref(name), { type: "null" }] }
     schemas[source] = { ...base, properties: { ...propertiesOf(base), verification: field } }
   }

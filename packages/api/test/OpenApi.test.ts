@@ -1,5 +1,6 @@
 /** What generators of code and of documentation need of `/openapi.json`. */
 import { describe, expect, it } from "@effect/vitest"
+import { TEMPLATE_NAMES } from "@hookstream/ingest/SourceTemplate"
 import { KafkaSink } from "@hookstream/sink-kafka/KafkaSink"
 import { Schema } from "effect"
 import { startApi } from "./support.ts"
@@ -27,6 +28,17 @@ const jsonOf = ({ content }: { readonly content: Record<string, { readonly schem
   content["application/json"]?.schema as Readonly<Record<string, unknown>>
 const resolved = (schema: Readonly<Record<string, unknown>>) =>
   "$ref" in schema ? components[String(schema["$ref"]).replace("#/components/schemas/", "")] : schema
+
+it("tells of each template of signatures how it is taken, shown and changed, under names of their own", () => {
+  const uses = { SourceInput: "VerificationInput", Source: "Verification", SourcePatch: "VerificationPatch" }
+  const titles = Object.entries(uses).flatMap(([source, name]) => {
+    const { anyOf } = components[source].properties.verification
+    expect(anyOf).toEqual([{ $ref: `#/components/schemas/${name}` }, { type: "null" }])
+    return components[name].anyOf.map(({ title }: { readonly title: string }) => title)
+  })
+  // And one that is custom.
+  expect(new Set(titles).size).toBe(3 * (TEMPLATE_NAMES.length + 1))
+})
 
 describe("each operation", () => {
   it("has a name for a function, a line, a text and a tag that is explained", () => {
