@@ -49,7 +49,9 @@ it.each([["production"], ["staging", "--env", "staging"]])(
     const nameless = (text: string) =>
       text.replaceAll(/-[A-Z0-9]{8}\.js/g, ".js").replace(/\/\/# sourceMappingURL=.*/, "")
     const modulesIn = ({ file, chunks }: Bundle) =>
-      [file, ...Object.values(chunks)].map((path) => [nameless(basename(path)), nameless(readFileSync(path, "utf8"))])
+      [file, ...Object.values(chunks)]
+        .map((path) => `${nameless(basename(path))}\n${nameless(readFileSync(path, "utf8"))}`)
+        .sort()
     expect(modulesIn(bundleIn(join(dir, "out"), "Worker.js"))).toEqual(modulesIn(bundle(ENTRY, { minify: true })))
     expect(existsSync(join(ROOT, "build/Worker.js.map"))).toBe(true)
   }

@@ -26,7 +26,7 @@ import { TestClock } from "effect/testing"
 import { objectSql } from "./ObjectSql.ts"
 import { pumpSettings } from "./PumpSettings.ts"
 
-const RUNS = Number(process.env["HOOKSTREAM_SIM_RUNS"] ?? 1000)
+const RUNS = Number(process.env["HOOKSTREAM_SIM_RUNS"] ?? 600)
 
 /**
  * What the sink does with requests, one after another. `lost`: produced, and the reply is lost. `hang`: produced, no
