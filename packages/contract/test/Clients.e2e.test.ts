@@ -127,11 +127,17 @@ describe.skipIf(wanted === undefined)("a generated client", () => {
     async () => {
       const folder = folderOf("python.py")
       // Kept beside the other installed packages.
+      // It knows no union that leads to itself, as groups of filter rules do; docs/clients.md says so.
+      const changed = JSON.parse(readFileSync(document, "utf8"))
+      const { schemas } = changed.components
+      schemas.FilterRule = schemas.FilterRule.anyOf[0]
+      const flat = join(work, "openapi-flat.json")
+      writeFileSync(flat, JSON.stringify(changed))
       const venv = join(PACKAGE, "node_modules/.cache/python")
       const python = join(venv, "bin/python")
       succeeded(await run("python3", ["-m", "venv", venv]))
       succeeded(await run(python, ["-m", "pip", "install", "--quiet", GENERATOR, "ruff"]))
-      const args = ["generate", "--path", document, "--output-path", join(folder, "generated"), "--meta", "none"]
+      const args = ["generate", "--path", flat, "--output-path", join(folder, "generated"), "--meta", "none"]
       const path = `${join(venv, "bin")}:${process.env["PATH"]}`
       succeeded(await run(join(venv, "bin/openapi-python-client"), args, { env: { PATH: path } }))
       saw(succeeded(await run(python, ["python.py"], { cwd: folder, env })))
