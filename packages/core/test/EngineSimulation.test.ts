@@ -23,6 +23,18 @@ describe("a workspace, its logs and its destinations under faults", () => {
     arbitrary: { runs: RUNS },
     timeout: 900_000
   })
+  it("are kept where a log was restored and could not say at once what it has", async () => {
+    const destination = { ordering: "strict", batch: 1, isLimited: false } as const
+    const act = { source: 0, count: 20, commands: [], ms: 400_000 } as const
+    await simulate({
+      sources: 2,
+      destinations: [destination],
+      calls: [],
+      alarms: [],
+      acts: [act, { ...act, count: 4 }, { ...act, commands: [{ _tag: "Restore", source: 0, acts: 2 }], ms: 1 }],
+      ending: { connection: 0, count: 4, isCut: true, steps: 0 }
+    })
+  })
   it("were tried", () => {
     console.log({ ...sums, hours: Math.round(sums["hours"]!) })
     expect(sums["histories"]).toBeGreaterThanOrEqual(RUNS)

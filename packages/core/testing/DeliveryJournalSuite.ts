@@ -67,6 +67,14 @@ export const cases: Readonly<Record<string, (store: DeliveryStore) => void>> = {
     equal([3, 4, 5, 6].map(types), [["dead"], ["delivered"], ["delivered"], ["delivered"]])
     equal(store.control().restored, { ...back, at: 4 })
   },
+  "finds what is left of a window that a restore of the log has cut": (store) => {
+    store.commit([started("conn_1"), settled(1, 5, done(1), done(2), done(3), done(4), done(5))], 1)
+    const back = { run: "conn_1", sourceId: "src_1", from: 5, through: 3 }
+    store.commit([{ _tag: "LogRestored", ...back, marks: [], open: 0, at: 2 }], 2)
+    store.commit([settled(4, 4, retry(4, 500))], 3)
+    const types = (seq: number) => store.timeline("src_1", seq).map(({ type }) => type)
+    equal([2, 3, 4, 5].map(types), [["delivered"], ["delivered"], ["failed"], []])
+  },
   "moves the cursor with what it settles, and shows what is due": (store) => {
     store.commit([started("conn_1"), settled(1, 3, done(1), retry(2, 500), retry(3, 900))], 100)
     store.raiseHead("src_1", 9)

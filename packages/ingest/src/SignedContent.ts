@@ -14,6 +14,7 @@
  * Source of the last and of the forms that a URL may have: Twilio, "Webhooks security", and its library's
  * `lib/webhooks/webhooks.js`.
  */
+import { joined } from "@hookstream/core/Bytes"
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import { SignatureRejected } from "./Errors.ts"
@@ -156,18 +157,9 @@ const urlForms = (url: string): ReadonlyArray<string> => {
 
 const encoder = new TextEncoder()
 
-const joined = (pieces: ReadonlyArray<string | Uint8Array>): Uint8Array => {
-  const all = pieces.map((piece) => (typeof piece === "string" ? encoder.encode(piece) : piece))
-  // A large body is not copied where nothing stands beside it.
-  if (all.length === 1) return all[0]!
-  const out = new Uint8Array(all.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const piece of all) {
-    out.set(piece, at)
-    at += piece.length
-  }
-  return out
-}
+/** A large body is not copied where nothing stands beside it. */
+const bytesOf = (pieces: ReadonlyArray<string | Uint8Array>): Uint8Array =>
+  joined(pieces.map((piece) => (typeof piece === "string" ? encoder.encode(piece) : piece)))
 
 /**
  * A header's value must not hold what parts it from the next one: else the same text could be read as other values
@@ -214,8 +206,8 @@ export const of = Effect.fnUntraced(function* (pattern: Pattern, request: Receiv
         break
     }
   }
-  if (!has(pattern, "url")) return [joined(pieces)]
+  if (!has(pattern, "url")) return [bytesOf(pieces)]
   return urlForms(request.url).map((url) =>
-    joined(pieces.map((piece, i) => (pattern[i]!._tag === "url" ? url : piece)))
+    bytesOf(pieces.map((piece, i) => (pattern[i]!._tag === "url" ? url : piece)))
   )
 })

@@ -18,6 +18,7 @@ import { isTaken, METHODS } from "@hookstream/ingest/Gate"
 import * as Effect from "effect/Effect"
 import type { Env } from "./Env.ts"
 import { call, patientlyAfter, patientlyAlone } from "./internal/call.ts"
+import { timer } from "./internal/ports.ts"
 import { print } from "./internal/print.ts"
 import { logOf } from "./Peers.ts"
 
@@ -107,7 +108,7 @@ const calledUrl = ({ url }: Request, { publicUrl }: Edge["deployment"]): string 
 
 export const ingest = async (request: Request, { token, query }: Target, edge: Edge, keep: Keep): Promise<Response> => {
   const requestId = Ids.random("req")
-  const at = Date.now()
+  const at = timer.now()
   const refuse = (status: number, error: string) => errorResponse(status, error, { requestId })
   const repeat = (error: string) => errorResponse(503, error, { requestId, retryAfterSeconds: RETRY_AFTER })
 

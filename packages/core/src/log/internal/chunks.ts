@@ -1,7 +1,8 @@
 /** Bodies that are larger than a row may be, in pieces. */
+
+import { joined } from "../../Bytes.ts"
 import { blob, type Sql } from "../../Sql.ts"
 import { CHUNK_BYTES } from "../EventLogStore.ts"
-import { joined } from "./segment.ts"
 
 export const chunksTable = (n: number): string =>
   `CREATE TABLE chunks_${n} (

@@ -2,6 +2,7 @@
  * The event log over SQLite: its segments, which of them takes what comes, and which are dropped. How a segment's rows
  * are laid out is its own matter.
  */
+import { joined } from "../../Bytes.ts"
 import { BODY_KINDS } from "../../event/Event.ts"
 import { EMPTY, type HeaderDictionary, type Shortener, shortener } from "../../event/HeaderDictionary.ts"
 import { bytesOf, type LogOwner, type PackedEvents, unpack } from "../../event/PackedEvents.ts"
@@ -13,7 +14,7 @@ import { chunksTable } from "./chunks.ts"
 import * as EpochRows from "./epochRows.ts"
 import { eventRows } from "./eventRows.ts"
 import { byteLength, groupRows, groupsTable, insert, isOneRow, type Written } from "./groupRows.ts"
-import { joined, type SegmentRows, type Stored } from "./segment.ts"
+import type { SegmentRows, Stored } from "./segment.ts"
 import { takeBytes } from "./takeBytes.ts"
 
 const MIGRATIONS = [

@@ -3,11 +3,12 @@
  * write of many events costs one row, and a page of many events is a few rows.
  */
 
+import { joined } from "../../Bytes.ts"
 import { EMPTY, type HeaderDictionary, whole } from "../../event/HeaderDictionary.ts"
 import { NUMBERS, type Piece } from "../../event/PackedEvents.ts"
 import { blob, type Sql, type SqlRow } from "../../Sql.ts"
 import { chunksOf, discardChunks, insertChunks, isChunked } from "./chunks.ts"
-import { JOIN_BYTES, joined, type Position, type SegmentRows, type Stored } from "./segment.ts"
+import { JOIN_BYTES, type Position, type SegmentRows, type Stored } from "./segment.ts"
 
 /** A row holds 2 MB. */
 const GROUP_BYTES = 1024 * 1024
